@@ -1,0 +1,20 @@
+//! Call a function in another process at memory speed; call it over TCP with the same line of code.
+#![forbid(unsafe_code)]
+
+mod channel;
+
+pub use channel::{CallError, Error};
+pub use speedysvc_macros::{data, service};
+pub use speedysvc_protocol::archive::Archived;
+
+#[doc(hidden)]
+pub mod __private {
+    //! What the output of the macros names. Not an interface for people.
+    pub use crate::channel::{CallError, Channel, Error};
+    pub use schemars;
+    pub use serde;
+    pub use serde_json;
+    pub use speedysvc_protocol::archive::rkyv;
+    pub use speedysvc_protocol::service::Service;
+    pub use speedysvc_protocol::{archive, contract, ids, json, service, status};
+}

@@ -1,0 +1,121 @@
+//! Every key there is, and where it belongs.
+
+use crate::suggest::closest;
+
+/// A kind of table in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// The top of the file.
+    File,
+    /// `[defaults]`
+    Defaults,
+    /// `[service.NAME]`
+    Service,
+    /// `restart = { ... }`
+    Restart,
+    /// `limits = { ... }`
+    Limits,
+    /// `allow = { ... }`
+    Allow,
+}
+
+const FILE: &[&str] = &["run_dir", "namespace", "drain", "defaults", "service"];
+const DEFAULTS: &[&str] = &[
+    "workers", "driver", "restart", "limits", "spin", "allow", "drain", "env", "start_timeout",
+];
+const SERVICE: &[&str] = &[
+    "builtin", "program", "args", "listen", // of one service only; the rest is DEFAULTS
+    "workers", "driver", "restart", "limits", "spin", "allow", "drain", "env", "start_timeout",
+];
+const RESTART: &[&str] = &["backoff", "limit"];
+const LIMITS: &[&str] = &["shm_message", "tcp_message", "slots", "deadline"];
+const ALLOW: &[&str] = &["users", "groups"];
+
+/// Words of the design, and of people's hopes, that the engine does not have yet.
+const LATER: &[&str] = &["trust", "loops", "idle", "memory", "log", "web", "include", "tls", "cores"];
+
+/// What other tools call it, and what it is called here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("exec", "program"),
+    ("command", "program"),
+    ("cmd", "program"),
+    ("path", "program"),
+    ("arguments", "args"),
+    ("bind", "listen"),
+    ("address", "listen"),
+    ("port", "listen"),
+    ("processes", "workers"),
+    ("max_proc", "workers"),
+    ("environment", "env"),
+    ("timeout", "start_timeout"),
+    ("name", "namespace"),
+];
+
+impl Home {
+    const ALL: [Self; 6] =
+        [Self::File, Self::Service, Self::Defaults, Self::Restart, Self::Limits, Self::Allow];
+
+    /// The keys that may stand here.
+    pub(crate) const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::File => FILE,
+            Self::Defaults => DEFAULTS,
+            Self::Service => SERVICE,
+            Self::Restart => RESTART,
+            Self::Limits => LIMITS,
+            Self::Allow => ALLOW,
+        }
+    }
+
+    /// How to write `key` here.
+    fn example(self, key: &str) -> String {
+        match self {
+            Self::File => format!("at the top of the file: `{key} = ...`"),
+            Self::Defaults => format!("in [defaults]: `{key} = ...`"),
+            Self::Service => format!("in [service.NAME]: `{key} = ...`"),
+            Self::Restart => format!("in `restart = {{ {key} = ... }}`"),
+            Self::Limits => format!("in `limits = {{ {key} = ... }}`"),
+            Self::Allow => format!("in `allow = {{ {key} = ... }}`"),
+        }
+    }
+
+    /// What to say under a key that does not belong here.
+    pub(crate) fn advice(self, key: &str) -> String {
+        let belongs = || Some(format!("it belongs {}", home_of(key)?.example(key)));
+        let later = || LATER.contains(&key).then(|| "not supported yet: remove it".to_owned());
+        let meant = || Some(format!("did you mean `{}`?", self.meant(key)?));
+        belongs().or_else(later).or_else(meant).unwrap_or_else(|| "there is no such key".to_owned())
+    }
+
+    fn meant(self, key: &str) -> Option<&'static str> {
+        let alias = ELSEWHERE.iter().find(|(theirs, _)| *theirs == key).map(|(_, ours)| *ours);
+        alias
+            .filter(|ours| self.keys().contains(ours))
+            .or_else(|| closest(key, self.keys().iter().copied()))
+    }
+}
+
+fn home_of(key: &str) -> Option<Home> {
+    Home::ALL.into_iter().find(|home| home.keys().contains(&key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_take_every_default() {
+        assert!(DEFAULTS.iter().all(|key| SERVICE.contains(key)));
+        assert_eq!(SERVICE.len(), DEFAULTS.len() + 4);
+    }
+
+    #[test]
+    fn advice_is_about_the_likeliest_slip() {
+        assert_eq!(Home::Service.advice("wokers"), "did you mean `workers`?");
+        assert_eq!(Home::Service.advice("exec"), "did you mean `program`?");
+        assert_eq!(Home::Service.advice("slots"), "it belongs in `limits = { slots = ... }`");
+        assert_eq!(Home::Defaults.advice("program"), "it belongs in [service.NAME]: `program = ...`");
+        assert_eq!(Home::Service.advice("trust"), "not supported yet: remove it");
+        assert_eq!(Home::Service.advice("colour"), "there is no such key");
+    }
+}

@@ -1,0 +1,89 @@
+//! service.toml, parsed into values that cannot be wrong.
+//!
+//! Invariant: text ends in `raw.rs`. Beyond it every value has a type with a unit and a range, and nothing
+//! is checked twice. A bad file yields one [`Report`] with *all* of its mistakes, each with line, column,
+//! what was expected and what to do next.
+//!
+//! Always compiled, without dependencies; the engine uses these in embedded mode too:
+//!
+//! | module     | idea |
+//! |------------|------|
+//! | `resolved` | [`Config`] and [`Service`]: what is in force, defaults included |
+//! | `quantity` | sizes, counts and the spin time, each with its range |
+//! | `names`    | names of services and namespaces |
+//! | `run_dir`  | where the sockets live: the one rule that clients and the engine share |
+//!
+//! With the feature `file`, in the order a file travels:
+//!
+//! | module         | idea |
+//! |----------------|------|
+//! | `surroundings` | what of the process's environment matters, as a value, so that loading stays testable |
+//! | `load`         | the way in: a path or a text becomes a [`Config`] or a [`Report`] |
+//! | `document`     | TOML's own rules: syntax, and things that are set twice |
+//! | `keys`         | every key there is, and where it belongs |
+//! | `fields`       | one table, read key by key, that speaks up about keys it does not know |
+//! | `leaf`         | one value: text, number, duration, size, user |
+//! | `units`        | `"30s"` and `"64MiB"` |
+//! | `listen`       | `"tcp://127.0.0.1:5555"` |
+//! | `raw`          | the file as written, typed, nothing inherited yet |
+//! | `resolve`      | inheritance and defaults |
+//! | `check`        | rules between values: addresses used twice, room for a socket's path |
+//! | `program`      | finding a service's program |
+//! | `suggest`      | "did you mean" |
+//! | `problem`      | one mistake: what, where, what to do |
+//! | `report`       | all mistakes, drawn the way rustc draws them |
+
+#![forbid(unsafe_code)]
+
+mod names;
+mod quantity;
+mod resolved;
+mod run_dir;
+
+#[cfg(feature = "file")]
+mod check;
+#[cfg(feature = "file")]
+mod document;
+#[cfg(feature = "file")]
+mod fields;
+#[cfg(feature = "file")]
+mod keys;
+#[cfg(feature = "file")]
+mod leaf;
+#[cfg(feature = "file")]
+mod listen;
+#[cfg(feature = "file")]
+mod load;
+#[cfg(feature = "file")]
+mod problem;
+#[cfg(feature = "file")]
+mod program;
+#[cfg(feature = "file")]
+mod raw;
+#[cfg(feature = "file")]
+mod report;
+#[cfg(feature = "file")]
+mod resolve;
+#[cfg(all(test, feature = "file"))]
+mod shipped;
+#[cfg(feature = "file")]
+mod suggest;
+#[cfg(feature = "file")]
+mod surroundings;
+#[cfg(feature = "file")]
+pub mod units;
+
+pub use names::{Namespace, ServiceName};
+pub use quantity::{ByteSize, Refused, SlotCount, Spin, WorkerCount};
+pub use resolved::{
+    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_START_TIMEOUT, DriverChoice, Launch, Limits,
+    Principal, Restart, RestartLimit, Service,
+};
+pub use run_dir::{MAX_SOCKET_PATH, NoRunDir, default_run_dir, socket_path};
+
+#[cfg(feature = "file")]
+pub use {
+    load::{load, load_text},
+    report::Report,
+    surroundings::Surroundings,
+};

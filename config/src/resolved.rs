@@ -1,0 +1,206 @@
+//! What is in force: every default filled in, every value in range. The engine and the supervisor see only this.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::{ByteSize, Namespace, ServiceName, SlotCount, Spin, WorkerCount};
+
+/// How long a stop waits for calls in flight, where nothing else is said.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
+/// How long a worker may take until it says that it is ready, where nothing else is said.
+pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A whole file, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The file this came from, as an absolute path, so that a reload finds it from any folder.
+    pub source: PathBuf,
+    /// Folder of the sockets, absolute. See [`crate::default_run_dir`].
+    pub run_dir: PathBuf,
+    /// Which copy of the engine this is.
+    pub namespace: Namespace,
+    /// How long a stop of everything waits for calls in flight.
+    pub drain: Duration,
+    /// The services in the order of the file; at least one.
+    pub services: Vec<Service>,
+}
+
+/// One service: what to start, how many, and within which bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Unique in the file.
+    pub name: ServiceName,
+    /// What its workers run.
+    pub launch: Launch,
+    /// Loopback TCP addresses beside `shm://NAME`. Port 0 means any free port.
+    pub listen: Vec<SocketAddr>,
+    /// How many worker processes.
+    pub workers: WorkerCount,
+    /// How loops wait for sockets.
+    pub driver: DriverChoice,
+    /// What happens when a worker dies.
+    pub restart: Restart,
+    /// Sizes, slots and deadline of calls.
+    pub limits: Limits,
+    /// The longest busy wait before a loop sleeps.
+    pub spin: Spin,
+    /// Who may attach.
+    pub allow: Allow,
+    /// How long a stop of this service waits for calls in flight.
+    pub drain: Duration,
+    /// How long a worker may take until it says that it is ready.
+    pub start_timeout: Duration,
+    /// Environment of its workers, on top of the supervisor's own. Names are unique.
+    pub env: Vec<(String, String)>,
+}
+
+/// What a service's workers run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Launch {
+    /// A service inside the engine's own binary.
+    Builtin(Builtin),
+    /// A program of the user's.
+    Program {
+        /// Absolute. It existed and was executable when the file was read.
+        path: PathBuf,
+        /// Its arguments, without the program itself.
+        args: Vec<String>,
+    },
+}
+
+/// The services that the engine brings along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// Answers what it was sent.
+    Echo,
+}
+
+impl Builtin {
+    /// Every builtin there is.
+    pub const ALL: [Self; 1] = [Self::Echo];
+
+    /// What the file calls it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+        }
+    }
+}
+
+/// How loops wait for sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverChoice {
+    /// The best that the machine allows.
+    #[default]
+    Auto,
+    /// io_uring, or an error where it is forbidden.
+    IoUring,
+}
+
+/// What happens when a worker dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// Pause before the first restart.
+    pub backoff_min: Duration,
+    /// Longest pause; pauses double until here. Not less than `backoff_min`.
+    pub backoff_max: Duration,
+    /// When to give up. `None` never does.
+    pub limit: Option<RestartLimit>,
+}
+
+impl Restart {
+    /// What a pause may be.
+    pub const BACKOFF: RangeInclusive<Duration> =
+        Duration::from_millis(1)..=Duration::from_secs(3600);
+}
+
+impl Default for Restart {
+    /// 100 ms to 30 s, and 5 deaths in 60 s.
+    fn default() -> Self {
+        Self {
+            backoff_min: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(30),
+            limit: Some(RestartLimit::default()),
+        }
+    }
+}
+
+/// This many deaths within this time, and the service is called failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartLimit {
+    /// At least 1.
+    pub deaths: u32,
+    /// The window in which they are counted.
+    pub within: Duration,
+}
+
+impl RestartLimit {
+    /// How many deaths may be said.
+    pub const DEATHS: RangeInclusive<u32> = 1..=1000;
+    /// What the window may be.
+    pub const WITHIN: RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+}
+
+impl Default for RestartLimit {
+    /// 5 in 60 s.
+    fn default() -> Self {
+        Self { deaths: 5, within: Duration::from_secs(60) }
+    }
+}
+
+/// Bounds of calls. They hold before anything is allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request or reply over shared memory; within [`Limits::SHM_MESSAGE`].
+    pub shm_message: ByteSize,
+    /// Largest request or reply over a socket; within [`Limits::TCP_MESSAGE`].
+    pub tcp_message: ByteSize,
+    /// Calls in flight per link.
+    pub slots: SlotCount,
+    /// Deadline of calls that bring none; within [`Limits::DEADLINE`].
+    pub deadline: Duration,
+}
+
+impl Limits {
+    /// What `shm_message` may be.
+    pub const SHM_MESSAGE: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::gib(1);
+    /// What `tcp_message` may be.
+    pub const TCP_MESSAGE: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::mib(256);
+    /// What `deadline` may be.
+    pub const DEADLINE: RangeInclusive<Duration> =
+        Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+}
+
+impl Default for Limits {
+    /// 64 MiB over shared memory, 16 MiB over sockets, 64 slots, 30 s.
+    fn default() -> Self {
+        Self {
+            shm_message: ByteSize::mib(64),
+            tcp_message: ByteSize::mib(16),
+            slots: SlotCount::default(),
+            deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Who may attach beside the same user and root, who always may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// These users.
+    pub users: Vec<Principal>,
+    /// Members of these groups.
+    pub groups: Vec<Principal>,
+}
+
+/// A user or a group as the file names it. Whoever uses it looks names up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// A name from the user or group database.
+    Name(String),
+    /// A numeric id. Never `u32::MAX`, which the kernel uses for "nobody in particular".
+    Id(u32),
+}

@@ -1,0 +1,1 @@
+//! The smallest speedysvc service and client

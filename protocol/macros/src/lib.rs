@@ -1,0 +1,1 @@
+//! The service and data macros of speedysvc

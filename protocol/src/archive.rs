@@ -1,0 +1,300 @@
+//! Archives: values as bytes that can be read where they lie. The only file that calls rkyv.
+//!
+//! Reading is always checked, with a limit on depth. Shared pointers (`Rc`, `Arc`) cannot be archived: their checks are
+//! where rkyv's advisories of 2026 were, and the traits below leave them out by their types.
+
+use std::num::NonZeroUsize;
+
+use rkyv::api::low::{LowDeserializer, LowSerializer, LowValidator};
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::{Error, Fallible, Source};
+use rkyv::ser::allocator::ArenaHandle;
+use rkyv::ser::{Allocator, Positional, Writer};
+use rkyv::string::{ArchivedString, StringResolver};
+use rkyv::util::AlignedVec;
+use rkyv::validation::Validator;
+use rkyv::validation::archive::ArchiveValidator;
+use rkyv::vec::{ArchivedVec, VecResolver};
+use rkyv::{Archive, Deserialize, Place, Portable, Serialize, SerializeUnsized};
+
+use crate::limits::{ARCHIVE_ALIGN, DEPTH_MAX};
+use crate::status::{Code, Failure};
+
+#[doc(hidden)]
+pub use rkyv;
+
+/// The archive format of this build, compared at connect: archives of another format would be misread.
+pub const FORMAT: &str = "rkyv-0.8/little-endian/aligned/32";
+
+/// A value's archived form, as a handler may borrow it.
+pub type Archived<T> = <T as Archive>::Archived;
+
+type Arena<'a> = LowSerializer<&'a mut Buffer, ArenaHandle<'a>, Error>;
+
+/// What can be written as an archive.
+pub trait Encode: for<'a> Serialize<Arena<'a>> {}
+impl<T: for<'a> Serialize<Arena<'a>> + ?Sized> Encode for T {}
+
+/// What can be read from an archive by borrowing.
+pub trait View: Archive<Archived: Portable + for<'a> CheckBytes<LowValidator<'a, Error>>> {}
+impl<T: Archive<Archived: Portable + for<'a> CheckBytes<LowValidator<'a, Error>>>> View for T {}
+
+/// What can be read from an archive into a value of its own.
+pub trait Decode: View<Archived: Deserialize<Self, LowDeserializer<Error>>> + Sized {}
+impl<T: View<Archived: Deserialize<T, LowDeserializer<Error>>>> Decode for T {}
+
+/// Bytes aligned for archives, with a limit, kept from call to call.
+///
+/// It grows and keeps its room, so that a loop in its stride allocates nothing.
+pub struct Buffer {
+    bytes: AlignedVec<ARCHIVE_ALIGN>,
+    len: usize,
+    limit: usize,
+}
+
+impl Buffer {
+    /// An empty buffer that refuses to hold more than `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        // With room from the start, so that even an empty archive lies at an aligned address.
+        Self { bytes: AlignedVec::with_capacity(ARCHIVE_ALIGN), len: 0, limit }
+    }
+
+    /// What is in it, aligned to [`ARCHIVE_ALIGN`].
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// The most bytes that it holds.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Changes the limit for what comes next.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Forgets what is in it, and keeps the room.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Gives room beyond `keep` bytes back to the system, after an unusually large call.
+    pub fn trim(&mut self, keep: usize) {
+        if self.bytes.len() > keep {
+            self.bytes = AlignedVec::with_capacity(ARCHIVE_ALIGN);
+            self.len = 0;
+        }
+    }
+
+    /// Makes it exactly `len` bytes long and returns them to be overwritten; what they hold before is not defined.
+    ///
+    /// # Errors
+    /// [`Failure`] when `len` is beyond the limit.
+    pub fn room(&mut self, len: usize) -> Result<&mut [u8], Failure> {
+        if len > self.limit {
+            return Err(too_large(len, self.limit));
+        }
+        self.len = 0;
+        self.reserve(len);
+        self.len = len;
+        Ok(&mut self.bytes[..len])
+    }
+
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// [`Failure`] when they would pass the limit.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let end = self.len.saturating_add(bytes.len());
+        if end > self.limit {
+            return Err(too_large(end, self.limit));
+        }
+        self.reserve(end);
+        self.bytes[self.len..end].copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Makes the backing bytes at least `end` long. They keep their length between calls: only growth is zeroed.
+    fn reserve(&mut self, end: usize) {
+        if self.bytes.len() < end {
+            let grown = end.next_power_of_two().min(self.limit.max(end)).max(256);
+            self.bytes.resize(grown, 0);
+        }
+    }
+}
+
+fn too_large(len: usize, limit: usize) -> Failure {
+    let message = format!("a message of at least {len} bytes is over the limit of {limit} bytes");
+    Failure::done(Code::ResourceExhausted, message)
+}
+
+impl Positional for Buffer {
+    fn pos(&self) -> usize {
+        self.len
+    }
+}
+
+impl Writer<Error> for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.append(bytes).map_err(Error::new)
+    }
+}
+
+/// Writes a value's archive into `out`, replacing what was there.
+///
+/// # Errors
+/// [`Failure`] with [`Code::ResourceExhausted`] when the archive is larger than the buffer's limit.
+pub fn encode<T: Encode>(value: &T, out: &mut Buffer) -> Result<(), Failure> {
+    out.clear();
+    let limit = out.limit();
+    let written = rkyv::util::with_arena(|arena| {
+        rkyv::api::low::to_bytes_in_with_alloc::<_, _, Error>(value, &mut *out, arena.acquire()).map(|_| ())
+    });
+    written.map_err(|error| {
+        Failure::done(Code::ResourceExhausted, format!("the value cannot be archived within {limit} bytes: {error}"))
+    })
+}
+
+/// Reads an archive where it lies, after checking all of it.
+///
+/// # Errors
+/// [`Failure`] with [`Code::InvalidArgument`] when the bytes are not an archive of `T`.
+pub fn view<T: View>(bytes: &[u8]) -> Result<&Archived<T>, Failure> {
+    let depth = NonZeroUsize::new(DEPTH_MAX);
+    let mut context = Validator::new(ArchiveValidator::with_max_depth(bytes, depth), ());
+    rkyv::api::access_with_context::<Archived<T>, _, Error>(bytes, &mut context)
+        .map_err(|error| Failure::not_started(Code::InvalidArgument, format!("not an archive of this type: {error}")))
+}
+
+/// Reads a value out of what [`view`] returned.
+///
+/// # Errors
+/// [`Failure`] when the type's own conversion refuses.
+pub fn take<T: Decode>(archived: &Archived<T>) -> Result<T, Failure> {
+    rkyv::api::low::deserialize::<T, Error>(archived)
+        .map_err(|error| Failure::not_started(Code::InvalidArgument, format!("a value is not acceptable: {error}")))
+}
+
+/// Reads a value from its archive.
+///
+/// # Errors
+/// [`Failure`] with [`Code::InvalidArgument`] when the bytes are not an archive of `T`.
+pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Failure> {
+    take::<T>(view::<T>(bytes)?)
+}
+
+/// A `&str` argument, archived like a `String` without making one.
+#[derive(Clone, Copy, Debug)]
+pub struct Str<'a>(pub &'a str);
+
+impl Archive for Str<'_> {
+    type Archived = ArchivedString;
+    type Resolver = StringResolver;
+
+    fn resolve(&self, resolver: StringResolver, out: Place<ArchivedString>) {
+        ArchivedString::resolve_from_str(self.0, resolver, out);
+    }
+}
+
+impl<S: Fallible<Error: Source> + ?Sized> Serialize<S> for Str<'_>
+where
+    str: SerializeUnsized<S>,
+{
+    fn serialize(&self, serializer: &mut S) -> Result<StringResolver, S::Error> {
+        ArchivedString::serialize_from_str(self.0, serializer)
+    }
+}
+
+/// A `&[u8]` argument, archived like a `Vec<u8>` without making one.
+#[derive(Clone, Copy, Debug)]
+pub struct Bytes<'a>(pub &'a [u8]);
+
+impl Archive for Bytes<'_> {
+    type Archived = ArchivedVec<u8>;
+    type Resolver = VecResolver;
+
+    fn resolve(&self, resolver: VecResolver, out: Place<ArchivedVec<u8>>) {
+        ArchivedVec::resolve_from_len(self.0.len(), resolver, out);
+    }
+}
+
+impl<S: Fallible + Allocator + Writer + ?Sized> Serialize<S> for Bytes<'_> {
+    fn serialize(&self, serializer: &mut S) -> Result<VecResolver, S::Error> {
+        ArchivedVec::<u8>::serialize_from_slice::<u8, S>(self.0, serializer)
+    }
+}
+
+/// A `&T` argument, archived like the `T` itself.
+#[derive(Debug)]
+pub struct Ref<'a, T>(pub &'a T);
+
+impl<T: Archive> Archive for Ref<'_, T> {
+    type Archived = T::Archived;
+    type Resolver = T::Resolver;
+
+    fn resolve(&self, resolver: T::Resolver, out: Place<T::Archived>) {
+        self.0.resolve(resolver, out);
+    }
+}
+
+impl<T: Serialize<S>, S: Fallible + ?Sized> Serialize<S> for Ref<'_, T> {
+    fn serialize(&self, serializer: &mut S) -> Result<T::Resolver, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn roundtrip<T: Encode + Decode + PartialEq + std::fmt::Debug>(value: T) {
+        let mut buffer = Buffer::new(1 << 20);
+        encode(&value, &mut buffer).unwrap();
+        assert_eq!(buffer.as_slice().as_ptr() as usize % ARCHIVE_ALIGN, 0);
+        assert_eq!(decode::<T>(buffer.as_slice()).unwrap(), value);
+    }
+
+    #[test]
+    fn values_survive() {
+        roundtrip(());
+        roundtrip(("short".to_owned(), "much longer than the inline form".to_owned(), 7_u64));
+        roundtrip(vec![1_u128, 2, 3]);
+        roundtrip(Some(vec![Ok::<u8, String>(1), Err("no".to_owned())]));
+    }
+
+    #[test]
+    fn borrowed_arguments_are_archived_like_owned_ones() {
+        let (mut owned, mut borrowed) = (Buffer::new(1024), Buffer::new(1024));
+        let value = ("hello, world, and more".to_owned(), vec![1_u8, 2, 3], vec![4_u64]);
+        encode(&value, &mut owned).unwrap();
+        encode(&(Str(&value.0), Bytes(&value.1), Ref(&value.2)), &mut borrowed).unwrap();
+        assert_eq!(owned.as_slice(), borrowed.as_slice());
+    }
+
+    #[test]
+    fn garbage_is_refused_at_every_truncation() {
+        let mut buffer = Buffer::new(1024);
+        encode(&(vec!["one".to_owned(), "a string that is stored elsewhere".to_owned()], 5_u32), &mut buffer).unwrap();
+        let mut copy = Buffer::new(1024);
+        for len in 0..buffer.as_slice().len() {
+            copy.room(len).unwrap().copy_from_slice(&buffer.as_slice()[..len]);
+            if let Ok(value) = decode::<(Vec<String>, u32)>(copy.as_slice()) {
+                assert_ne!(value.1, 5, "a truncated archive read as the whole");
+            }
+        }
+    }
+
+    #[test]
+    fn the_limit_names_itself() {
+        let mut buffer = Buffer::new(64);
+        let error = encode(&vec![0_u8; 100], &mut buffer).unwrap_err();
+        assert_eq!(error.code, Code::ResourceExhausted);
+        assert!(error.message.contains("64 bytes"), "{error}");
+        assert!(buffer.room(65).unwrap_err().message.contains("limit of 64 bytes"));
+    }
+}

@@ -1,0 +1,113 @@
+//! What the supervisor's broker says to clients and workers over Unix sockets, with descriptors beside the text.
+//!
+//! One message is one JSON text in one packet of a `SOCK_SEQPACKET` socket ([`crate::shm::handover`]). Each message's
+//! text lists the descriptors that come with it, in order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::Contract;
+use crate::hello::{Refusal, Welcome};
+use crate::ids::{Incarnation, LinkId, WorkerId};
+use crate::shm::layout::Geometry;
+
+/// The environment variable by which a program learns that a supervisor started it, and that its standard input is the
+/// control socket. Its value is the worker's number.
+pub const WORKER_ENV: &str = "SPEEDYSVC_WORKER";
+
+/// The file name of a service's rendezvous socket in `<run folder>/<namespace>`.
+#[must_use]
+pub fn rendezvous_name(service: &str) -> String {
+    format!("{service}.sock")
+}
+
+/// Broker to client, in answer to its [`crate::hello::Hello`].
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Attached {
+    /// Descriptors: request segment (read-write), reply segment (read-only), bell, board (read-only).
+    Welcome {
+        /// The same as over TCP.
+        welcome: Welcome,
+        /// The link's name, for logs.
+        link: LinkId,
+        /// How the segments are laid out.
+        geometry: Geometry,
+    },
+    /// No descriptors; the broker closes.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// Broker to worker.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "snake_case")]
+pub enum Order {
+    /// The first message. Descriptors: board (read-write), pool bell, then one for each listener.
+    Start(Start),
+    /// A client has attached. Descriptors: request segment, reply segment (both read-write), bell.
+    Link {
+        /// The link's name.
+        link: LinkId,
+        /// How the segments are laid out.
+        geometry: Geometry,
+        /// The client's user id, as the kernel told it.
+        uid: u32,
+        /// The client's process id at connect, for logs.
+        pid: i32,
+    },
+    /// The client is gone: forget the link.
+    Unlink {
+        /// The link's name.
+        link: LinkId,
+    },
+    /// Finish what has begun, refuse the rest, and exit.
+    Drain,
+}
+
+/// What a worker needs to begin.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Start {
+    /// The service's name as the file has it; the program's contract must agree.
+    pub service: String,
+    /// This worker's number.
+    pub worker: WorkerId,
+    /// The name that its loop signs claims with.
+    pub incarnation: Incarnation,
+    /// Largest message over shared memory, in bytes.
+    pub shm_message_max: u64,
+    /// Largest message over TCP, in bytes.
+    pub tcp_message_max: u64,
+    /// Deadline of calls that bring none, in microseconds.
+    pub deadline_us: u64,
+    /// Longest busy wait before sleeping, in microseconds.
+    pub spin_us: u64,
+}
+
+/// Worker to broker.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub enum Report {
+    /// The worker serves from now on.
+    Ready {
+        /// What its program offers.
+        contract: Contract,
+        /// The driver in use, such as `io_uring`.
+        driver: String,
+        /// Why this driver, and with which features.
+        why: String,
+    },
+    /// The worker cannot serve, and exits.
+    Failed {
+        /// For the operator: what happened and what to do.
+        why: String,
+    },
+    /// A client broke the protocol on this link: take it away.
+    Misbehaved {
+        /// The link.
+        link: LinkId,
+        /// Which rule was broken.
+        rule: String,
+    },
+}

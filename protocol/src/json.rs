@@ -1,0 +1,179 @@
+//! JSON: the codec for people, scripts and other languages.
+//!
+//! A method with one argument takes its value as the whole body; with none or several, an object by names or an array
+//! in order. Byte strings are base64 text.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use crate::archive::Buffer;
+use crate::status::{Code, Failure};
+
+/// A byte string in JSON: base64 with padding (RFC 4648 section 4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Base64(pub Vec<u8>);
+
+impl Serialize for Base64 {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(from)?;
+        STANDARD
+            .decode(text.as_bytes())
+            .map(Base64)
+            .map_err(|error| D::Error::custom(format!("bytes are written as base64 text: {error}")))
+    }
+}
+
+impl JsonSchema for Base64 {
+    fn schema_name() -> Cow<'static, str> {
+        "Base64".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "contentEncoding": "base64" })
+    }
+}
+
+/// Reads a call's arguments, by the rule in the module's text, into a tuple with one field for each name.
+///
+/// # Errors
+/// [`Failure`] with [`Code::InvalidArgument`] that says which argument is missing, unknown or of the wrong type.
+pub fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str]) -> Result<T, Failure> {
+    let values = match names {
+        [_] => vec![parse(body)?],
+        _ => in_order(body, names)?,
+    };
+    serde_json::from_value(Value::Array(values)).map_err(|error| invalid(&error, names))
+}
+
+fn in_order(body: &[u8], names: &[&str]) -> Result<Vec<Value>, Failure> {
+    if names.is_empty() && body.is_empty() {
+        return Ok(Vec::new());
+    }
+    match parse(body)? {
+        Value::Array(values) => Ok(values),
+        Value::Null if names.is_empty() => Ok(Vec::new()),
+        Value::Object(fields) => by_name(fields, names),
+        _ => Err(invalid(&"expected an object of named arguments, or an array in order", names)),
+    }
+}
+
+fn by_name(mut fields: Map<String, Value>, names: &[&str]) -> Result<Vec<Value>, Failure> {
+    let values = names.iter().map(|name| fields.remove(*name).unwrap_or(Value::Null)).collect();
+    match fields.keys().next() {
+        Some(unknown) => Err(invalid(&format_args!("no argument is called `{unknown}`"), names)),
+        None => Ok(values),
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Value, Failure> {
+    serde_json::from_slice(body)
+        .map_err(|error| Failure::not_started(Code::InvalidArgument, format!("the body is not JSON: {error}")))
+}
+
+fn invalid(error: &dyn std::fmt::Display, names: &[&str]) -> Failure {
+    let takes = match names {
+        [] => "no arguments".to_owned(),
+        [one] => format!("the value of `{one}` as the whole body"),
+        several => format!("the arguments {}", several.join(", ")),
+    };
+    Failure::not_started(Code::InvalidArgument, format!("{error}; this method takes {takes}"))
+}
+
+/// Writes a value as JSON text into `out`, replacing what was there.
+///
+/// # Errors
+/// [`Failure`] when the text passes the buffer's limit, or the value has no JSON form (a map with keys that are not text).
+pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Buffer) -> Result<(), Failure> {
+    out.clear();
+    let mut sink = Sink { out, refused: None };
+    let written = serde_json::to_writer(&mut sink, value);
+    match (written, sink.refused) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), Some(refused)) => Err(refused),
+        (Err(error), None) => Err(Failure::done(Code::Internal, format!("the value has no JSON form: {error}"))),
+    }
+}
+
+struct Sink<'a> {
+    out: &'a mut Buffer,
+    refused: Option<Failure>,
+}
+
+impl std::io::Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.out.append(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(failure) => {
+                self.refused = Some(failure);
+                Err(std::io::ErrorKind::OutOfMemory.into())
+            }
+        }
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_argument_is_the_whole_body() {
+        assert_eq!(arguments::<(String,)>(b"\"hi\"", &["text"]).unwrap().0, "hi");
+        assert_eq!(arguments::<(Vec<u8>,)>(b"[1,2]", &["xs"]).unwrap().0, [1, 2]);
+    }
+
+    #[test]
+    fn several_arguments_come_by_name_or_in_order() {
+        for body in [&br#"{"b":"x","a":1}"#[..], br#"[1,"x"]"#] {
+            assert_eq!(arguments::<(u8, String)>(body, &["a", "b"]).unwrap(), (1, "x".to_owned()));
+        }
+        let optional = arguments::<(u8, Option<u8>)>(br#"{"a":1}"#, &["a", "b"]).unwrap();
+        assert_eq!(optional, (1, None));
+    }
+
+    #[test]
+    fn no_arguments_may_be_said_in_four_ways() {
+        for body in [&b""[..], b"null", b"[]", b"{}"] {
+            arguments::<()>(body, &[]).unwrap_or_else(|_| arguments::<[u8; 0]>(body, &[]).map(|_| ()).unwrap());
+        }
+    }
+
+    #[test]
+    fn mistakes_say_what_the_method_takes() {
+        let error = arguments::<(u8, u8)>(br#"{"a":1,"c":2}"#, &["a", "b"]).unwrap_err();
+        assert!(error.message.contains("no argument is called `c`"), "{error}");
+        assert!(error.message.contains("takes the arguments a, b"), "{error}");
+        let error = arguments::<(u8,)>(b"{", &["a"]).unwrap_err();
+        assert!(error.message.contains("not JSON"), "{error}");
+    }
+
+    #[test]
+    fn bytes_are_base64() {
+        let text = serde_json::to_string(&Base64(vec![0, 255, 1])).unwrap();
+        assert_eq!(text, "\"AP8B\"");
+        assert_eq!(serde_json::from_str::<Base64>(&text).unwrap().0, [0, 255, 1]);
+        assert!(serde_json::from_str::<Base64>("\"?\"").is_err());
+    }
+
+    #[test]
+    fn a_value_over_the_limit_is_refused_with_the_limit() {
+        let mut out = Buffer::new(8);
+        assert!(encode("0123456789", &mut out).unwrap_err().message.contains("8 bytes"));
+    }
+}

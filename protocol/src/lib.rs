@@ -1,0 +1,28 @@
+//! The words that both sides of speedysvc agree on.
+//!
+//! A client and a worker that never met must read the same bytes the same way: that is all this crate is about. It
+//! knows no sockets, no clock and no threads; it only says what bytes mean.
+//!
+//! * [`frame`]: what travels over TCP. [`hello`]: how a connection or a link begins. [`control`]: what the supervisor's
+//!   broker and its workers say to each other.
+//! * [`shm`]: what lies in shared memory: links, slots, claims, boards. The only room of this crate with `unsafe`.
+//! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`json`]: the same in JSON.
+//! * [`contract`]: what a service offers. [`service`]: the trait that the service macro implements.
+//! * [`status`]: what a caller may be told, and whether its call ran. [`ids`], [`limits`]: names and numbers.
+//!
+//! Trust: whatever a peer wrote is an allegation. Every parser here checks lengths before it allocates, and every
+//! shared word is loaded once into a local before it is judged.
+#![deny(unsafe_code)]
+
+pub mod archive;
+pub mod contract;
+pub mod control;
+pub mod frame;
+pub mod hello;
+pub mod ids;
+pub mod json;
+pub mod limits;
+pub mod service;
+#[expect(unsafe_code, reason = "room 1: memory that another process maps too")]
+pub mod shm;
+pub mod status;

@@ -1,0 +1,150 @@
+//! The handler's side of a call: the trait that the service macro implements, and what its output calls.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::archive::{self, Archived, Buffer, Bytes, Decode, Encode, View};
+use crate::contract::Contract;
+use crate::ids::{Codec, MethodIndex};
+use crate::json::{self, Base64};
+use crate::status::{Failure, Status};
+
+/// What may be an owned argument, a result or an error of a method.
+///
+/// Put `#[speedysvc::data]` on your own types; the usual standard types have it already.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel in a call",
+    note = "put #[speedysvc::data] on the type; shared pointers (Rc, Arc) cannot travel at all"
+)]
+pub trait Value: Encode + Decode + Serialize + DeserializeOwned + JsonSchema {}
+impl<T: Encode + Decode + Serialize + DeserializeOwned + JsonSchema> Value for T {}
+
+/// A service that a worker can host. `#[speedysvc::service]` on an `impl` block writes this.
+pub trait Service: Send + Sync + 'static {
+    /// What the service offers.
+    fn contract(&self) -> &'static Contract;
+
+    /// Runs one call: reads the arguments, runs the handler and writes the reply.
+    ///
+    /// # Errors
+    /// [`Failure`] when the arguments cannot be read, or the reply is over the limit. A method's own error is not one:
+    /// it is a reply.
+    fn call(&self, method: MethodIndex, call: Call<'_>) -> Result<(), Failure>;
+}
+
+/// One call, as the loop hands it to a service.
+pub struct Call<'a> {
+    /// How arguments and reply are written.
+    pub codec: Codec,
+    /// The arguments; aligned for archives, and nobody else can change them.
+    pub body: &'a [u8],
+    /// Room for arguments that must be rewritten.
+    pub scratch: &'a mut Buffer,
+    /// Where the reply goes.
+    pub reply: &'a mut Reply,
+}
+
+/// A reply as it is written.
+pub struct Reply {
+    body: Buffer,
+    status: Status,
+}
+
+impl Reply {
+    /// An empty reply with room for at most `limit` bytes.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self { body: Buffer::new(limit), status: Status::Ok }
+    }
+
+    /// What the body is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The body as it goes to the caller.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        self.body.as_slice()
+    }
+
+    /// Takes a new limit for the next reply, and gives unusually large room back.
+    pub fn prepare(&mut self, limit: usize, keep: usize) {
+        self.body.trim(keep);
+        self.body.clear();
+        self.body.set_limit(limit);
+        self.status = Status::Ok;
+    }
+
+    /// Replaces whatever was written by a failure.
+    pub fn fail(&mut self, failure: &Failure) {
+        self.status = Status::Failed(failure.code, failure.outcome);
+        let text = failure.wire_text().as_bytes();
+        if let Err(no_room) = self.body.room(text.len()).map(|room| room.copy_from_slice(text)) {
+            debug_assert!(self.body.limit() < text.len(), "{no_room}");
+            self.body.clear();
+        }
+    }
+
+    /// Writes the method's result.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is over the limit.
+    pub fn ok<T: Encode + Serialize>(&mut self, codec: Codec, value: &T) -> Result<(), Failure> {
+        self.status = Status::Ok;
+        self.write(codec, value)
+    }
+
+    /// Writes the method's result where that is a byte string.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is over the limit.
+    pub fn ok_bytes(&mut self, codec: Codec, value: Vec<u8>) -> Result<(), Failure> {
+        self.status = Status::Ok;
+        match codec {
+            Codec::Rkyv => archive::encode(&Bytes(&value), &mut self.body),
+            Codec::Json => json::encode(&Base64(value), &mut self.body),
+        }
+    }
+
+    /// Writes the method's own error.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is over the limit.
+    pub fn application<E: Encode + Serialize>(&mut self, codec: Codec, error: &E) -> Result<(), Failure> {
+        self.status = Status::Application;
+        self.write(codec, error)
+    }
+
+    fn write<T: Encode + Serialize>(&mut self, codec: Codec, value: &T) -> Result<(), Failure> {
+        match codec {
+            Codec::Rkyv => archive::encode(value, &mut self.body),
+            Codec::Json => json::encode(value, &mut self.body),
+        }
+    }
+}
+
+/// Reads a call's arguments as the archived tuple `W`, whatever the codec: JSON is read as `J`, then archived by
+/// `archive`, so that a handler sees the same types either way.
+///
+/// # Errors
+/// [`Failure`] with the code `INVALID_ARGUMENT` when the body is not what the method takes.
+pub fn arguments<'a, W: View, J: DeserializeOwned>(
+    codec: Codec,
+    body: &'a [u8],
+    names: &[&str],
+    scratch: &'a mut Buffer,
+    archive: impl FnOnce(&J, &mut Buffer) -> Result<(), Failure>,
+) -> Result<&'a Archived<W>, Failure> {
+    match codec {
+        Codec::Rkyv => archive::view::<W>(body),
+        Codec::Json => {
+            let values = json::arguments::<J>(body, names)?;
+            scratch.set_limit(body.len().saturating_mul(16).max(4096));
+            archive(&values, scratch)?;
+            archive::view::<W>(scratch.as_slice())
+        }
+    }
+}

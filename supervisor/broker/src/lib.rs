@@ -1,0 +1,1 @@
+//! Makes shared-memory links and hands them to clients and workers
