@@ -1,1 +1,116 @@
-//! The service and data macros of speedysvc
+//! The service and data macros of speedysvc.
+//!
+//! Use them as `speedysvc::service` and `speedysvc::data`. What they write names `::speedysvc::__private` and the
+//! standard library only, so that a crate that depends on `speedysvc` alone compiles with it, and it is the same
+//! whatever features of `speedysvc` are on.
+//!
+//! * [`declaration`]: a trait as it was written becomes methods, arguments and results, or errors that say what to do.
+//!   [`types`] decides what an argument or a result is; [`refused`] knows what cannot travel.
+//! * [`spec`], [`server`], [`client`]: what is generated from that. [`signature`]: a method's normal form.
+//! * [`implementation`]: the attribute on an `impl` block. [`data`]: the other macro.
+#![forbid(unsafe_code)]
+
+mod client;
+mod data;
+mod declaration;
+mod implementation;
+mod refused;
+mod server;
+mod settings;
+mod signature;
+mod spec;
+mod text;
+mod types;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Error, Item};
+
+/// Makes a service of a trait, or a host for it of an `impl` block.
+///
+/// ```text
+/// /// Gives back what it gets.
+/// #[speedysvc::service(name = "echo", version = 1)]
+/// pub trait Echo {
+///     fn echo(&self, text: &str) -> String;
+///     fn total(&self, numbers: &Archived<Vec<u64>>) -> Result<u64, TooBig>;
+/// }
+///
+/// #[speedysvc::service]
+/// impl Echo for MyEcho { ... }
+/// ```
+///
+/// # On a trait
+/// The trait stays as it is. Beside it come `EchoService`, which holds what both sides agree on, and `EchoClient`,
+/// which has the trait's methods. `name` is the trait's name in kebab-case unless it is given, `version` is 1.
+///
+/// Methods take `&self` and any of these:
+///
+/// | argument | what the handler gets | what the client takes |
+/// |---|---|---|
+/// | `&str`, `&[u8]` | a view into the call's bytes | the same |
+/// | `&Archived<T>` | a view into the call's bytes, checked | `&T` |
+/// | `&T` | a value made for this call | `&T` |
+/// | `T` | a value made for this call | `T` |
+///
+/// They give nothing, a value, or a `Result` whose error is the method's own and reaches the caller with its type. Put
+/// [`macro@data`] on types of your own. Callers that write JSON name arguments as the trait does; a `&[u8]` or
+/// `Vec<u8>` is base64 text there.
+///
+/// A method's name, its types and their fields are its contract: they are compared when a client connects. The names of
+/// arguments, doc comments and how a type is imported are not part of it.
+///
+/// # On an `impl` block
+/// The block stays as it is. Beside it comes an implementation of `speedysvc::Service`, which a worker hosts.
+#[proc_macro_attribute]
+pub fn service(settings: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let (settings, item) = (TokenStream::from(settings), TokenStream::from(item));
+    beside(item.clone(), expand_service(settings, item)).into()
+}
+
+fn expand_service(settings: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    match syn::parse2::<Item>(item)? {
+        Item::Trait(item) => {
+            let declared = declaration::read(settings, &item)?;
+            let (spec, server, client) =
+                (spec::generate(&declared), server::generate(&declared), client::generate(&declared));
+            Ok(quote!(#spec #server #client))
+        }
+        Item::Impl(item) => implementation::generate(&settings, &item),
+        other => Err(Error::new_spanned(other, "#[speedysvc::service] goes on a trait, or on an `impl` of such a trait")),
+    }
+}
+
+/// The item as it was written, and what belongs beside it. An item that is wrong stays too, so that the one error that
+/// matters is not followed by many about a name that is missing.
+fn beside(item: TokenStream, generated: syn::Result<TokenStream>) -> TokenStream {
+    let generated = generated.unwrap_or_else(Error::into_compile_error);
+    quote!(#item #generated)
+}
+
+/// Lets a struct or an enum travel in calls: as an argument, a result or a method's own error.
+///
+/// It derives rkyv's, serde's and schemars' traits, and nothing else: add `Debug`, `Clone` or `PartialEq` as you need
+/// them. Put it above your own `#[derive]`, `#[serde]` and `#[rkyv]` attributes; those work as usual.
+///
+/// ```text
+/// #[speedysvc::data]
+/// #[derive(Debug, Clone)]
+/// pub struct Point { pub x: f64, pub y: f64 }
+/// ```
+///
+/// A handler that takes `&Archived<Point>` gets rkyv's `ArchivedPoint`; `#[rkyv(derive(Debug))]` puts `Debug` on that.
+///
+/// A type that contains itself needs rkyv's help, because traits of such a type would depend on themselves:
+/// `#[rkyv(omit_bounds)]` on the field, and bounds on the type, as rkyv's documentation of its `Archive` macro says.
+#[proc_macro_attribute]
+pub fn data(settings: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let item = TokenStream::from(item);
+    match data::generate(&settings.into(), item.clone()) {
+        Ok(generated) => generated.into(),
+        Err(error) => {
+            let error = error.into_compile_error();
+            quote!(#item #error).into()
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What an argument or a result is, decided by how its type is written.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Error, GenericArgument, PathArguments, PathSegment, Result, ReturnType, Type, TypeReference};
+
+use crate::refused;
+
+pub struct Argument {
+    pub name: Ident,
+    pub kind: Kind,
+}
+
+/// The five ways to take an argument.
+pub enum Kind {
+    /// `&str`: a view.
+    Str(Span),
+    /// `&[u8]`: a view.
+    Bytes(Span),
+    /// `&Archived<T>`: a view.
+    View(Type),
+    /// `&T`: a value made for the call.
+    Shared(Type),
+    /// `T`: a value made for the call.
+    Owned(Type),
+}
+
+/// A result: `()` is no type at all, so that handlers' clients need not mention it.
+pub struct Output {
+    pub ok: Option<Type>,
+    pub error: Option<Type>,
+}
+
+impl Kind {
+    pub fn of(ty: &Type) -> Result<Self> {
+        match peel(ty) {
+            Type::Reference(reference) => Self::of_reference(reference),
+            owned if generic_of(owned, "Archived").is_some() => {
+                Err(Error::new_spanned(owned, "an archived view is taken by reference: `&Archived<T>`"))
+            }
+            owned => checked(owned).map(Self::Owned),
+        }
+    }
+
+    fn of_reference(reference: &TypeReference) -> Result<Self> {
+        if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident != "_") {
+            let message = "an argument lives as long as its call: leave the lifetime out, or take an owned value";
+            return Err(Error::new_spanned(lifetime, message));
+        }
+        if reference.mutability.is_some() {
+            let message = "the caller would not see a change: take the value by `&`, and give the new one back";
+            return Err(Error::new_spanned(reference, message));
+        }
+        match peel(&reference.elem) {
+            Type::Path(path) if path.path.is_ident("str") => Ok(Self::Str(path.span())),
+            Type::Slice(slice) if is_u8(&slice.elem) => Ok(Self::Bytes(slice.bracket_token.span.join())),
+            Type::Slice(slice) => {
+                let message = "of slices, only &[u8] is taken: use `&Archived<Vec<T>>` for a view, or `&Vec<T>`";
+                Err(Error::new_spanned(slice, message))
+            }
+            target => match generic_of(target, "Archived") {
+                Some(Some(archived)) => checked(archived).map(Self::View),
+                Some(None) => Err(Error::new_spanned(target, "write the type that is archived: `&Archived<T>`")),
+                None => checked(target).map(Self::Shared),
+            },
+        }
+    }
+
+    /// The type whose archive travels.
+    pub fn wire(&self) -> TokenStream {
+        match self {
+            Self::Str(span) => quote_spanned!(*span=> ::std::string::String),
+            Self::Bytes(span) => quote_spanned!(*span=> ::std::vec::Vec<u8>),
+            Self::View(ty) | Self::Shared(ty) | Self::Owned(ty) => quote!(#ty),
+        }
+    }
+
+    /// The type that JSON is read as, and that the schema shows.
+    pub fn json(&self) -> TokenStream {
+        if self.is_byte_string() { quote!(::speedysvc::__private::json::Base64) } else { self.wire() }
+    }
+
+    pub fn is_byte_string(&self) -> bool {
+        match self {
+            Self::Str(_) => false,
+            Self::Bytes(_) => true,
+            Self::View(ty) | Self::Shared(ty) | Self::Owned(ty) => is_byte_vector(ty),
+        }
+    }
+
+    /// The type of the user's that must be able to travel.
+    pub fn value(&self) -> Option<&Type> {
+        match self {
+            Self::Str(_) | Self::Bytes(_) => None,
+            Self::View(ty) | Self::Shared(ty) | Self::Owned(ty) => Some(ty),
+        }
+    }
+}
+
+impl Output {
+    pub fn of(output: &ReturnType) -> Result<Self> {
+        let ReturnType::Type(_, ty) = output else {
+            return Ok(Self { ok: None, error: None });
+        };
+        let Some(arguments) = last_segment(peel(ty)).filter(|last| last.ident == "Result").map(types_in) else {
+            return Ok(Self { ok: unless_unit(ty)?, error: None });
+        };
+        match arguments[..] {
+            [ok, error] => Ok(Self { ok: unless_unit(ok)?, error: Some(checked(error)?) }),
+            _ => {
+                let message = "write both types, `Result<T, E>`: the caller gets the error with its type";
+                Err(Error::new_spanned(ty, message))
+            }
+        }
+    }
+
+    /// The type of the user's that a good result has.
+    pub fn ok_type(&self) -> Option<&Type> {
+        self.ok.as_ref()
+    }
+
+    pub fn is_byte_string(&self) -> bool {
+        self.ok.as_ref().is_some_and(is_byte_vector)
+    }
+}
+
+/// A type without the brackets that macros and people put around it.
+pub fn peel(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => peel(&group.elem),
+        Type::Paren(paren) => peel(&paren.elem),
+        other => other,
+    }
+}
+
+fn checked(ty: &Type) -> Result<Type> {
+    refused::in_method(ty).map_or_else(|| Ok(ty.clone()), Err)
+}
+
+fn unless_unit(ty: &Type) -> Result<Option<Type>> {
+    match peel(ty) {
+        Type::Tuple(tuple) if tuple.elems.is_empty() => Ok(None),
+        other => checked(other).map(Some),
+    }
+}
+
+fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match ty {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+/// `T` of `Name<T>`, wherever `Name` is imported from; `Some(None)` when it has no one type.
+fn generic_of<'a>(ty: &'a Type, name: &str) -> Option<Option<&'a Type>> {
+    let last = last_segment(ty).filter(|last| last.ident == name)?;
+    match types_in(last)[..] {
+        [one] => Some(Some(one)),
+        _ => Some(None),
+    }
+}
+
+fn types_in(segment: &PathSegment) -> Vec<&Type> {
+    let PathArguments::AngleBracketed(list) = &segment.arguments else {
+        return Vec::new();
+    };
+    let types = list.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    types.collect()
+}
+
+fn is_u8(ty: &Type) -> bool {
+    matches!(peel(ty), Type::Path(path) if path.path.is_ident("u8"))
+}
+
+fn is_byte_vector(ty: &Type) -> bool {
+    matches!(generic_of(peel(ty), "Vec"), Some(Some(element)) if is_u8(element))
+}

@@ -1,0 +1,123 @@
+//! A worker's steps on a slot: claim, read, publish. Rules 8 to 10 of the slot protocol.
+
+use super::PeerFault;
+use super::layout::{Geometry, Grant, INLINE, RequestHead};
+use super::seq::{ClaimWord, Seq};
+use super::slot::{Slot, load_bytes, store_bytes};
+use super::sync::Ordering;
+use crate::ids::Incarnation;
+use crate::status::Status;
+
+/// A slot as a worker sees it: it only reads the request line and writes the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Taker<'a>(pub Slot<'a>);
+
+/// What a look at a slot found.
+#[derive(Debug)]
+pub enum Look {
+    /// Nothing to do here: no request, or another loop has it.
+    Nothing,
+    /// A request that is now ours, and must be answered with [`Taker::publish`].
+    Taken(Request),
+    /// The client broke a rule. Nothing was claimed.
+    Broken(PeerFault),
+}
+
+/// A claimed request: what the client wrote, each word read once after the claim. An allegation until checked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// The call's number.
+    pub seq: Seq,
+    /// Whether the client had given it up before we could start.
+    pub cancelled: bool,
+    /// `CLOCK_MONOTONIC` in nanoseconds; 0 for none.
+    pub deadline_ns: u64,
+    /// What is asked.
+    pub head: RequestHead,
+    grant: u64,
+}
+
+impl Request {
+    /// The buffer that the client granted, and that holds the request when it is longer than [`INLINE`].
+    ///
+    /// # Errors
+    /// [`PeerFault`] when it is not inside the arena, or too small for the request.
+    pub fn grant(&self, geometry: Geometry) -> Result<Grant, PeerFault> {
+        let grant = Grant::parse(self.grant, geometry)?;
+        if self.head.len as usize > INLINE && u64::from(self.head.len) > grant.capacity {
+            return Err(PeerFault::Length { len: self.head.len, capacity: grant.capacity });
+        }
+        Ok(grant)
+    }
+}
+
+impl Taker<'_> {
+    /// Claims the request in this slot, if there is one that nobody has. `alive` says whether a loop still lives: a
+    /// fetch is left to the loop that holds the reply, and to anybody after that loop's death.
+    #[must_use]
+    pub fn claim(self, me: Incarnation, alive: impl Fn(u16) -> bool) -> Look {
+        let old = self.0.claim.load(Ordering::Acquire);
+        let claimed = ClaimWord::from_word(old).seq;
+        // PAIR request-published: the request's fields are behind this number.
+        let requested = self.0.request.seq.load(Ordering::Acquire);
+        if requested == claimed.word() {
+            return Look::Nothing;
+        }
+        let Some(seq) = Seq::from_word(requested).filter(|seq| *seq > claimed) else {
+            return self.backwards(old);
+        };
+        // PAIR reply-published: another loop still runs the call before this one.
+        if self.0.reply.seq.load(Ordering::Acquire) != claimed.word() || self.is_anothers(me, alive) {
+            return Look::Nothing;
+        }
+        let mine = ClaimWord { seq, owner: Some(me) }.word();
+        // PAIR cancel-claim: either the client sees this claim, or we see its cancel below.
+        if self.0.claim.compare_exchange(old, mine, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            return Look::Nothing;
+        }
+        Look::Taken(self.read(seq))
+    }
+
+    /// A request below the claim is a broken rule, unless another loop claimed between our two loads.
+    fn backwards(self, old: u64) -> Look {
+        if self.0.claim.load(Ordering::Acquire) == old { Look::Broken(PeerFault::Sequence) } else { Look::Nothing }
+    }
+
+    /// A hint read before the claim, to leave a fetch to its loop; what counts is read again after the claim.
+    fn is_anothers(self, me: Incarnation, alive: impl Fn(u16) -> bool) -> bool {
+        let head = RequestHead::from_word(self.0.request.head.load(Ordering::Relaxed));
+        head.fetch && head.method != me.0.get() && alive(head.method)
+    }
+
+    fn read(self, seq: Seq) -> Request {
+        let line = self.0.request;
+        Request {
+            seq,
+            cancelled: line.cancel.load(Ordering::SeqCst) >= seq.word(),
+            deadline_ns: line.deadline_ns.load(Ordering::Relaxed),
+            head: RequestHead::from_word(line.head.load(Ordering::Relaxed)),
+            grant: line.grant.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Copies the inline part of a claimed request; `out` has at most [`INLINE`] bytes.
+    pub fn read_inline(self, out: &mut [u8]) {
+        load_bytes(&self.0.request.inline, out);
+    }
+
+    /// Publishes the reply to a claimed request. A body of at most [`INLINE`] bytes is given as `inline`; a longer one
+    /// is already at the beginning of the grant, `inline` is empty and `len` tells its length.
+    ///
+    /// # Panics
+    /// When the claim is not ours: this loop was given up, and must not answer (rule 10).
+    pub fn publish(self, me: Incarnation, seq: Seq, status: Status, len: u32, inline: &[u8]) {
+        let mine = ClaimWord { seq, owner: Some(me) }.word();
+        assert_eq!(self.0.claim.load(Ordering::Relaxed), mine, "a claim of ours was changed by another");
+        let line = self.0.reply;
+        line.head.store(u64::from(status.to_wire()) | u64::from(len) << 32, Ordering::Relaxed);
+        line.owner.store(u64::from(me.0.get()), Ordering::Relaxed);
+        store_bytes(&line.inline, inline);
+        // PAIR reply-published: everything above is seen by the client that loads this number.
+        line.seq.store(seq.word(), Ordering::Release);
+    }
+}

@@ -1,0 +1,173 @@
+//! A link: two segments and what lies in them, as its client or a worker has mapped them; and a service's board.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::Mode;
+
+use super::board::{BOARD_BYTES, BoardLine, Mode as LoopMode, line_of};
+use super::claim::Taker;
+use super::layout::{Geometry, Grant};
+use super::segment::{Access, Segment, create, reopen_read_only};
+use super::slot::{Caller, Slot};
+use super::wake::Poller;
+
+/// A link's memory files as the broker keeps and hands them out.
+#[derive(Debug)]
+pub struct LinkFiles {
+    /// Request lines and arena.
+    pub request: OwnedFd,
+    /// Reply lines and claim words, for workers.
+    pub reply: OwnedFd,
+    /// The same file opened for reading only, for the client.
+    pub reply_read_only: OwnedFd,
+}
+
+impl LinkFiles {
+    /// Makes both segments.
+    ///
+    /// # Errors
+    /// What the kernel says: out of memory or descriptors.
+    pub fn create(geometry: Geometry) -> io::Result<Self> {
+        let request = create("speedysvc-request", geometry.request_segment(), Mode::from_raw_mode(0o600))?;
+        let reply = create("speedysvc-reply", geometry.reply_segment(), Mode::from_raw_mode(0o400))?;
+        let reply_read_only = reopen_read_only(&reply)?;
+        Ok(Self { request, reply, reply_read_only })
+    }
+}
+
+#[derive(Debug)]
+struct Mapped {
+    geometry: Geometry,
+    request: Segment,
+    reply: Segment,
+}
+
+impl Mapped {
+    fn new(geometry: Geometry, request: impl AsFd, reply: impl AsFd, access: Access) -> io::Result<Self> {
+        let request = Segment::map(request.as_fd(), geometry.request_segment(), Access::ReadWrite)?;
+        let reply = Segment::map(reply.as_fd(), geometry.reply_segment(), access)?;
+        Ok(Self { geometry, request, reply })
+    }
+
+    fn slot(&self, index: usize) -> Slot<'_> {
+        assert!(index < self.geometry.slots(), "slot {index} of {}", self.geometry.slots());
+        let index = index as u64;
+        Slot {
+            request: self.request.request_line(index * 128),
+            reply: self.reply.reply_line(self.geometry.replies_offset() + index * 128),
+            claim: self.reply.word(Geometry::CLAIMS_OFFSET + index * 8),
+        }
+    }
+
+    fn poller(&self) -> Poller<'_> {
+        Poller(self.reply.word(0))
+    }
+
+    /// Both come from a parsed [`Grant`], or from this side's own allocator.
+    fn check(&self, grant: Grant, len: usize) -> u64 {
+        assert!(len as u64 <= grant.capacity && grant.offset + grant.capacity <= self.geometry.arena());
+        self.geometry.arena_offset() + grant.offset
+    }
+}
+
+/// A link as its client has mapped it.
+#[derive(Debug)]
+pub struct ClientLink(Mapped);
+
+/// A link as a worker (or the broker) has mapped it.
+#[derive(Debug)]
+pub struct WorkerLink(Mapped);
+
+macro_rules! both_sides {
+    ($side:ident, $slot:ident, $access:expr) => {
+        impl $side {
+            /// Maps a link's segments.
+            ///
+            /// # Errors
+            /// When a segment is not what the geometry says, or the kernel refuses.
+            pub fn map(geometry: Geometry, request: impl AsFd, reply: impl AsFd) -> io::Result<Self> {
+                Mapped::new(geometry, request, reply, $access).map(Self)
+            }
+
+            /// How the segments are laid out.
+            #[must_use]
+            pub fn geometry(&self) -> Geometry {
+                self.0.geometry
+            }
+
+            /// The slot with this index.
+            #[must_use]
+            pub fn slot(&self, index: usize) -> $slot<'_> {
+                $slot(self.0.slot(index))
+            }
+
+            /// The word that says which loop polls this link.
+            #[must_use]
+            pub fn poller(&self) -> Poller<'_> {
+                self.0.poller()
+            }
+
+            /// Copies out of the beginning of a granted buffer.
+            pub fn copy_out(&self, grant: Grant, out: &mut [u8]) {
+                let offset = self.0.check(grant, out.len());
+                self.0.request.copy_out(offset, out);
+            }
+
+            /// Copies into the beginning of a granted buffer.
+            pub fn copy_in(&self, grant: Grant, bytes: &[u8]) {
+                let offset = self.0.check(grant, bytes.len());
+                self.0.request.copy_in(offset, bytes);
+            }
+        }
+    };
+}
+both_sides!(ClientLink, Caller, Access::ReadOnly);
+both_sides!(WorkerLink, Taker, Access::ReadWrite);
+
+impl ClientLink {
+    /// Gives a buffer's pages back to the system.
+    ///
+    /// # Errors
+    /// What the kernel says; nothing is lost but memory.
+    pub fn release(&self, grant: Grant) -> io::Result<()> {
+        let offset = self.0.check(grant, 0);
+        self.0.request.release(offset, usize::try_from(grant.capacity).map_err(|_| io::ErrorKind::InvalidInput)?)
+    }
+}
+
+/// A service's board.
+#[derive(Debug)]
+pub struct Board(Segment);
+
+impl Board {
+    /// Makes a board: the file for workers, and one opened for reading only, for clients.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn create() -> io::Result<(OwnedFd, OwnedFd)> {
+        let file = create("speedysvc-board", BOARD_BYTES, Mode::from_raw_mode(0o400))?;
+        let read_only = reopen_read_only(&file)?;
+        Ok((file, read_only))
+    }
+
+    /// Maps a board.
+    ///
+    /// # Errors
+    /// When the file is not a board, or the kernel refuses.
+    pub fn map(file: impl AsFd, access: Access) -> io::Result<Self> {
+        Segment::map(file.as_fd(), BOARD_BYTES, access).map(Self)
+    }
+
+    /// The line where the loop of this incarnation writes.
+    #[must_use]
+    pub fn line(&self, incarnation: u16) -> &BoardLine {
+        self.0.board_line(line_of(incarnation) as u64 * 64)
+    }
+
+    /// Whether the loop of this incarnation lives.
+    #[must_use]
+    pub fn alive(&self, incarnation: u16) -> bool {
+        self.line(incarnation).mode(incarnation) != LoopMode::Gone
+    }
+}

@@ -1,0 +1,208 @@
+//! Memory files and their mappings. Rule 25 and 26: the broker makes all of it, sealed; nobody forms references to bytes.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+
+use memmap2::{MmapOptions, MmapRaw};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
+use rustix::mm::Advice;
+
+use super::board::BoardLine;
+use super::layout::{ReplyLine, RequestLine};
+use super::sync::AtomicU64;
+
+/// Makes a memory file of exactly `len` bytes, all zero, that can neither shrink nor grow. `mode` says who may open it
+/// anew through `/proc`: never anybody but its owner.
+///
+/// # Errors
+/// What the kernel says: out of memory or descriptors.
+pub fn create(name: &str, len: u64, mode: Mode) -> io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    rustix::fs::ftruncate(&fd, len)?;
+    rustix::fs::fchmod(&fd, mode)?;
+    rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(fd)
+}
+
+/// Opens a memory file of ours once more, for reading only: a duplicate would keep the right to write.
+///
+/// # Errors
+/// What the kernel says; `/proc` must be mounted.
+pub fn reopen_read_only(fd: impl AsFd) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Whether a mapping may be written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Only read. A store through it ends the process.
+    ReadOnly,
+    /// Read and written.
+    ReadWrite,
+}
+
+/// A mapped memory file.
+#[derive(Debug)]
+pub struct Segment {
+    map: MmapRaw,
+    access: Access,
+}
+
+/// Words that may lie in memory that another process writes.
+///
+/// # Safety
+/// The type is made of atomics only: every bit pattern is a value of it, and it may change under a shared reference.
+unsafe trait SharedWords {}
+// SAFETY: an atomic integer.
+unsafe impl SharedWords for AtomicU64 {}
+// SAFETY: `repr(C)`, and every field is an `AtomicU64` or an array of them.
+unsafe impl SharedWords for RequestLine {}
+// SAFETY: as above.
+unsafe impl SharedWords for ReplyLine {}
+// SAFETY: as above.
+unsafe impl SharedWords for BoardLine {}
+
+impl Segment {
+    /// Maps `len` bytes of a memory file that the broker made.
+    ///
+    /// # Errors
+    /// When the file has another size or cannot shrink-and-grow-proof be relied on, or the kernel refuses.
+    pub fn map(fd: BorrowedFd<'_>, len: u64, access: Access) -> io::Result<Self> {
+        let size = u64::try_from(rustix::fs::fstat(fd)?.st_size).unwrap_or(0);
+        let seals = rustix::fs::fcntl_get_seals(fd)?;
+        if size != len || !seals.contains(SealFlags::SHRINK | SealFlags::GROW) {
+            let text = format!("a segment of {size} bytes with seals {seals:?}, instead of {len} sealed bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let len = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut options = MmapOptions::new();
+        let map = match access {
+            Access::ReadOnly => options.len(len).map_raw_read_only(fd.as_raw_fd())?,
+            Access::ReadWrite => options.len(len).map_raw(fd.as_raw_fd())?,
+        };
+        // SAFETY: (1) pointer and length are this mapping's own; (2) the advice only keeps children from inheriting it.
+        unsafe { rustix::mm::madvise(map.as_mut_ptr().cast(), map.len(), Advice::LinuxDontFork)? };
+        Ok(Self { map, access })
+    }
+
+    fn bounds(&self, offset: u64, len: usize) -> usize {
+        let start = usize::try_from(offset).expect("offsets come from a geometry that was mapped");
+        let end = start.checked_add(len).expect("lengths come from a geometry that was mapped");
+        assert!(end <= self.map.len(), "bytes {start}..{end} of a segment of {}", self.map.len());
+        start
+    }
+
+    /// The word at `offset`.
+    pub(super) fn word(&self, offset: u64) -> &AtomicU64 {
+        self.at(offset)
+    }
+
+    /// The request line at `offset`.
+    pub(super) fn request_line(&self, offset: u64) -> &RequestLine {
+        self.at(offset)
+    }
+
+    /// The reply line at `offset`.
+    pub(super) fn reply_line(&self, offset: u64) -> &ReplyLine {
+        self.at(offset)
+    }
+
+    /// The board line at `offset`.
+    pub(super) fn board_line(&self, offset: u64) -> &BoardLine {
+        self.at(offset)
+    }
+
+    fn at<T: SharedWords>(&self, offset: u64) -> &T {
+        let start = self.bounds(offset, size_of::<T>());
+        assert!(start.is_multiple_of(align_of::<T>()), "a line at {start} is not aligned");
+        // SAFETY: (1) `bounds` has shown that the bytes lie inside the mapping, which lives as long as `self` and is
+        // neither moved nor unmapped before; the file is sealed against shrinking, so the pages stay; (2) the mapping
+        // starts at a page and `start` is a multiple of the alignment; (3) `T` is made of atomics by `SharedWords`, so
+        // every bit pattern is valid and concurrent writers, also in other processes, are no data race.
+        unsafe { &*self.map.as_mut_ptr().add(start).cast::<T>() }
+    }
+
+    /// Copies bytes out. What another process writes meanwhile may arrive in part; it never changes `out` afterwards.
+    pub fn copy_out(&self, offset: u64, out: &mut [u8]) {
+        let start = self.bounds(offset, out.len());
+        // SAFETY: (1) the source lies inside the mapping by `bounds`; (2) `out` is a private slice, so they do not
+        // overlap; (3) the source is only touched through this raw pointer: no reference to these bytes exists in this
+        // process, and what a peer writes at the same time can only make the copied values arbitrary.
+        unsafe { ptr::copy_nonoverlapping(self.map.as_ptr().add(start), out.as_mut_ptr(), out.len()) };
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Panics
+    /// When the segment was mapped read-only.
+    pub fn copy_in(&self, offset: u64, bytes: &[u8]) {
+        assert!(self.access == Access::ReadWrite, "a store into a read-only segment");
+        let start = self.bounds(offset, bytes.len());
+        // SAFETY: as in `copy_out`, with the roles exchanged; the mapping is writable, as was just asserted.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(start), bytes.len()) };
+    }
+
+    /// Gives the pages of a range back to the system; they read as zeros afterwards. Offset and length are whole pages.
+    ///
+    /// # Errors
+    /// What the kernel says. The bytes are then unchanged, and nothing is lost but memory.
+    pub fn release(&self, offset: u64, len: usize) -> io::Result<()> {
+        assert!(self.access == Access::ReadWrite, "pages of a read-only segment are not ours to drop");
+        let start = self.bounds(offset, len);
+        // SAFETY: (1) the range lies inside this writable mapping; (2) its bytes may read as zeros afterwards, which
+        // is one of the values that a peer could write, and no reference to them exists.
+        unsafe { rustix::mm::madvise(self.map.as_mut_ptr().add(start).cast(), len, Advice::LinuxRemove)? };
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(len: u64) -> (OwnedFd, Segment) {
+        let fd = create("speedysvc-test", len, Mode::from_raw_mode(0o600)).unwrap();
+        let segment = Segment::map(fd.as_fd(), len, Access::ReadWrite).unwrap();
+        (fd, segment)
+    }
+
+    #[test]
+    fn bytes_cross_between_two_mappings() {
+        let (fd, first) = segment(8192);
+        let second = Segment::map(fd.as_fd(), 8192, Access::ReadOnly).unwrap();
+        first.copy_in(8000, b"across");
+        let mut out = [0; 6];
+        second.copy_out(8000, &mut out);
+        assert_eq!(&out, b"across");
+        first.release(4096, 4096).unwrap();
+        second.copy_out(8000, &mut out);
+        assert_eq!(out, [0; 6]);
+    }
+
+    #[test]
+    #[should_panic(expected = "of a segment of")]
+    fn bytes_outside_are_refused() {
+        segment(4096).1.copy_out(4090, &mut [0; 7]);
+    }
+
+    #[test]
+    fn the_size_is_fixed_and_checked() {
+        let (fd, _) = segment(4096);
+        assert!(rustix::fs::ftruncate(&fd, 0).is_err());
+        assert!(rustix::fs::ftruncate(&fd, 8192).is_err());
+        assert!(Segment::map(fd.as_fd(), 8192, Access::ReadWrite).is_err());
+        let unsealed = rustix::fs::memfd_create("speedysvc-test", MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&unsealed, 4096).unwrap();
+        assert!(Segment::map(unsealed.as_fd(), 4096, Access::ReadWrite).is_err());
+    }
+
+    #[test]
+    fn a_reopened_file_cannot_be_mapped_for_writing() {
+        let (fd, _) = segment(4096);
+        let read_only = reopen_read_only(&fd).unwrap();
+        assert!(Segment::map(read_only.as_fd(), 4096, Access::ReadWrite).is_err());
+        Segment::map(read_only.as_fd(), 4096, Access::ReadOnly).unwrap();
+    }
+}

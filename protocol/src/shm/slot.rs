@@ -1,0 +1,123 @@
+//! The client's steps on a slot. Rules 7, 11, 12 and 14 of the slot protocol.
+
+use super::layout::{Grant, INLINE, INLINE_WORDS, ReplyLine, RequestHead, RequestLine};
+use super::seq::{ClaimWord, Seq};
+use super::sync::{AtomicU64, Ordering, fence};
+use crate::status::Status;
+
+/// One slot's words, wherever they lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Slot<'a> {
+    /// Written by the client.
+    pub request: &'a RequestLine,
+    /// Written by the owner of the claim.
+    pub reply: &'a ReplyLine,
+    /// Written by workers, by compare-and-swap.
+    pub claim: &'a AtomicU64,
+}
+
+/// A slot as its client sees it: it writes the request line and only reads the rest.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a>(pub Slot<'a>);
+
+/// A request, before its number.
+#[derive(Clone, Copy, Debug)]
+pub struct Post<'a> {
+    /// What is asked.
+    pub head: RequestHead,
+    /// `CLOCK_MONOTONIC` in nanoseconds; 0 for none.
+    pub deadline_ns: u64,
+    /// The buffer for the reply, and for the request when it is longer than [`INLINE`].
+    pub grant: Grant,
+    /// The payload, when it has at most [`INLINE`] bytes; else empty, and already in the grant.
+    pub inline: &'a [u8],
+}
+
+/// What lies in a reply line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReplyHead {
+    /// What the body is.
+    pub status: Status,
+    /// Bytes of the body: inline up to [`INLINE`], else at the beginning of the grant.
+    pub len: u32,
+    /// The loop that answered.
+    pub owner: u16,
+}
+
+/// What a client knows after it gave a call up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GivenUp {
+    /// No loop has claimed it, and none will start it. Final; the slot is free.
+    NotStarted,
+    /// A loop has it. A reply may still come; until then the slot and its buffer must not be used.
+    Claimed,
+}
+
+impl Caller<'_> {
+    /// Publishes a request. `seq` must be larger than any before in this slot.
+    pub fn post(self, seq: Seq, post: &Post<'_>) {
+        let line = self.0.request;
+        debug_assert!(post.inline.len() <= INLINE);
+        line.deadline_ns.store(post.deadline_ns, Ordering::Relaxed);
+        line.head.store(post.head.word(), Ordering::Relaxed);
+        store_bytes(&line.inline, post.inline);
+        // The second line is only touched when it changes: a short call then moves one line.
+        let grant = post.grant.word();
+        if line.grant.load(Ordering::Relaxed) != grant {
+            line.grant.store(grant, Ordering::Relaxed);
+        }
+        // PAIR request-published: everything above is seen by the loop that loads this number.
+        line.seq.store(seq.word(), Ordering::Release);
+    }
+
+    /// The reply to call `seq`, once it is there.
+    #[must_use]
+    pub fn poll(self, seq: Seq) -> Option<ReplyHead> {
+        // PAIR reply-published: the reply's fields and its bytes in the arena are behind this number.
+        if self.0.reply.seq.load(Ordering::Acquire) != seq.word() {
+            return None;
+        }
+        let head = self.0.reply.head.load(Ordering::Relaxed);
+        let owner = self.0.reply.owner.load(Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
+        Some(ReplyHead { status: Status::from_wire(head as u32), len: (head >> 32) as u32, owner: owner as u16 })
+    }
+
+    /// Copies the inline part of a reply that [`Caller::poll`] returned; `out` has at most [`INLINE`] bytes.
+    pub fn read_inline(self, out: &mut [u8]) {
+        load_bytes(&self.0.reply.inline, out);
+    }
+
+    /// Gives call `seq` up, and says whether it can still run (rule 12).
+    #[must_use]
+    pub fn give_up(self, seq: Seq) -> GivenUp {
+        self.0.request.cancel.store(seq.word(), Ordering::Relaxed);
+        // PAIR cancel-claim: either we see the claim, or its loop sees the cancel (rule 9).
+        fence(Ordering::SeqCst);
+        if self.unclaimed(seq) { GivenUp::NotStarted } else { GivenUp::Claimed }
+    }
+
+    /// Whether no loop has claimed call `seq` yet. On its own this says nothing of the next moment.
+    #[must_use]
+    pub fn unclaimed(self, seq: Seq) -> bool {
+        ClaimWord::from_word(self.0.claim.load(Ordering::SeqCst)).seq < seq
+    }
+}
+
+/// Spreads up to [`INLINE`] bytes over words; words beyond the bytes are left as they are.
+pub(super) fn store_bytes(words: &[AtomicU64; INLINE_WORDS], bytes: &[u8]) {
+    for (word, chunk) in words.iter().zip(bytes.chunks(8)) {
+        let mut padded = [0; 8];
+        padded[..chunk.len()].copy_from_slice(chunk);
+        word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
+    }
+}
+
+/// Gathers up to [`INLINE`] bytes from words, each word loaded once.
+pub(super) fn load_bytes(words: &[AtomicU64; INLINE_WORDS], out: &mut [u8]) {
+    debug_assert!(out.len() <= INLINE);
+    for (word, chunk) in words.iter().zip(out.chunks_mut(8)) {
+        let bytes = word.load(Ordering::Relaxed).to_le_bytes();
+        chunk.copy_from_slice(&bytes[..chunk.len()]);
+    }
+}
