@@ -29,7 +29,7 @@ pub struct Hello {
     /// The archive format that the client writes; needed only for calls with the rkyv codec.
     #[serde(default)]
     pub archive: Option<String>,
-    /// The service it wants.
+    /// The service it wants; empty for whatever this address serves, when only names of methods are known.
     pub service: String,
     /// The methods it wants.
     pub methods: Vec<Wanted>,
@@ -134,7 +134,7 @@ impl Hello {
     /// # Errors
     /// [`Refusal`] that names what differs: service, version, archive format or method.
     pub fn answer(&self, contract: &Contract) -> Result<(u32, Vec<Given>), Refusal> {
-        if self.service != contract.service {
+        if !self.service.is_empty() && self.service != contract.service {
             let message = format!("this is service `{}`, not `{}`", contract.service, self.service);
             return Err(Refusal::new(Code::NotFound, message));
         }
@@ -184,6 +184,14 @@ mod tests {
         assert!(hello.answer(&contract()).unwrap_err().message.contains("big-endian"));
         hello.service = "ocr".into();
         assert_eq!(hello.answer(&contract()).unwrap_err().code, Code::NotFound);
+    }
+
+    #[test]
+    fn an_empty_name_means_whatever_is_served_here() {
+        let mut hello = Hello::by_name("", "say");
+        assert_eq!(hello.answer(&contract()).unwrap_err().code, Code::Unimplemented);
+        hello.methods.clear();
+        assert!(hello.answer(&contract()).is_ok());
     }
 
     #[test]

@@ -7,12 +7,14 @@
 //! * [`declaration`]: a trait as it was written becomes methods, arguments and results, or errors that say what to do.
 //!   [`types`] decides what an argument or a result is; [`refused`] knows what cannot travel.
 //! * [`spec`], [`server`], [`client`]: what is generated from that. [`signature`]: a method's normal form.
+//!   [`generic`]: how errors about types stay few.
 //! * [`implementation`]: the attribute on an `impl` block. [`data`]: the other macro.
 #![forbid(unsafe_code)]
 
 mod client;
 mod data;
 mod declaration;
+mod generic;
 mod implementation;
 mod refused;
 mod server;
@@ -72,12 +74,14 @@ fn expand_service(settings: TokenStream, item: TokenStream) -> syn::Result<Token
     match syn::parse2::<Item>(item)? {
         Item::Trait(item) => {
             let declared = declaration::read(settings, &item)?;
-            let (spec, server, client) =
-                (spec::generate(&declared), server::generate(&declared), client::generate(&declared));
-            Ok(quote!(#spec #server #client))
+            let (types, spec) = (generic::generate(&declared), spec::generate(&declared));
+            let (server, client) = (server::generate(&declared), client::generate(&declared));
+            Ok(quote!(#types #spec #server #client))
         }
         Item::Impl(item) => implementation::generate(&settings, &item),
-        other => Err(Error::new_spanned(other, "#[speedysvc::service] goes on a trait, or on an `impl` of such a trait")),
+        other => {
+            Err(Error::new_spanned(other, "#[speedysvc::service] goes on a trait, or on an `impl` of such a trait"))
+        }
     }
 }
 

@@ -88,6 +88,12 @@ mod tests {
         for bad in ["", "Echo", "1st", "a b", &"a".repeat(NAME_MAX + 1)] {
             assert!(read_for("Echo", quote!(name = #bad)).unwrap_err().contains("no name of a service"), "{bad}");
         }
-        assert!(read_for("Echo", { let name = "a".repeat(NAME_MAX); quote!(name = #name) }).is_ok());
+        assert!(
+            read_for("Echo", {
+                let name = "a".repeat(NAME_MAX);
+                quote!(name = #name)
+            })
+            .is_ok()
+        );
     }
 }

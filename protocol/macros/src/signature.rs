@@ -10,18 +10,18 @@ use crate::types::{Argument, Kind, Output, peel};
 
 pub fn normal_form(name: &str, arguments: &[Argument], output: &Output) -> String {
     let arguments: Vec<String> = arguments.iter().map(|argument| of_argument(&argument.kind)).collect();
-    let result = match (output.ok_type(), &output.error) {
+    let result = match (&output.ok, &output.error) {
         (None, None) => String::new(),
-        (ok, None) => format!(" -> {}", of_ok(ok)),
-        (ok, Some(error)) => format!(" -> Result<{}, {}>", of_ok(ok), of_type(error)),
+        (ok, None) => format!(" -> {}", of_ok(ok.as_ref())),
+        (ok, Some(error)) => format!(" -> Result<{}, {}>", of_ok(ok.as_ref()), of_type(error)),
     };
     format!("{name}({}){result}", arguments.join(", "))
 }
 
 fn of_argument(kind: &Kind) -> String {
     match kind {
-        Kind::Str(_) => "&str".to_owned(),
-        Kind::Bytes(_) => "&[u8]".to_owned(),
+        Kind::Str => "&str".to_owned(),
+        Kind::Bytes => "&[u8]".to_owned(),
         Kind::View(ty) => format!("&Archived<{}>", of_type(ty)),
         Kind::Shared(ty) => format!("&{}", of_type(ty)),
         Kind::Owned(ty) => of_type(ty),

@@ -1,8 +1,6 @@
 //! What an argument or a result is, decided by how its type is written.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
+use proc_macro2::Ident;
 use syn::{Error, GenericArgument, PathArguments, PathSegment, Result, ReturnType, Type, TypeReference};
 
 use crate::refused;
@@ -15,9 +13,9 @@ pub struct Argument {
 /// The five ways to take an argument.
 pub enum Kind {
     /// `&str`: a view.
-    Str(Span),
+    Str,
     /// `&[u8]`: a view.
-    Bytes(Span),
+    Bytes,
     /// `&Archived<T>`: a view.
     View(Type),
     /// `&T`: a value made for the call.
@@ -26,7 +24,7 @@ pub enum Kind {
     Owned(Type),
 }
 
-/// A result: `()` is no type at all, so that handlers' clients need not mention it.
+/// A result: `()` is no type at all.
 pub struct Output {
     pub ok: Option<Type>,
     pub error: Option<Type>,
@@ -53,8 +51,8 @@ impl Kind {
             return Err(Error::new_spanned(reference, message));
         }
         match peel(&reference.elem) {
-            Type::Path(path) if path.path.is_ident("str") => Ok(Self::Str(path.span())),
-            Type::Slice(slice) if is_u8(&slice.elem) => Ok(Self::Bytes(slice.bracket_token.span.join())),
+            Type::Path(path) if path.path.is_ident("str") => Ok(Self::Str),
+            Type::Slice(slice) if is_u8(&slice.elem) => Ok(Self::Bytes),
             Type::Slice(slice) => {
                 let message = "of slices, only &[u8] is taken: use `&Archived<Vec<T>>` for a view, or `&Vec<T>`";
                 Err(Error::new_spanned(slice, message))
@@ -67,24 +65,10 @@ impl Kind {
         }
     }
 
-    /// The type whose archive travels.
-    pub fn wire(&self) -> TokenStream {
-        match self {
-            Self::Str(span) => quote_spanned!(*span=> ::std::string::String),
-            Self::Bytes(span) => quote_spanned!(*span=> ::std::vec::Vec<u8>),
-            Self::View(ty) | Self::Shared(ty) | Self::Owned(ty) => quote!(#ty),
-        }
-    }
-
-    /// The type that JSON is read as, and that the schema shows.
-    pub fn json(&self) -> TokenStream {
-        if self.is_byte_string() { quote!(::speedysvc::__private::json::Base64) } else { self.wire() }
-    }
-
     pub fn is_byte_string(&self) -> bool {
         match self {
-            Self::Str(_) => false,
-            Self::Bytes(_) => true,
+            Self::Str => false,
+            Self::Bytes => true,
             Self::View(ty) | Self::Shared(ty) | Self::Owned(ty) => is_byte_vector(ty),
         }
     }
@@ -92,8 +76,8 @@ impl Kind {
     /// The type of the user's that must be able to travel.
     pub fn value(&self) -> Option<&Type> {
         match self {
-            Self::Str(_) | Self::Bytes(_) => None,
-            Self::View(ty) | Self::Shared(ty) | Self::Owned(ty) => Some(ty),
+            Self::Str | Self::Bytes => None,
+            Self::View(ty) | Self::Shared(ty) | Self::Owned(ty) => Some(ty).filter(|ty| !is_byte_vector(ty)),
         }
     }
 }
@@ -113,15 +97,6 @@ impl Output {
                 Err(Error::new_spanned(ty, message))
             }
         }
-    }
-
-    /// The type of the user's that a good result has.
-    pub fn ok_type(&self) -> Option<&Type> {
-        self.ok.as_ref()
-    }
-
-    pub fn is_byte_string(&self) -> bool {
-        self.ok.as_ref().is_some_and(is_byte_vector)
     }
 }
 
@@ -176,6 +151,6 @@ fn is_u8(ty: &Type) -> bool {
     matches!(peel(ty), Type::Path(path) if path.path.is_ident("u8"))
 }
 
-fn is_byte_vector(ty: &Type) -> bool {
+pub fn is_byte_vector(ty: &Type) -> bool {
     matches!(generic_of(peel(ty), "Vec"), Some(Some(element)) if is_u8(element))
 }

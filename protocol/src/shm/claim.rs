@@ -78,6 +78,15 @@ impl Taker<'_> {
         Look::Taken(self.read(seq))
     }
 
+    /// Whether a request lies here that nobody has claimed. Claims nothing.
+    #[must_use]
+    pub fn is_ready(self) -> bool {
+        let claimed = ClaimWord::from_word(self.0.claim.load(Ordering::Acquire)).seq;
+        // PAIR request-published: only the number matters here.
+        self.0.request.seq.load(Ordering::Acquire) > claimed.word()
+            && self.0.reply.seq.load(Ordering::Acquire) == claimed.word()
+    }
+
     /// A request below the claim is a broken rule, unless another loop claimed between our two loads.
     fn backwards(self, old: u64) -> Look {
         if self.0.claim.load(Ordering::Acquire) == old { Look::Broken(PeerFault::Sequence) } else { Look::Nothing }

@@ -1,1 +1,235 @@
-//! Makes shared-memory links and hands them to clients and workers
+//! Makes shared-memory links and hands them out: the end of a service's rendezvous socket that clients and workers meet.
+//!
+//! Used by the supervisor, and by a service that runs alone (embedded). It is one epoll descriptor and one verb,
+//! [`Broker::turn`], which handles what is ready and never waits; whoever owns it decides when to call it.
+//!
+//! Invariant: the broker is never on a call's way. It sees attaching, detaching and dying.
+//! Invariant: memory is made here only, sealed, and a client never holds a descriptor that can write what workers write.
+#![forbid(unsafe_code)]
+
+mod access;
+mod burial;
+mod client;
+mod incarnations;
+mod rendezvous;
+mod service;
+mod worker;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll;
+use speedysvc_protocol::ids::{LinkId, WorkerId};
+
+pub use access::Allow;
+pub use rendezvous::TakeError;
+use service::Service;
+pub use service::ServiceOptions;
+
+/// A service of this broker, in the order of [`Broker::add_service`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct ServiceKey(pub usize);
+
+/// What happened, for whoever owns the broker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// A worker serves from now on.
+    Ready {
+        /// Its service.
+        service: ServiceKey,
+        /// Its number.
+        worker: WorkerId,
+        /// The driver in use.
+        driver: String,
+        /// Why, and with which features.
+        why: String,
+    },
+    /// A worker says that it cannot serve; it exits.
+    Failed {
+        /// Its service.
+        service: ServiceKey,
+        /// Its number.
+        worker: WorkerId,
+        /// What it says.
+        why: String,
+    },
+    /// A worker closed its control socket: it is exiting, or closed its standard input.
+    HungUp {
+        /// Its service.
+        service: ServiceKey,
+        /// Its number.
+        worker: WorkerId,
+    },
+    /// A client has attached.
+    Attached {
+        /// The service.
+        service: ServiceKey,
+        /// Its link.
+        link: LinkId,
+        /// Its process id at connect.
+        pid: i32,
+        /// Its user id at connect.
+        uid: u32,
+    },
+    /// A client is gone.
+    Detached {
+        /// The service.
+        service: ServiceKey,
+        /// What was its link.
+        link: LinkId,
+    },
+    /// A client broke the protocol, and has lost its link.
+    Misbehaved {
+        /// The service.
+        service: ServiceKey,
+        /// What was its link.
+        link: LinkId,
+        /// Its process id at connect.
+        pid: i32,
+        /// Which rule was broken.
+        rule: String,
+    },
+}
+
+/// What was found when a dead worker was buried.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Burial {
+    /// Calls that it had taken and not answered: their callers were told "unknown".
+    pub unknown: usize,
+    /// The method that it ran last, if it was running one.
+    pub last_method: Option<String>,
+}
+
+/// Whose descriptor became ready.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    Rendezvous(ServiceKey),
+    Client(ServiceKey, u64),
+    Worker(ServiceKey, WorkerId),
+}
+
+/// The epoll descriptor, and who is behind each token.
+struct Watch {
+    epoll: OwnedFd,
+    sources: HashMap<u64, Source>,
+    next: u64,
+}
+
+/// Most descriptors that one turn looks at, so that a storm of clients cannot hold up the owner's loop.
+const READY_MAX: usize = 64;
+
+impl Watch {
+    fn add(&mut self, fd: impl AsFd, source: Source) -> io::Result<u64> {
+        let token = self.next;
+        self.next += 1;
+        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
+        self.sources.insert(token, source);
+        Ok(token)
+    }
+
+    /// Also wakes when the descriptor can be written, or no longer.
+    fn want_write(&self, fd: impl AsFd, token: u64, want: bool) -> io::Result<()> {
+        let also = if want { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
+        Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN | also)?)
+    }
+
+    /// Forgets a token; closing the descriptor takes it out of the epoll set.
+    fn remove(&mut self, fd: impl AsFd, token: u64) {
+        self.sources.remove(&token);
+        // It can only fail when the descriptor was never added: then there is nothing to take out.
+        let _absent = epoll::delete(&self.epoll, fd);
+    }
+
+    fn ready(&self) -> io::Result<Vec<Source>> {
+        let mut events: Vec<epoll::Event> = Vec::with_capacity(READY_MAX);
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&rustix::event::Timespec::default())) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(events.iter().filter_map(|event| self.sources.get(&event.data.u64()).copied()).collect())
+    }
+}
+
+/// See the crate's text.
+pub struct Broker {
+    watch: Watch,
+    services: Vec<Service>,
+    next_link: u64,
+}
+
+impl Broker {
+    /// A broker without services.
+    ///
+    /// # Errors
+    /// What the kernel says: too many open files.
+    pub fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let watch = Watch { epoll, sources: HashMap::new(), next: 0 };
+        Ok(Self { watch, services: Vec::new(), next_link: 1 })
+    }
+
+    /// Takes a service's name in its folder, and listens for clients. They wait until a worker is ready.
+    ///
+    /// # Errors
+    /// [`TakeError`] when another process holds the name, or the folder cannot be written.
+    pub fn add_service(&mut self, options: ServiceOptions) -> Result<ServiceKey, TakeError> {
+        let key = ServiceKey(self.services.len());
+        let mut service = Service::new(key, options)?;
+        service.listen(&mut self.watch)?;
+        self.services.push(service);
+        Ok(key)
+    }
+
+    /// Makes the control socket of a new worker and says on it all that the worker needs. The returned end becomes the
+    /// worker's standard input.
+    ///
+    /// # Errors
+    /// What the kernel says; or that all lines of the board are taken.
+    pub fn admit(&mut self, service: ServiceKey, worker: WorkerId) -> io::Result<OwnedFd> {
+        self.services[service.0].admit(worker, &mut self.watch)
+    }
+
+    /// Handles what is ready. It never waits.
+    pub fn turn(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        let ready = self.watch.ready().unwrap_or_default();
+        for source in ready {
+            match source {
+                Source::Rendezvous(key) => self.services[key.0].accept(&mut self.watch),
+                Source::Client(key, id) => {
+                    let next_link = &mut self.next_link;
+                    self.services[key.0].client_ready(id, next_link, &mut self.watch, &mut events);
+                }
+                Source::Worker(key, worker) => {
+                    let next_link = &mut self.next_link;
+                    self.services[key.0].worker_ready(worker, next_link, &mut self.watch, &mut events);
+                }
+            }
+        }
+        events
+    }
+
+    /// Asks a worker to finish what it has begun and exit.
+    pub fn drain(&mut self, service: ServiceKey, worker: WorkerId) {
+        self.services[service.0].drain(worker, &mut self.watch);
+    }
+
+    /// Settles the affairs of a worker whose end has been seen by its pidfd (or whose loop has ended, when it ran in
+    /// this process): callers of what it had taken are told "unknown", and the other workers look at its links.
+    pub fn bury(&mut self, service: ServiceKey, worker: WorkerId) -> Burial {
+        self.services[service.0].bury(worker, &mut self.watch)
+    }
+
+    /// Takes no more clients, hangs up on those that are attached, and removes the service's files.
+    pub fn close(&mut self, service: ServiceKey) {
+        self.services[service.0].close(&mut self.watch);
+    }
+}
+
+impl AsFd for Broker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.epoll.as_fd()
+    }
+}

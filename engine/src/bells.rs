@@ -1,0 +1,87 @@
+//! The set of descriptors that ring: links' bells, the service's pool bell, the control socket and signals. It is one
+//! epoll descriptor, which the ring watches; so the loop still sleeps in one place.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use speedysvc_protocol::ids::LinkId;
+
+/// Who rang.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rang {
+    /// A message from the broker, or its end.
+    Control,
+    /// Some link of a loop that is asleep, busy or dead has a request.
+    Pool,
+    /// A signal asks this process to end.
+    Signal,
+    /// This link's client has published, and nobody was looking.
+    Link(LinkId),
+}
+
+const FIRST_LINK: u64 = 16;
+/// Most bells that one look takes; the rest stay in the set for the next.
+const BATCH: usize = 64;
+
+impl Rang {
+    fn token(self) -> u64 {
+        match self {
+            Self::Control => 0,
+            Self::Pool => 1,
+            Self::Signal => 2,
+            Self::Link(link) => FIRST_LINK + link.0,
+        }
+    }
+
+    fn from_token(token: u64) -> Self {
+        match token {
+            0 => Self::Control,
+            1 => Self::Pool,
+            2 => Self::Signal,
+            link => Self::Link(LinkId(link - FIRST_LINK)),
+        }
+    }
+}
+
+pub(crate) struct Bells {
+    epoll: OwnedFd,
+    events: Vec<epoll::Event>,
+}
+
+impl Bells {
+    pub(crate) fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        Ok(Self { epoll, events: Vec::with_capacity(BATCH) })
+    }
+
+    /// Adds a descriptor. Bells are never read, so each ring is one event (edge-triggered); a bell that rang before it
+    /// was added rings at once.
+    pub(crate) fn add(&self, fd: impl AsFd, rang: Rang) -> io::Result<()> {
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        Ok(epoll::add(&self.epoll, fd, epoll::EventData::new_u64(rang.token()), flags)?)
+    }
+
+    /// Takes a descriptor out. Closing it is not enough: others hold it open too.
+    pub(crate) fn remove(&self, fd: impl AsFd) {
+        // It fails only for a descriptor that was never added.
+        let _absent = epoll::delete(&self.epoll, fd);
+    }
+
+    /// Who rang since the last look. Empty when nobody did; look until it is, as an event comes once.
+    pub(crate) fn heard(&mut self) -> io::Result<impl Iterator<Item = Rang> + '_> {
+        self.events.clear();
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&Timespec::default())) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.events.iter().map(|event| Rang::from_token(event.data.u64())))
+    }
+}
+
+impl AsFd for Bells {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}

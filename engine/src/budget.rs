@@ -1,0 +1,46 @@
+//! How large things are: sums of named terms, each with who uses it.
+
+/// Entries that may wait to be handed to the kernel. One turn of the loop starts at most a send and a receive for each
+/// connection that it looked at; when the queue is full, the kernel is entered in between.
+pub const SUBMISSIONS: u32 = 256;
+
+/// Completions that the kernel can keep for us: for each connection one receive, one send and one cancel; for each
+/// listener an accept; one for the watched epoll descriptor. Beyond it the kernel keeps the rest in a slower place, which
+/// is counted.
+pub const COMPLETIONS: u32 = 16_384;
+
+/// Operations under way at once, for the same users.
+pub const OPERATIONS: usize = CONNECTIONS * 3 + LISTENERS + 1;
+
+/// Connections of one loop. When all are taken, accepting pauses, and clients wait in the listener's backlog.
+pub const CONNECTIONS: usize = 4096;
+
+/// Listening sockets of a service.
+pub const LISTENERS: usize = 16;
+
+/// Buffers into which bytes of all connections arrive; they go back as soon as the bytes have been copied out.
+pub const RECEIVE_BUFFERS: u16 = 64;
+/// Bytes of each.
+pub const RECEIVE_BUFFER: usize = 32 * 1024;
+
+/// What a connection may have received and not handled: one message of the largest size, and what arrives until the
+/// kernel has stopped receiving.
+pub const fn unhandled(message_max: usize) -> usize {
+    message_max + speedysvc_protocol::limits::FRAME_HEADER + RECEIVE_BUFFER * 4
+}
+
+/// What may wait to be sent on a connection before its calls wait too: one largest reply and a batch of small ones.
+pub const fn unsent(message_max: usize) -> usize {
+    message_max + 256 * 1024
+}
+
+/// Room that buffers keep between calls; what one large call needed beyond it goes back to the system.
+pub const KEEP: usize = 4 << 20;
+
+/// Replies too large for their callers' buffers, held until they are fetched, as a multiple of the largest message.
+pub const HELD_MESSAGES: usize = 4;
+
+const _: () = assert!(COMPLETIONS as usize >= OPERATIONS && COMPLETIONS.is_power_of_two());
+const _: () = assert!(COMPLETIONS <= 1 << 16, "the kernel's limit for a completion queue");
+const _: () = assert!(RECEIVE_BUFFER <= u32::MAX as usize);
+const _: () = assert!(LISTENERS + 2 <= speedysvc_protocol::limits::DESCRIPTORS_MAX, "they come in one message");

@@ -1,0 +1,98 @@
+//! Runs a handler. A panic in it becomes INTERNAL, and the worker lives on.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use speedysvc_protocol::archive::Buffer;
+use speedysvc_protocol::contract::Contract;
+use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::service::{Call, Reply, Service};
+use speedysvc_protocol::status::{Code, Failure};
+
+use crate::budget::KEEP;
+use crate::clock::now_ns;
+use crate::predict::Predictor;
+
+/// Hears that a handler is about to run which is known to run long, and that it has ended.
+pub(crate) trait Elsewhere {
+    /// What is waiting here should be looked at by others.
+    fn step_aside(&self);
+    /// This loop looks again.
+    fn step_back(&self);
+    /// Which method runs, for whoever reads the board after a crash.
+    fn running(&self, method: Option<MethodIndex>);
+}
+
+/// The service with the buffers of the call that it runs: arguments in, reply out, kept from call to call.
+pub(crate) struct Runner {
+    service: Arc<dyn Service>,
+    /// The arguments of the next call.
+    pub(crate) arguments: Buffer,
+    /// The reply of the last call.
+    pub(crate) reply: Reply,
+    scratch: Buffer,
+    predictor: Predictor,
+}
+
+impl Runner {
+    pub(crate) fn new(service: Arc<dyn Service>) -> Self {
+        let predictor = Predictor::new(service.contract().methods.len());
+        Self { service, arguments: Buffer::new(0), reply: Reply::new(0), scratch: Buffer::new(0), predictor }
+    }
+
+    pub(crate) fn contract(&self) -> &'static Contract {
+        self.service.contract()
+    }
+
+    /// Makes room for the arguments of a call of at most `limit` bytes.
+    pub(crate) fn take_arguments(&mut self, len: usize, limit: usize) -> Result<&mut [u8], Failure> {
+        self.arguments.trim(KEEP);
+        self.arguments.set_limit(limit);
+        self.arguments.room(len).map_err(|failure| Failure::not_started(failure.code, failure.message))
+    }
+
+    /// Runs the handler on `self.arguments`; the answer is in `self.reply` afterwards, whatever happens.
+    pub(crate) fn run(&mut self, method: MethodIndex, codec: Codec, limit: usize, elsewhere: &impl Elsewhere) {
+        self.reply.prepare(limit, KEEP);
+        self.scratch.trim(KEEP);
+        let index = usize::from(method.0);
+        let started = self.predictor.wants_time(index).then(now_ns);
+        let long = self.predictor.is_long(index);
+        if long {
+            elsewhere.step_aside();
+        }
+        elsewhere.running(Some(method));
+        self.call(method, codec);
+        elsewhere.running(None);
+        if let Some(started) = started {
+            self.predictor.took(index, now_ns().saturating_sub(started));
+        }
+        if long {
+            elsewhere.step_back();
+        }
+    }
+
+    fn call(&mut self, method: MethodIndex, codec: Codec) {
+        let call = Call { codec, body: self.arguments.as_slice(), scratch: &mut self.scratch, reply: &mut self.reply };
+        // A handler that panicked may leave its own state in the middle of a change: that is between it and its author,
+        // as with any panic that a thread's owner survives. Our buffers are rewritten before they are read.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.service.call(method, call)));
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(failure)) => self.reply.fail(&failure),
+            Err(panic) => {
+                let text = format!("the handler panicked: {}", panic_text(panic.as_ref()));
+                self.reply.fail(&Failure::done(Code::Internal, text));
+            }
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (None, Some(text)) => text,
+        (None, None) => "(with a value that is no text)",
+    }
+}

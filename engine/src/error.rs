@@ -1,0 +1,47 @@
+//! Why a worker cannot begin or go on: text for an operator, with what to do next.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::uring::setup::remedy;
+
+/// Why a worker cannot serve.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// No io_uring here.
+    #[error("no io_uring: {error}. {}", remedy(.error))]
+    Driver {
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// The supervisor did not say what it should, or is gone.
+    #[error("the control socket on standard input: {0}. Was this program started by a speedysvc supervisor?")]
+    Control(String),
+    /// Memory or descriptors that the supervisor sent cannot be used.
+    #[error("cannot use {what}: {error}")]
+    Resource {
+        /// What.
+        what: &'static str,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// The loop cannot go on.
+    #[error("the loop's {what} failed: {error}")]
+    Loop {
+        /// Which phase.
+        what: &'static str,
+        /// What the kernel said.
+        error: io::Error,
+    },
+}
+
+impl StartError {
+    pub(crate) fn resource(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Resource { what, error }
+    }
+
+    pub(crate) fn in_loop(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Loop { what, error }
+    }
+}

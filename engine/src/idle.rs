@@ -1,0 +1,95 @@
+//! How long to look for work before sleeping. A pure rule: it is told what happened, and has no clock of its own.
+//!
+//! Competitive spinning (Karlin and others 1991): look for about as long as a sleep and a wake would cost, and only
+//! while that has been paying off. A miss halves the time, down to none; a hit restores it. At none, every
+//! [`PROBE`]th rest looks once more, because otherwise nothing could ever be a hit again.
+
+/// At no spinning, how many rests pass between two tries.
+const PROBE: u32 = 16;
+/// Below this many nanoseconds looking is not worth its clock reads.
+const LEAST_NS: u64 = 1_000;
+
+/// What the loop should do now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rest {
+    /// Look again.
+    Spin,
+    /// Sleep until something happens.
+    Sleep,
+}
+
+#[derive(Debug)]
+pub(crate) struct Idle {
+    longest_ns: u64,
+    budget_ns: u64,
+    rests: u32,
+    since_ns: Option<u64>,
+}
+
+impl Idle {
+    pub(crate) fn new(longest_ns: u64) -> Self {
+        Self { longest_ns, budget_ns: longest_ns, rests: 0, since_ns: None }
+    }
+
+    /// There was work. If we were looking for it, that paid off.
+    pub(crate) fn worked(&mut self) {
+        if self.since_ns.take().is_some() {
+            self.budget_ns = self.longest_ns;
+        }
+    }
+
+    /// There was none, at this time.
+    pub(crate) fn rest(&mut self, now_ns: u64) -> Rest {
+        let Some(since) = self.since_ns else {
+            self.since_ns = Some(now_ns);
+            self.rests = self.rests.wrapping_add(1);
+            return if self.limit() == 0 { self.sleep() } else { Rest::Spin };
+        };
+        if now_ns.saturating_sub(since) < self.limit() { Rest::Spin } else { self.sleep() }
+    }
+
+    fn limit(&self) -> u64 {
+        if self.budget_ns == 0 && self.rests.is_multiple_of(PROBE) { self.longest_ns } else { self.budget_ns }
+    }
+
+    fn sleep(&mut self) -> Rest {
+        self.since_ns = None;
+        self.budget_ns /= 2;
+        if self.budget_ns < LEAST_NS {
+            self.budget_ns = 0;
+        }
+        Rest::Sleep
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks without success until it sleeps; returns how long it looked.
+    fn miss(idle: &mut Idle, now: &mut u64) -> u64 {
+        let start = *now;
+        while idle.rest(*now) == Rest::Spin {
+            *now += 100;
+        }
+        *now - start
+    }
+
+    #[test]
+    fn misses_halve_the_time_down_to_none_and_a_hit_restores_it() {
+        let (mut idle, mut now) = (Idle::new(20_000), 0);
+        let looked: Vec<u64> = (0..7).map(|_| miss(&mut idle, &mut now)).collect();
+        assert_eq!(looked, [20_000, 10_000, 5_000, 2_500, 1_300, 0, 0]);
+        let probed = (0..PROBE).map(|_| miss(&mut idle, &mut now)).filter(|looked| *looked == 20_000).count();
+        assert_eq!(probed, 1, "one try in {PROBE}");
+        while idle.rest(now) == Rest::Sleep {}
+        idle.worked();
+        assert_eq!(miss(&mut idle, &mut now), 20_000);
+    }
+
+    #[test]
+    fn a_time_of_none_never_looks() {
+        let (mut idle, mut now) = (Idle::new(0), 0);
+        assert!((0..100).all(|_| miss(&mut idle, &mut now) == 0));
+    }
+}

@@ -1,0 +1,303 @@
+//! One TCP connection: greeting, calls, replies, end.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use speedysvc_protocol::frame::{self, BadFrame, Header, Kind};
+use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
+use speedysvc_protocol::ids::{CallId, Codec, MethodId};
+use speedysvc_protocol::limits::{FRAME_HEADER, HELLO_MAX};
+use speedysvc_protocol::status::{Code, Failure, Status};
+
+use super::receive_buffer::ReceiveBuffer;
+use crate::budget::{KEEP, unhandled, unsent};
+use crate::dispatch::{Elsewhere, Runner};
+use crate::uring::{Chunk, Ring, Tag};
+
+/// What all connections of a service share.
+#[derive(Clone, Copy)]
+pub(super) struct Settings {
+    pub(super) message_max: usize,
+    pub(super) deadline_us: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The first frame must be a HELLO.
+    Greeting,
+    /// Calls come and replies go.
+    Serving,
+    /// What is queued is still sent; nothing more is read.
+    Closing,
+    /// Shut down; operations under way are ending.
+    Ended,
+}
+
+pub(super) struct Connection {
+    socket: OwnedFd,
+    tag: Tag,
+    settings: Settings,
+    stage: Stage,
+    inbox: ReceiveBuffer,
+    /// Bytes of a refused body that are still to come, and are thrown away.
+    skip: usize,
+    outbox: Vec<u8>,
+    /// A spare buffer, the one that was sent last.
+    spare: Vec<u8>,
+    sending: bool,
+    receiving: bool,
+    stopping: bool,
+    /// In the list of connections with something to do.
+    pub(super) dirty: bool,
+}
+
+/// Frames handled in one turn before other connections have theirs.
+const FRAMES_PER_TURN: usize = 64;
+
+/// What to do after a frame.
+enum Next {
+    Frame,
+    Wait,
+}
+
+impl Connection {
+    pub(super) fn new(socket: OwnedFd, tag: Tag, settings: Settings) -> Self {
+        Self {
+            socket,
+            tag,
+            settings,
+            stage: Stage::Greeting,
+            inbox: ReceiveBuffer::default(),
+            skip: 0,
+            outbox: Vec::new(),
+            spare: Vec::new(),
+            sending: false,
+            receiving: false,
+            stopping: false,
+            dirty: false,
+        }
+    }
+
+    pub(super) fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    pub(super) fn start_receiving(&mut self, ring: &mut Ring) {
+        self.receiving = true;
+        ring.receive(self.socket.as_fd(), self.tag);
+    }
+
+    pub(super) fn received(&mut self, received: io::Result<Option<Chunk>>, more: bool, ring: &mut Ring) {
+        self.receiving = more;
+        self.stopping &= more;
+        match received {
+            Ok(Some(chunk)) => {
+                if matches!(self.stage, Stage::Greeting | Stage::Serving) {
+                    self.inbox.arrive(ring.bytes(&chunk));
+                }
+                ring.recycle(chunk);
+            }
+            // The peer sends no more. What it has asked is answered, then we close.
+            Ok(None) if self.stage != Stage::Ended => self.stage = Stage::Closing,
+            Ok(None) => {}
+            Err(error) if is_passing(&error) => {}
+            Err(_) => self.shut_down(),
+        }
+    }
+
+    pub(super) fn sent(&mut self, mut buffer: Vec<u8>, result: io::Result<()>) {
+        self.sending = false;
+        if result.is_err() {
+            self.shut_down();
+        }
+        if buffer.capacity() <= KEEP {
+            buffer.clear();
+            self.spare = buffer;
+        }
+    }
+
+    /// Handles frames that have arrived, and sends. Whether there is more to handle at once.
+    pub(super) fn serve(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere, ring: &mut Ring) -> bool {
+        let again = self.handle_frames(runner, elsewhere);
+        self.flush(ring);
+        self.regulate(ring);
+        again
+    }
+
+    fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere) -> bool {
+        for _ in 0..FRAMES_PER_TURN {
+            // When the peer reads too slowly, its calls wait; it can only hold up itself.
+            if self.outbox.len() > unsent(self.settings.message_max) || self.stage == Stage::Ended {
+                return false;
+            }
+            match self.handle_frame(runner, elsewhere) {
+                Ok(Next::Frame) => {}
+                Ok(Next::Wait) => return false,
+                Err(_bad) => {
+                    // Nothing after a broken frame can be understood. The peer sees the end of the connection.
+                    self.shut_down();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn handle_frame(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere) -> Result<Next, BadFrame> {
+        if self.skip > 0 {
+            let now = self.skip.min(self.inbox.waiting().len());
+            self.inbox.handle(now);
+            self.skip -= now;
+        }
+        let Some(header) = frame::peek(self.inbox.waiting())? else { return Ok(Next::Wait) };
+        let body_len = header.body_len as usize;
+        if body_len > self.body_max() {
+            return self.refuse_body(header);
+        }
+        if self.inbox.waiting().len() < FRAME_HEADER + body_len {
+            self.inbox.expect(FRAME_HEADER + body_len);
+            return Ok(Next::Wait);
+        }
+        let body_ends = FRAME_HEADER + body_len;
+        match (self.stage, header.kind) {
+            (Stage::Greeting, Kind::Hello) => self.greeted(body_ends, runner),
+            (Stage::Serving | Stage::Closing, Kind::Call { id, method, codec, .. }) => {
+                self.call(id, method, codec, body_ends, runner, elsewhere);
+            }
+            // Handlers run one after the other here: what a client cancels has run by then, or will not be read.
+            (Stage::Serving | Stage::Closing, Kind::Cancel { .. } | Kind::Goodbye) => {}
+            _ => return Err(BadFrame::Reserved),
+        }
+        self.inbox.handle(body_ends);
+        Ok(Next::Frame)
+    }
+
+    fn body_max(&self) -> usize {
+        if self.stage == Stage::Greeting { HELLO_MAX } else { self.settings.message_max }
+    }
+
+    /// A call that is too large is answered, its body thrown away, and the connection goes on.
+    fn refuse_body(&mut self, header: Header) -> Result<Next, BadFrame> {
+        let Kind::Call { id, .. } = header.kind else { return Err(BadFrame::Reserved) };
+        let (len, max) = (header.body_len, self.body_max());
+        let text = format!("a request of {len} bytes is over the limit of {max} bytes");
+        self.fail(id, &Failure::not_started(Code::ResourceExhausted, text));
+        self.inbox.handle(FRAME_HEADER);
+        self.skip = len as usize;
+        Ok(Next::Frame)
+    }
+
+    fn greeted(&mut self, body_ends: usize, runner: &Runner) {
+        let body = &self.inbox.waiting()[FRAME_HEADER..body_ends];
+        let answer = serde_json::from_slice::<Hello>(body)
+            .map_err(|error| Refusal::new(Code::InvalidArgument, format!("the HELLO cannot be read: {error}")))
+            .and_then(|hello| hello.answer(runner.contract()));
+        match answer {
+            Ok((version, methods)) => {
+                let welcome = Welcome {
+                    version,
+                    library: LIBRARY.to_owned(),
+                    message_max: self.settings.message_max as u64,
+                    deadline_us: self.settings.deadline_us,
+                    methods,
+                };
+                self.say(Kind::Welcome, &welcome);
+                self.stage = Stage::Serving;
+            }
+            Err(refusal) => {
+                self.say(Kind::Refused, &refusal);
+                self.stage = Stage::Closing;
+            }
+        }
+    }
+
+    fn say<T: serde::Serialize>(&mut self, kind: Kind, message: &T) {
+        let text = serde_json::to_vec(message).expect("messages of ours have a JSON form");
+        frame::append(&mut self.outbox, kind, &text);
+    }
+
+    fn call(
+        &mut self,
+        id: CallId,
+        method: MethodId,
+        codec: Codec,
+        body_ends: usize,
+        runner: &mut Runner,
+        elsewhere: &impl Elsewhere,
+    ) {
+        let Some(index) = runner.contract().index_of(method) else {
+            let text = format!("this service has no method with the id {:016x}", method.0);
+            return self.fail(id, &Failure::not_started(Code::Unimplemented, text));
+        };
+        let body = &self.inbox.waiting()[FRAME_HEADER..body_ends];
+        match runner.take_arguments(body.len(), self.settings.message_max) {
+            Ok(arguments) => arguments.copy_from_slice(body),
+            Err(failure) => return self.fail(id, &failure),
+        }
+        runner.run(index, codec, self.settings.message_max, elsewhere);
+        frame::append(&mut self.outbox, Kind::Reply { id, status: runner.reply.status() }, runner.reply.body());
+    }
+
+    fn fail(&mut self, id: CallId, failure: &Failure) {
+        let status = Status::Failed(failure.code, failure.outcome);
+        frame::append(&mut self.outbox, Kind::Reply { id, status }, failure.wire_text().as_bytes());
+    }
+
+    fn flush(&mut self, ring: &mut Ring) {
+        if !self.sending && !self.outbox.is_empty() && self.stage != Stage::Ended {
+            self.sending = true;
+            let buffer = std::mem::replace(&mut self.outbox, std::mem::take(&mut self.spare));
+            ring.send(self.socket.as_fd(), self.tag, buffer);
+        }
+        if self.stage == Stage::Closing && !self.sending && self.outbox.is_empty() {
+            self.shut_down();
+        }
+    }
+
+    /// Stops receiving from a peer that sends more than it lets us answer, and goes on when there is room again.
+    fn regulate(&mut self, ring: &mut Ring) {
+        if !matches!(self.stage, Stage::Greeting | Stage::Serving) {
+            return;
+        }
+        let full = self.inbox.waiting().len() > unhandled(self.settings.message_max);
+        if full && self.receiving && !self.stopping {
+            self.stopping = true;
+            ring.stop_receiving(self.tag);
+        } else if !full && !self.receiving {
+            self.start_receiving(ring);
+        }
+    }
+
+    pub(super) fn say_goodbye(&mut self) {
+        if self.stage == Stage::Serving {
+            frame::append(&mut self.outbox, Kind::Goodbye, &[]);
+        } else if self.stage == Stage::Greeting {
+            self.shut_down();
+        }
+    }
+
+    /// Whether nothing is under way: no half of a frame has come, and no reply waits.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.inbox.waiting().is_empty() && self.skip == 0 && self.outbox.is_empty() && !self.sending
+    }
+
+    /// Ends the connection; the socket is closed when the ring has let go of it.
+    pub(super) fn shut_down(&mut self) {
+        if self.stage != Stage::Ended {
+            self.stage = Stage::Ended;
+            super::shutdown(&self.socket);
+        }
+    }
+
+    /// Whether the socket can be closed: closing it earlier would not stop the kernel's operations on it.
+    pub(super) fn is_over(&self) -> bool {
+        self.stage == Stage::Ended && !self.receiving && !self.sending
+    }
+}
+
+/// Errors that end a multishot receive and not the connection: no buffer was free, it was cancelled by us, or a signal
+/// came.
+fn is_passing(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN))
+}

@@ -1,0 +1,295 @@
+//! Room 2: io_uring. Memory that the kernel reads and writes on our behalf.
+//!
+//! Everything above sees [`Ring`]: five things to start, [`Ring::reap`] to hear how they went, and two ways to enter the
+//! kernel. A buffer that an operation uses belongs to the ring until its completion has been seen; nothing shared with
+//! another process ever enters a ring (rule 17 of the slot protocol: the kernel may write late).
+
+mod buffers;
+mod operation;
+pub mod setup;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, opcode, squeue};
+use slab::Slab;
+
+use crate::budget;
+use buffers::BufferRing;
+pub use buffers::Chunk;
+use operation::Operation;
+pub use operation::{Completion, Tag};
+pub use setup::Features;
+
+/// One io_uring instance with its provided buffers. Belongs to the thread that made it.
+pub struct Ring {
+    // Dropped in this order: the ring's descriptor is closed before the memory that it knows is freed; what is still
+    // under way then is settled by `Drop` first.
+    ring: IoUring,
+    buffers: BufferRing,
+    operations: Slab<Operation>,
+    ready: VecDeque<io_uring::cqueue::Entry>,
+    overflows: u32,
+}
+
+impl Ring {
+    /// A ring with the best flags that this kernel takes, and what they are.
+    ///
+    /// # Errors
+    /// The kernel's refusal of the plainest setup: io_uring is forbidden or too old here.
+    pub fn new() -> io::Result<(Self, Features)> {
+        let (ring, features) = setup::probe()?;
+        let buffers = BufferRing::new(&ring)?;
+        let operations = Slab::with_capacity(budget::OPERATIONS);
+        let ready = VecDeque::with_capacity(budget::COMPLETIONS as usize);
+        Ok((Self { ring, buffers, operations, ready, overflows: 0 }, features))
+    }
+
+    /// Accepts connections on a listening socket until told otherwise.
+    pub fn accept(&mut self, listener: BorrowedFd<'_>, tag: Tag) {
+        let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd()))
+            .flags(rustix::net::SocketFlags::CLOEXEC.bits().cast_signed())
+            .build();
+        self.start(Operation::Accept(tag), entry);
+    }
+
+    /// Receives from a socket into provided buffers until it ends or [`Ring::stop_receiving`].
+    pub fn receive(&mut self, socket: BorrowedFd<'_>, tag: Tag) {
+        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), buffers::GROUP).build();
+        self.start(Operation::Receive(tag), entry);
+    }
+
+    /// Ends the receiving that was started with this tag; its last completion says so.
+    pub fn stop_receiving(&mut self, tag: Tag) {
+        self.stop(|operation| matches!(operation, Operation::Receive(other) if *other == tag));
+    }
+
+    /// Ends the accepting that was started with this tag; its last completion says so.
+    pub fn stop_accepting(&mut self, tag: Tag) {
+        self.stop(|operation| matches!(operation, Operation::Accept(other) if *other == tag));
+    }
+
+    fn stop(&mut self, which: impl Fn(&Operation) -> bool) {
+        if let Some((key, _)) = self.operations.iter().find(|(_, operation)| which(operation)) {
+            let entry = opcode::AsyncCancel::new(key as u64).build();
+            self.start(Operation::Cancel, entry);
+        }
+    }
+
+    /// Sends all of a buffer. It comes back with the completion.
+    pub fn send(&mut self, socket: BorrowedFd<'_>, tag: Tag, buffer: Vec<u8>) {
+        self.send_from(socket.as_raw_fd(), tag, buffer, 0);
+    }
+
+    fn send_from(&mut self, socket: i32, tag: Tag, buffer: Vec<u8>, sent: usize) {
+        let rest = &buffer[sent..];
+        let len = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        let flags = rustix::net::SendFlags::NOSIGNAL.bits() | MSG_WAITALL;
+        let entry = opcode::Send::new(Fd(socket), rest.as_ptr(), len).flags(flags.cast_signed()).build();
+        // Moving the `Vec` into the operation does not move its bytes: the pointer stays good until the operation is
+        // taken out of the slab, which happens at its completion.
+        self.start(Operation::Send { tag, socket, buffer, sent }, entry);
+    }
+
+    /// Tells each time when an epoll descriptor becomes readable.
+    pub fn watch(&mut self, epoll: BorrowedFd<'_>) {
+        let poll_in = rustix::event::PollFlags::IN.bits().into();
+        let entry = opcode::PollAdd::new(Fd(epoll.as_raw_fd()), poll_in).multi(true).build();
+        self.start(Operation::Watch, entry);
+    }
+
+    fn start(&mut self, operation: Operation, entry: squeue::Entry) {
+        let key = self.operations.insert(operation);
+        let entry = entry.user_data(key as u64);
+        // SAFETY: (1) the only pointers in our entries are those of `send_from`, into a `Vec` that the slab owns until
+        // the completion with this key is reaped; provided buffers belong to `self.buffers` and live as long as the
+        // ring; (2) descriptors are plain numbers: a wrong one makes the operation fail, it touches no memory.
+        while unsafe { self.ring.submission().push(&entry) }.is_err() {
+            // The queue is full: entering empties it. An error leaves it full, and shows again in `wait`.
+            if self.submit().is_err() {
+                self.make_room();
+            }
+        }
+    }
+
+    /// The kernel did not take the queued entries, because its completion queue is full: empty that.
+    fn make_room(&mut self) {
+        self.ready.extend(self.ring.completion());
+    }
+
+    /// Whether entering the kernel, or reaping, would do anything. Looks at memory only.
+    pub fn has_work(&mut self) -> bool {
+        if !self.ready.is_empty() || !self.ring.completion().is_empty() {
+            return true;
+        }
+        let submission = self.ring.submission();
+        !submission.is_empty() || submission.taskrun() || submission.cq_overflow()
+    }
+
+    /// Whether anything is queued for the kernel, or it waits for us to enter.
+    pub fn wants_entering(&mut self) -> bool {
+        let submission = self.ring.submission();
+        !submission.is_empty() || submission.taskrun() || submission.cq_overflow()
+    }
+
+    /// Hands over what is queued and lets the kernel finish what it can, without waiting.
+    ///
+    /// # Errors
+    /// What the kernel says, except that an interruption or a full completion queue is no error: reap and come again.
+    pub fn submit(&mut self) -> io::Result<()> {
+        if self.ring.submission().cq_overflow() {
+            self.overflows += 1;
+        }
+        tolerate(self.ring.submit())
+    }
+
+    /// Hands over what is queued and sleeps until something completes, or the time is over.
+    ///
+    /// # Errors
+    /// As [`Ring::submit`].
+    pub fn wait(&mut self, longest: Option<Duration>) -> io::Result<()> {
+        if !self.ready.is_empty() {
+            return self.submit();
+        }
+        match longest.map(Timespec::from) {
+            None => tolerate(self.ring.submit_and_wait(1)),
+            Some(time) => tolerate(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))),
+        }
+    }
+
+    /// How often the completion queue was too small: a bug in the budget, as nothing is lost but much time.
+    pub fn overflows(&self) -> u32 {
+        self.overflows
+    }
+
+    /// Takes the next completion, if one is there.
+    pub fn reap(&mut self) -> Option<Completion> {
+        loop {
+            let entry = self.ready.pop_front().or_else(|| self.ring.completion().next())?;
+            if let Some(completion) = self.completed(&entry) {
+                return Some(completion);
+            }
+        }
+    }
+
+    fn completed(&mut self, entry: &io_uring::cqueue::Entry) -> Option<Completion> {
+        let key = usize::try_from(entry.user_data()).ok()?;
+        let more = io_uring::cqueue::more(entry.flags());
+        let result = outcome(entry.result());
+        if more {
+            let chunk = io_uring::cqueue::buffer_select(entry.flags());
+            return self.continued(key, result, chunk);
+        }
+        match self.operations.try_remove(key)? {
+            Operation::Accept(tag) => {
+                let socket = result.map(own);
+                Some(Completion::Accepted { tag, socket, more })
+            }
+            Operation::Receive(tag) => {
+                let received = self.received(result, io_uring::cqueue::buffer_select(entry.flags()));
+                Some(Completion::Received { tag, received, more })
+            }
+            Operation::Send { tag, socket, buffer, sent } => self.sent(tag, socket, buffer, sent, result),
+            Operation::Watch => Some(Completion::Watched { more }),
+            Operation::Cancel => None,
+        }
+    }
+
+    /// A multishot operation that goes on.
+    fn continued(&mut self, key: usize, result: io::Result<u32>, chunk: Option<u16>) -> Option<Completion> {
+        let more = true;
+        match self.operations.get(key)? {
+            Operation::Accept(tag) => Some(Completion::Accepted { tag: *tag, socket: result.map(own), more }),
+            Operation::Receive(tag) => {
+                let tag = *tag;
+                Some(Completion::Received { tag, received: self.received(result, chunk), more })
+            }
+            _ => Some(Completion::Watched { more }),
+        }
+    }
+
+    fn received(&mut self, result: io::Result<u32>, chunk: Option<u16>) -> io::Result<Option<Chunk>> {
+        let len = result?;
+        Ok(chunk.map(|id| self.buffers.taken(id, len as usize)))
+    }
+
+    fn sent(
+        &mut self,
+        tag: Tag,
+        socket: i32,
+        buffer: Vec<u8>,
+        before: usize,
+        result: io::Result<u32>,
+    ) -> Option<Completion> {
+        match result {
+            Ok(count) if before + (count as usize) < buffer.len() && count > 0 => {
+                self.send_from(socket, tag, buffer, before + count as usize);
+                None
+            }
+            Ok(_) => Some(Completion::Sent { tag, buffer, result: Ok(()) }),
+            Err(error) => Some(Completion::Sent { tag, buffer, result: Err(error) }),
+        }
+    }
+
+    /// The bytes of a received chunk.
+    pub fn bytes(&self, chunk: &Chunk) -> &[u8] {
+        self.buffers.bytes(chunk)
+    }
+
+    /// Gives a chunk's buffer back to the kernel.
+    pub fn recycle(&mut self, chunk: Chunk) {
+        self.buffers.recycle(chunk);
+    }
+}
+
+impl Drop for Ring {
+    /// The kernel may use buffers of operations under way after the ring's descriptor is closed: they are ended first.
+    fn drop(&mut self) {
+        let patience = Timespec::from(Duration::from_secs(1));
+        // When it fails, nothing was under way, or the loop below finds that something still is.
+        let _ended = self.ring.submitter().register_sync_cancel(Some(patience), CancelBuilder::any());
+        for _ in 0..budget::OPERATIONS {
+            if self.operations.is_empty() {
+                return;
+            }
+            let brief = Some(Duration::from_millis(10));
+            if self.wait(brief).is_err() {
+                break;
+            }
+            while self.reap().is_some() {}
+        }
+        // What the kernel will not let go of must never be freed.
+        std::mem::forget(std::mem::take(&mut self.operations));
+        self.buffers.leak();
+    }
+}
+
+/// From `linux/socket.h`: a send goes on until all is sent, so that a short one is rare.
+const MSG_WAITALL: u32 = 0x100;
+
+/// An operation's result: a number, or the error that a negative one stands for.
+fn outcome(result: i32) -> io::Result<u32> {
+    u32::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result))
+}
+
+fn tolerate(entered: io::Result<usize>) -> io::Result<()> {
+    use rustix::io::Errno;
+    match entered {
+        Ok(_) => Ok(()),
+        Err(error) => match Errno::from_io_error(&error) {
+            // A signal, a full completion queue, or the end of the time given.
+            Some(Errno::INTR | Errno::BUSY | Errno::AGAIN | Errno::TIME) => Ok(()),
+            _ => Err(error),
+        },
+    }
+}
+
+/// The descriptor that an accept has made.
+fn own(number: u32) -> OwnedFd {
+    // SAFETY: the kernel made this descriptor for us with this accept and told its number exactly once, in a completion
+    // that has just been consumed: nobody else owns it.
+    unsafe { OwnedFd::from_raw_fd(number.cast_signed()) }
+}

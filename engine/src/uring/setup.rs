@@ -1,0 +1,65 @@
+//! Which flags this kernel takes, found by trying.
+
+use std::io;
+
+use io_uring::IoUring;
+use rustix::io::Errno;
+
+use crate::budget;
+
+/// What a ring was set up with, in the kernel's words, for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Features {
+    /// The flags, such as `SINGLE_ISSUER, DEFER_TASKRUN, NO_SQARRAY`.
+    pub flags: &'static str,
+}
+
+/// From best to plainest; each is tried only when the one before is refused as unknown.
+const TIERS: [(&str, Tier); 2] =
+    [("SINGLE_ISSUER, DEFER_TASKRUN, NO_SQARRAY", Tier::NoSqArray), ("SINGLE_ISSUER, DEFER_TASKRUN", Tier::Defer)];
+
+#[derive(Clone, Copy)]
+enum Tier {
+    /// Linux 6.6.
+    NoSqArray,
+    /// Linux 6.1: the oldest that we take.
+    Defer,
+}
+
+pub(super) fn probe() -> io::Result<(IoUring, Features)> {
+    let mut refused = io::Error::from(Errno::INVAL);
+    for (flags, tier) in TIERS {
+        match build(tier) {
+            Ok(ring) => return Ok((ring, Features { flags })),
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
+}
+
+fn build(tier: Tier) -> io::Result<IoUring> {
+    let mut builder = IoUring::builder();
+    builder.dontfork().setup_clamp().setup_submit_all().setup_cqsize(budget::COMPLETIONS);
+    builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
+    if matches!(tier, Tier::NoSqArray) {
+        builder.setup_no_sqarray();
+    }
+    builder.build(budget::SUBMISSIONS)
+}
+
+/// What an operator can do about a kernel that refuses.
+pub fn remedy(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::PERM) => {
+            "io_uring is forbidden here: by a container's seccomp profile, or by the sysctl \
+             kernel.io_uring_disabled; allow io_uring_setup, io_uring_enter and io_uring_register"
+        }
+        Some(Errno::NOSYS) => {
+            "this kernel, or a container's seccomp profile, has no io_uring; Linux 6.1 is the oldest that serves"
+        }
+        Some(Errno::INVAL) => "this kernel's io_uring is too old; Linux 6.1 is the oldest that serves",
+        Some(Errno::NOMEM) => "the kernel has no memory for a ring; raise the memlock limit (ulimit -l) or free memory",
+        _ => "the kernel refuses to make an io_uring",
+    }
+}

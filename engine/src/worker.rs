@@ -1,0 +1,315 @@
+//! THE LOOP. One turn is a list of phases; each phase has its own file.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use speedysvc_protocol::control::{Order, Report};
+use speedysvc_protocol::ids::LinkId;
+use speedysvc_protocol::service::Service;
+use speedysvc_protocol::shm::board::Mode;
+use speedysvc_protocol::shm::layout::Geometry;
+use speedysvc_protocol::shm::link::{Board, WorkerLink};
+use speedysvc_protocol::shm::segment::Access;
+
+use crate::bells::{Bells, Rang};
+use crate::budget;
+use crate::clock::now_ns;
+use crate::control::{Control, Equipment, Heard};
+use crate::dispatch::Runner;
+use crate::error::StartError;
+use crate::idle::{Idle, Rest};
+use crate::source::shm::Links;
+use crate::source::tcp::Connections;
+use crate::uring::{Completion, Ring};
+
+/// Serves until the broker says that it is enough, or is gone. `control` is the worker's end of its control socket;
+/// `signals` becomes readable when this process is asked to end.
+///
+/// # Errors
+/// [`StartError`] when the worker cannot begin, or the kernel refuses something that the loop cannot do without.
+pub fn serve(service: Arc<dyn Service>, control: OwnedFd, signals: Option<&UnixStream>) -> Result<(), StartError> {
+    let control = Control::new(control);
+    let equipment = control.equipment()?;
+    let mut worker = match Worker::new(service, control, equipment, signals) {
+        Ok(worker) => worker,
+        Err((error, control)) => {
+            control.report(&Report::Failed { why: error.to_string() });
+            return Err(error);
+        }
+    };
+    while !worker.is_done() {
+        worker.turn()?;
+    }
+    if worker.ring.overflows() > 0 {
+        eprintln!("speedysvc: the completion queue was too small {} times: please report this", worker.ring.overflows());
+    }
+    Ok(())
+}
+
+struct Worker {
+    ring: Ring,
+    bells: Bells,
+    control: Control,
+    runner: Runner,
+    links: Links,
+    connections: Connections,
+    idle: Idle,
+    draining: Option<Draining>,
+    now_ns: u64,
+    turns: u32,
+    /// The epoll descriptor became readable; true at first, because something may have rung before we watched.
+    rang: bool,
+}
+
+/// A worker that is finishing.
+struct Draining {
+    /// When connections on which nothing is under way are looked for next.
+    look_ns: u64,
+}
+
+/// Turns with work between two looks at the clock; a turn without work looks each time.
+const CLOCK_EVERY: u32 = 8;
+
+/// How long a connection has, after a GOODBYE, for calls that were already on their way to us.
+const LINGER: Duration = Duration::from_millis(50);
+
+impl Worker {
+    fn new(
+        service: Arc<dyn Service>,
+        control: Control,
+        equipment: Equipment,
+        signals: Option<&UnixStream>,
+    ) -> Result<Self, (StartError, Control)> {
+        match Parts::new(service, &control, equipment, signals) {
+            Ok(parts) => Ok(parts.assemble(control)),
+            Err(error) => Err((error, control)),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.draining.is_some() && self.connections.is_empty()
+    }
+
+    /// One turn: hear what happened, look at the slots, serve the sockets, enter the kernel, rest.
+    fn turn(&mut self) -> Result<(), StartError> {
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(CLOCK_EVERY) {
+            self.now_ns = now_ns();
+        }
+        let mut worked = self.reap();
+        if self.rang {
+            worked |= self.hear_bells()?;
+        }
+        worked |= self.links.sweep(&mut self.runner, self.now_ns);
+        worked |= self.connections.serve(&mut self.runner, &self.links, &mut self.ring);
+        self.tell_broker();
+        if self.ring.wants_entering() {
+            self.ring.submit().map_err(StartError::in_loop("submission"))?;
+        }
+        self.rest(worked)
+    }
+
+    /// Phase: completions of the ring.
+    fn reap(&mut self) -> bool {
+        let mut worked = false;
+        while let Some(completion) = self.ring.reap() {
+            worked = true;
+            if let Completion::Watched { more } = completion {
+                self.rang = true;
+                if !more {
+                    self.ring.watch(self.bells.as_fd());
+                }
+            } else {
+                self.connections.completed(completion, &mut self.ring);
+            }
+        }
+        worked
+    }
+
+    /// Phase: who rang? Orders first, then all belled links are taken over before any handler runs (rule 20).
+    fn hear_bells(&mut self) -> Result<bool, StartError> {
+        self.rang = false;
+        let mut worked = false;
+        loop {
+            let rang: Vec<Rang> = self.bells.heard().map_err(StartError::in_loop("bells"))?.collect();
+            if rang.is_empty() {
+                return Ok(worked);
+            }
+            worked = true;
+            self.now_ns = now_ns();
+            for who in rang {
+                match who {
+                    Rang::Control => self.obey()?,
+                    Rang::Signal => self.drain(),
+                    Rang::Pool if self.draining.is_none() => self.links.adopt_all(),
+                    Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link),
+                    Rang::Pool | Rang::Link(_) => {}
+                }
+            }
+            self.links.look_at_belled(&mut self.runner, self.now_ns);
+        }
+    }
+
+    fn obey(&mut self) -> Result<(), StartError> {
+        loop {
+            match self.control.hear() {
+                Heard::Nothing => return Ok(()),
+                Heard::Gone => {
+                    self.bells.remove(&self.control);
+                    self.drain();
+                    return Ok(());
+                }
+                Heard::Order(Order::Link { link, geometry, .. }, descriptors) => {
+                    self.attach(link, geometry, descriptors)?;
+                }
+                Heard::Order(Order::Unlink { link }, _) => self.detach(link),
+                Heard::Order(Order::Drain, _) => self.drain(),
+                Heard::Order(Order::Start(_), _) => {
+                    return Err(StartError::Control("a second start order came".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn attach(&mut self, id: LinkId, geometry: Geometry, descriptors: Vec<OwnedFd>) -> Result<(), StartError> {
+        let Ok([request, reply, bell]) = <[OwnedFd; 3]>::try_from(descriptors) else {
+            return Err(StartError::Control("a link came without its descriptors".to_owned()));
+        };
+        let link = WorkerLink::map(geometry, request, reply).map_err(StartError::resource("a link"))?;
+        self.bells.add(&bell, Rang::Link(id)).map_err(StartError::resource("a link's bell"))?;
+        self.links.add(id, link, bell);
+        Ok(())
+    }
+
+    fn detach(&mut self, id: LinkId) {
+        if let Some(bell) = self.links.remove(id) {
+            self.bells.remove(&bell);
+        }
+    }
+
+    /// Finishes what has begun: links go to other workers, connections hear GOODBYE.
+    fn drain(&mut self) {
+        if self.draining.is_some() {
+            return;
+        }
+        self.links.demote_all(&mut self.runner, self.now_ns);
+        self.links.say(Mode::Gone);
+        self.connections.drain(&mut self.ring);
+        self.draining = Some(Draining { look_ns: now_ns() + linger_ns() });
+    }
+
+    fn tell_broker(&mut self) {
+        for report in std::mem::take(&mut self.links.reports) {
+            self.control.report(&report);
+        }
+    }
+
+    /// Phase: nothing more to do at once. Look on for a while, or sleep.
+    fn rest(&mut self, worked: bool) -> Result<(), StartError> {
+        if worked {
+            self.idle.worked();
+            return Ok(());
+        }
+        if self.draining.is_some() {
+            return self.rest_draining();
+        }
+        self.now_ns = now_ns();
+        match self.idle.rest(self.now_ns) {
+            Rest::Sleep => self.sleep(),
+            Rest::Spin => {
+                self.spin();
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks at memory only, until something is there or it is time to look at the clock.
+    fn spin(&mut self) {
+        const LOOKS: usize = 32;
+        for _ in 0..LOOKS {
+            if self.ring.has_work() || self.links.sweep(&mut self.runner, self.now_ns) {
+                self.idle.worked();
+                return;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Says that this loop sleeps, looks once more, and sleeps (rule 21).
+    fn sleep(&mut self) -> Result<(), StartError> {
+        self.links.say(Mode::Asleep);
+        if !self.links.demote_all(&mut self.runner, self.now_ns) {
+            self.ring.wait(None).map_err(StartError::in_loop("wait"))?;
+        }
+        self.links.say(Mode::Scan);
+        self.now_ns = now_ns();
+        Ok(())
+    }
+
+    fn rest_draining(&mut self) -> Result<(), StartError> {
+        let Some(draining) = &mut self.draining else { return Ok(()) };
+        if now_ns() >= draining.look_ns {
+            draining.look_ns = now_ns() + linger_ns();
+            self.connections.close_quiet();
+            return Ok(());
+        }
+        self.ring.wait(Some(LINGER)).map_err(StartError::in_loop("wait"))
+    }
+}
+
+fn linger_ns() -> u64 {
+    u64::try_from(LINGER.as_nanos()).expect("a constant of milliseconds")
+}
+
+/// Everything of a worker but its control socket, which must survive a failure to tell of it.
+struct Parts {
+    ring: Ring,
+    bells: Bells,
+    runner: Runner,
+    links: Links,
+    connections: Connections,
+    idle: Idle,
+}
+
+impl Parts {
+    fn new(
+        service: Arc<dyn Service>,
+        control: &Control,
+        equipment: Equipment,
+        signals: Option<&UnixStream>,
+    ) -> Result<Self, StartError> {
+        let Equipment { start, board, pool_bell, listeners } = equipment;
+        let (mut ring, features) = Ring::new().map_err(|error| StartError::Driver { error })?;
+        let bells = Bells::new().map_err(StartError::resource("epoll"))?;
+        let board = Board::map(&board, Access::ReadWrite).map_err(StartError::resource("the board"))?;
+        bells.add(control, Rang::Control).map_err(StartError::resource("the control socket"))?;
+        bells.add(&pool_bell, Rang::Pool).map_err(StartError::resource("the pool bell"))?;
+        if let Some(signals) = signals {
+            bells.add(signals, Rang::Signal).map_err(StartError::resource("signals"))?;
+        }
+        let shm_max = usize::try_from(start.shm_message_max).unwrap_or(usize::MAX);
+        let tcp_max = usize::try_from(start.tcp_message_max).unwrap_or(usize::MAX);
+        let held_max = shm_max.saturating_mul(budget::HELD_MESSAGES);
+        let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max);
+        let mut connections = Connections::new(listeners, tcp_max, start.deadline_us);
+        ring.watch(bells.as_fd());
+        connections.accept(&mut ring);
+        ring.submit().map_err(|error| StartError::Driver { error })?;
+        let runner = Runner::new(service);
+        let contract = runner.contract().clone();
+        let kernel = rustix::system::uname();
+        let why = format!("Linux {}: {}", kernel.release().to_string_lossy(), features.flags);
+        links.say(Mode::Scan);
+        control.report(&Report::Ready { contract, driver: "io_uring".to_owned(), why });
+        let idle = Idle::new(start.spin_us.saturating_mul(1_000));
+        Ok(Self { ring, bells, runner, links, connections, idle })
+    }
+
+    fn assemble(self, control: Control) -> Worker {
+        let Self { ring, bells, runner, links, connections, idle } = self;
+        let now_ns = now_ns();
+        Worker { ring, bells, control, runner, links, connections, idle, draining: None, now_ns, turns: 0, rang: true }
+    }
+}

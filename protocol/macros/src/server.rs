@@ -1,0 +1,162 @@
+//! The handler's side: from a call's bytes to the trait's method, and its result to the reply.
+
+use proc_macro2::{Ident, Literal, TokenStream};
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+
+use crate::declaration::{Declaration, Method};
+use crate::generic::{Names, value_ident};
+use crate::spec::service_ident;
+use crate::types::Kind;
+
+pub fn generate(declared: &Declaration) -> TokenStream {
+    let (target, service) = (&declared.ident, service_ident(&declared.ident));
+    let runners = declared.methods.iter().map(|method| runner(declared, method));
+    let arms = declared.methods.iter().enumerate().map(|(index, method)| {
+        let (index, run) = (Literal::usize_unsuffixed(index), runner_ident(method));
+        quote!(#index => Self::#run(target, call),)
+    });
+    let unknown = format!("{} has no method number {{}}", declared.settings.name);
+    quote! {
+        #[allow(dead_code, reason = "a program may use one side of a service only")]
+        #[allow(deprecated, reason = "methods that are old answer too")]
+        impl #service {
+            /// Runs one call on what implements the trait.
+            #[doc(hidden)]
+            pub fn dispatch<Target_: #target + ?::core::marker::Sized>(
+                target: &Target_,
+                method: ::speedysvc::__private::ids::MethodIndex,
+                call: ::speedysvc::__private::service::Call<'_>,
+            ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
+                match method.0 {
+                    #(#arms)*
+                    other => ::core::result::Result::Err(::speedysvc::__private::status::Failure::not_started(
+                        ::speedysvc::__private::status::Code::Unimplemented,
+                        ::std::format!(#unknown, other),
+                    )),
+                }
+            }
+
+            #(#runners)*
+        }
+    }
+}
+
+fn runner_ident(method: &Method) -> Ident {
+    format_ident!("run_{}", method.ident.unraw())
+}
+
+/// One function for each method, and inside it the one that reads the arguments, runs the handler and writes the reply.
+fn runner(declared: &Declaration, method: &Method) -> TokenStream {
+    let (run, name, names) = (runner_ident(method), &method.ident, Names::of(declared, method));
+    let (target, service) = (&declared.ident, service_ident(&declared.ident));
+    let (generics, output) = (names.generics(), output(&names));
+    let taken = names.arguments().map(|(place, argument)| taken(&names, place, &argument.kind));
+    let values: Vec<Ident> = names.arguments().map(|(place, _)| value_ident(place)).collect();
+    let read = read_arguments(&names);
+    let handed_over = names.arguments().map(|(place, argument)| handed_over(&names, place, &argument.kind));
+    let write = write_result(&names, &quote!(handler(#(#handed_over),*)));
+    quote! {
+        fn #run<Target_: #target + ?::core::marker::Sized>(
+            target: &Target_,
+            call: ::speedysvc::__private::service::Call<'_>,
+        ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
+            fn typed #generics(
+                call: ::speedysvc::__private::service::Call<'_>,
+                handler: impl ::core::ops::FnOnce(#(#taken),*) -> #output,
+            ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
+                let ::speedysvc::__private::service::Call { codec, body, scratch, reply } = call;
+                #read
+                #write
+            }
+            typed::<#service>(call, |#(#values),*| <Target_ as #target>::#name(target, #(#values),*))
+        }
+    }
+}
+
+fn output(names: &Names<'_>) -> TokenStream {
+    let ok = names.ok();
+    match names.error() {
+        Some(error) => quote!(::core::result::Result<#ok, #error>),
+        None => ok,
+    }
+}
+
+/// The type of an argument as the handler takes it.
+fn taken(names: &Names<'_>, place: usize, kind: &Kind) -> TokenStream {
+    let wire = names.wire(place, kind);
+    match kind {
+        Kind::Str => quote!(&::core::primitive::str),
+        Kind::Bytes => quote!(&[::core::primitive::u8]),
+        Kind::View(_) => quote!(&::speedysvc::__private::archive::Archived<#wire>),
+        Kind::Shared(_) => quote!(&#wire),
+        Kind::Owned(_) => wire,
+    }
+}
+
+fn read_arguments(names: &Names<'_>) -> TokenStream {
+    let keys = names.arguments().map(|(_, argument)| argument.name.unraw().to_string());
+    let wire = names.arguments().map(|(place, argument)| names.wire(place, &argument.kind));
+    let json = names.arguments().map(|(place, argument)| names.json(place, &argument.kind));
+    let rewritten = names.arguments().map(|(place, argument)| rewritten(&argument.kind, place));
+    // A method without arguments takes an empty JSON array, which serde does not read as `()`.
+    let (archived, values, json) = match names.arguments().next() {
+        None => (quote!(_), quote!(_), quote!([::core::primitive::u8; 0])),
+        Some(_) => (quote!(archived), quote!(values), quote!((#(#json,)*))),
+    };
+    quote! {
+        let #archived = ::speedysvc::__private::service::arguments::<(#(#wire,)*), #json>(
+            codec,
+            body,
+            &[#(#keys),*],
+            scratch,
+            |#values, out| ::speedysvc::__private::archive::encode(&(#(#rewritten,)*), out),
+        )?;
+    }
+}
+
+/// An argument that came as JSON, as it goes into an archive.
+fn rewritten(kind: &Kind, place: usize) -> TokenStream {
+    let place = Literal::usize_unsuffixed(place);
+    if kind.is_byte_string() {
+        quote!(::speedysvc::__private::archive::Bytes(&values.#place.0))
+    } else {
+        quote!(::speedysvc::__private::archive::Ref(&values.#place))
+    }
+}
+
+/// An argument as the handler gets it.
+fn handed_over(names: &Names<'_>, place: usize, kind: &Kind) -> TokenStream {
+    let (wire, place) = (names.wire(place, kind), Literal::usize_unsuffixed(place));
+    let value = || match kind.is_byte_string() {
+        true => quote!(archived.#place.as_slice().to_vec()),
+        false => quote!(::speedysvc::__private::archive::take::<#wire>(&archived.#place)?),
+    };
+    match kind {
+        Kind::Str => quote!(archived.#place.as_str()),
+        Kind::Bytes => quote!(archived.#place.as_slice()),
+        Kind::View(_) => quote!(&archived.#place),
+        Kind::Shared(_) => {
+            let value = value();
+            quote!(&#value)
+        }
+        Kind::Owned(_) => value(),
+    }
+}
+
+fn write_result(names: &Names<'_>, call: &TokenStream) -> TokenStream {
+    let write =
+        if names.is_byte_string() { quote!(reply.ok_bytes(codec, value)) } else { quote!(reply.ok(codec, &value)) };
+    match names.error() {
+        None => quote! {
+            let value = #call;
+            #write
+        },
+        Some(_) => quote! {
+            match #call {
+                ::core::result::Result::Ok(value) => #write,
+                ::core::result::Result::Err(error) => reply.application(codec, &error),
+            }
+        },
+    }
+}

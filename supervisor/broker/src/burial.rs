@@ -1,0 +1,49 @@
+//! After a worker's death: verdicts for what it had taken, and a call to the others. Rule 15 of the slot protocol.
+
+use speedysvc_protocol::ids::{Incarnation, WorkerId};
+use speedysvc_protocol::shm::board::Mode;
+use speedysvc_protocol::shm::doorbell;
+use speedysvc_protocol::shm::layout::Geometry;
+use speedysvc_protocol::shm::link::WorkerLink;
+
+use crate::service::{Link, Service};
+use crate::{Burial, Watch};
+
+impl Service {
+    pub(crate) fn bury(&mut self, number: WorkerId, watch: &mut Watch) -> Burial {
+        let Some(worker) = self.workers.remove(&number) else { return Burial::default() };
+        watch.remove(&worker.socket, worker.token);
+        let dead = worker.incarnation;
+        let line = self.board.line(dead.0.get());
+        let last_method = line.running().and_then(|index| self.method_name(index));
+        line.set_running(None);
+        // From here on everybody sees that the loop is gone: fetches from it, and links that it polled, are free.
+        line.set(dead, Mode::Gone);
+        let unknown = self.links.values().map(|link| resolve(link, self.geometry, dead)).sum();
+        // It fails only for a descriptor that is no bell.
+        let _never = doorbell::ring(&self.pool_bell);
+        self.incarnations.free(dead);
+        Burial { unknown, last_method }
+    }
+
+    fn method_name(&self, index: u16) -> Option<String> {
+        let contract = self.contract.as_ref()?;
+        contract.methods.get(usize::from(index)).map(|method| method.name.clone())
+    }
+}
+
+/// Tells the callers of what `dead` had taken on this link. Returns how many there were. A link that cannot be mapped
+/// (out of memory) is left as it is: its callers' deadlines end their waiting.
+fn resolve(link: &Link, geometry: Geometry, dead: Incarnation) -> usize {
+    let Ok(mapped) = WorkerLink::map(geometry, &link.request, &link.reply) else { return 0 };
+    mapped.poller().leave(dead);
+    let mut unknown = 0;
+    for index in 0..geometry.slots() {
+        let slot = mapped.slot(index);
+        if let Some(seq) = slot.resolve(dead) {
+            slot.wake(seq);
+            unknown += 1;
+        }
+    }
+    unknown
+}

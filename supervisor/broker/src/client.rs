@@ -1,0 +1,94 @@
+//! One client's end of the rendezvous socket.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::UCred;
+use speedysvc_protocol::control::Attached;
+use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
+use speedysvc_protocol::ids::LinkId;
+use speedysvc_protocol::shm::link::LinkFiles;
+use speedysvc_protocol::shm::{doorbell, handover};
+use speedysvc_protocol::status::Code;
+
+use crate::Event;
+use crate::service::{Link, Service};
+
+/// A connected client: first it greets, then it may wait for a worker, then it has a link.
+pub(crate) struct Client {
+    pub(crate) socket: OwnedFd,
+    pub(crate) token: u64,
+    pub(crate) peer: UCred,
+    pub(crate) state: State,
+}
+
+pub(crate) enum State {
+    /// It has not said what it wants.
+    Greeting,
+    /// It has, and no worker was ready yet.
+    Waiting(Hello),
+    /// It has this link.
+    Attached(LinkId),
+}
+
+/// What a look at a client's socket found.
+pub(crate) enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// A greeting.
+    Hello(Hello),
+    /// It is gone, or said what it must not say.
+    Gone,
+}
+
+impl Client {
+    pub(crate) fn hear(&self) -> Heard {
+        match (handover::receive::<Hello>(&self.socket, 0), &self.state) {
+            (Ok(Some((hello, _))), State::Greeting) => Heard::Hello(hello),
+            (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => Heard::Nothing,
+            _ => Heard::Gone,
+        }
+    }
+
+    pub(crate) fn link(&self) -> Option<LinkId> {
+        match self.state {
+            State::Attached(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// Says why not. The client may be gone already; then nobody is left to tell.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        let _gone = handover::send(&self.socket, &Attached::Refused { refusal }, &[]);
+    }
+}
+
+impl Service {
+    /// Makes the link that a greeting asks for, tells the workers, then the client.
+    pub(crate) fn attach(&mut self, id: u64, hello: &Hello, link: LinkId) -> Result<Event, Refusal> {
+        let contract = self.contract.as_ref().expect("greetings wait for a contract");
+        let (version, methods) = hello.answer(contract)?;
+        let no_memory = |error| Refusal::new(Code::ResourceExhausted, format!("cannot make a link: {error}"));
+        let files = LinkFiles::create(self.geometry).map_err(no_memory)?;
+        let bell = doorbell::bell().map_err(no_memory)?;
+        let welcome = Welcome {
+            version,
+            library: LIBRARY.to_owned(),
+            message_max: self.options.shm_message_max,
+            deadline_us: u64::try_from(self.options.deadline.as_micros()).unwrap_or(u64::MAX),
+            methods,
+        };
+        let answer = Attached::Welcome { welcome, link, geometry: self.geometry };
+        let client = self.clients.get_mut(&id).expect("the caller has just looked it up");
+        let descriptors =
+            [files.request.as_fd(), files.reply_read_only.as_fd(), bell.as_fd(), self.board_read_only.as_fd()];
+        handover::send(&client.socket, &answer, &descriptors)
+            .map_err(|error| Refusal::new(Code::Unavailable, format!("the client does not listen: {error}")))?;
+        client.state = State::Attached(link);
+        let (pid, uid) = (client.peer.pid.as_raw_nonzero().get(), client.peer.uid.as_raw());
+        // The read-only descriptor is the client's alone from here on: one less of ours for each link.
+        let LinkFiles { request, reply, .. } = files;
+        self.links.insert(link, Link { request, reply, bell, client: id, pid, uid });
+        Ok(Event::Attached { service: self.key, link, pid, uid })
+    }
+}

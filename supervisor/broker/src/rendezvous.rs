@@ -1,0 +1,145 @@
+//! A service's name in its folder: one lock file and one socket, held by one process.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use speedysvc_protocol::control::rendezvous_name;
+use thiserror::Error;
+
+/// Why a service's name cannot be had.
+#[derive(Debug, Error)]
+pub enum TakeError {
+    /// Another process holds it.
+    #[error(
+        "the service `{name}` already runs in {folder}, in process {pid}: stop that one, or choose another namespace"
+    )]
+    Taken {
+        /// The service.
+        name: String,
+        /// The folder.
+        folder: String,
+        /// The holder's process id, as it wrote it.
+        pid: String,
+    },
+    /// The folder or a file in it cannot be used.
+    #[error("cannot use {path}: {error}")]
+    Io {
+        /// What was touched.
+        path: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> TakeError {
+    let path = path.display().to_string();
+    move |error| TakeError::Io { path, error }
+}
+
+/// A name that is ours until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Rendezvous {
+    pub(crate) socket: OwnedFd,
+    path: PathBuf,
+    lock_path: PathBuf,
+    _lock: File,
+}
+
+/// Clients that may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+impl Rendezvous {
+    /// Takes the name, removing what a killed holder left, and listens. `open_to_others` lets other users connect; they
+    /// are judged by their credentials.
+    pub(crate) fn take(folder: &Path, name: &str, open_to_others: bool) -> Result<Self, TakeError> {
+        let lock_path = folder.join(format!("{name}.lock"));
+        let lock = lock(&lock_path, name, folder)?;
+        let path = folder.join(rendezvous_name(name));
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+            _ => {}
+        }
+        let socket = listen(&path).map_err(at(&path))?;
+        let mode = if open_to_others { 0o666 } else { 0o600 };
+        fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(at(&path))?;
+        if open_to_others {
+            // Others may pass through the folder, but not list it.
+            fs::set_permissions(folder, Permissions::from_mode(0o711)).map_err(at(folder))?;
+        }
+        Ok(Self { socket, path, lock_path, _lock: lock })
+    }
+}
+
+impl Drop for Rendezvous {
+    fn drop(&mut self) {
+        for path in [&self.path, &self.lock_path] {
+            // Somebody else may have cleaned the folder; the lock ends with its descriptor anyway.
+            let _gone = fs::remove_file(path);
+        }
+    }
+}
+
+fn listen(path: &Path) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// Locks the file and writes our pid into it. A holder that ends removes the file, so a lock on a file that is no
+/// longer at its path is worth nothing: then once more.
+fn lock(path: &Path, name: &str, folder: &Path) -> Result<File, TakeError> {
+    loop {
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .map_err(at(path))?;
+        if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).map_err(at(path))?;
+            let (name, folder) = (name.to_owned(), folder.display().to_string());
+            return Err(TakeError::Taken { name, folder, pid: pid.trim().to_owned() });
+        }
+        let ours = file.metadata().map_err(at(path))?.ino();
+        if fs::metadata(path).is_ok_and(|there| there.ino() == ours) {
+            file.set_len(0).and_then(|()| file.rewind()).map_err(at(path))?;
+            writeln!(file, "{}", std::process::id()).map_err(at(path))?;
+            return Ok(file);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_holder_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Rendezvous::take(folder.path(), "echo", false).unwrap();
+        let error = Rendezvous::take(folder.path(), "echo", false).unwrap_err().to_string();
+        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        Rendezvous::take(folder.path(), "other", false).unwrap();
+        drop(first);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        Rendezvous::take(folder.path(), "echo", false).unwrap();
+    }
+
+    #[test]
+    fn leftovers_of_a_killed_holder_are_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("echo.lock"), "1\n").unwrap();
+        drop(listen(&folder.path().join("echo.sock")).unwrap());
+        Rendezvous::take(folder.path(), "echo", false).unwrap();
+    }
+}

@@ -1,0 +1,250 @@
+//! One service: its name, its board, its workers, its clients and their links.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::net::SocketFlags;
+use rustix::net::sockopt::socket_peercred;
+use speedysvc_protocol::contract::Contract;
+use speedysvc_protocol::control::Report;
+use speedysvc_protocol::hello::{Hello, Refusal};
+use speedysvc_protocol::ids::{LinkId, WorkerId};
+use speedysvc_protocol::shm::doorbell;
+use speedysvc_protocol::shm::layout::Geometry;
+use speedysvc_protocol::shm::link::Board;
+use speedysvc_protocol::shm::segment::Access;
+use speedysvc_protocol::status::Code;
+
+use crate::access::Allow;
+use crate::client::{self, Client, State};
+use crate::incarnations::Incarnations;
+use crate::rendezvous::{Rendezvous, TakeError};
+use crate::worker::{self, Worker};
+use crate::{Event, ServiceKey, Source, Watch};
+
+/// What a broker needs to know of a service.
+#[derive(Debug)]
+pub struct ServiceOptions {
+    /// The name that clients connect to.
+    pub name: String,
+    /// Where its socket and lock lie: `<run folder>/<namespace>`.
+    pub folder: PathBuf,
+    /// Slots of each link.
+    pub slots: u16,
+    /// Largest message over shared memory, in bytes.
+    pub shm_message_max: u64,
+    /// Largest message over TCP, in bytes.
+    pub tcp_message_max: u64,
+    /// Deadline of calls that bring none.
+    pub deadline: Duration,
+    /// Longest busy wait of a loop before it sleeps.
+    pub spin: Duration,
+    /// Who may attach beside the own user and root.
+    pub allow: Allow,
+    /// TCP sockets that listen already; every worker accepts from them.
+    pub listeners: Vec<OwnedFd>,
+}
+
+/// A client's memory, from its attaching to its leaving.
+pub(crate) struct Link {
+    pub(crate) request: OwnedFd,
+    pub(crate) reply: OwnedFd,
+    pub(crate) bell: OwnedFd,
+    pub(crate) client: u64,
+    pub(crate) pid: i32,
+    pub(crate) uid: u32,
+}
+
+pub(crate) struct Service {
+    pub(crate) key: ServiceKey,
+    pub(crate) options: ServiceOptions,
+    pub(crate) geometry: Geometry,
+    pub(crate) rendezvous: Option<(Rendezvous, u64)>,
+    pub(crate) board: Board,
+    pub(crate) board_file: OwnedFd,
+    pub(crate) board_read_only: OwnedFd,
+    pub(crate) pool_bell: OwnedFd,
+    pub(crate) incarnations: Incarnations,
+    /// What the program offers; known once a worker has been ready.
+    pub(crate) contract: Option<Contract>,
+    pub(crate) workers: HashMap<WorkerId, Worker>,
+    pub(crate) clients: HashMap<u64, Client>,
+    pub(crate) links: HashMap<LinkId, Link>,
+    next_client: u64,
+}
+
+/// Most clients that have connected and have no link yet. When one more comes, the longest waiting one is dropped: a
+/// client that never greets holds nobody up.
+const UNATTACHED_MAX: usize = 1024;
+/// Most clients accepted in one turn.
+const ACCEPTS_MAX: usize = 64;
+
+impl Service {
+    pub(crate) fn new(key: ServiceKey, options: ServiceOptions) -> Result<Self, TakeError> {
+        let invalid = |error: &dyn fmt::Display| TakeError::Io {
+            path: format!("shared memory for `{}`", options.name),
+            error: std::io::Error::other(error.to_string()),
+        };
+        let geometry =
+            Geometry::for_messages(options.slots, options.shm_message_max).map_err(|error| invalid(&error))?;
+        let (board_file, board_read_only) = Board::create().map_err(|error| invalid(&error))?;
+        let board = Board::map(&board_file, Access::ReadWrite).map_err(|error| invalid(&error))?;
+        let pool_bell = doorbell::bell().map_err(|error| invalid(&error))?;
+        Ok(Self {
+            key,
+            options,
+            geometry,
+            rendezvous: None,
+            board,
+            board_file,
+            board_read_only,
+            pool_bell,
+            incarnations: Incarnations::default(),
+            contract: None,
+            workers: HashMap::new(),
+            clients: HashMap::new(),
+            links: HashMap::new(),
+            next_client: 0,
+        })
+    }
+
+    pub(crate) fn listen(&mut self, watch: &mut Watch) -> Result<(), TakeError> {
+        let open_to_others = !self.options.allow.is_empty();
+        let rendezvous = Rendezvous::take(&self.options.folder, &self.options.name, open_to_others)?;
+        let token = watch
+            .add(&rendezvous.socket, Source::Rendezvous(self.key))
+            .map_err(|error| TakeError::Io { path: "epoll".to_owned(), error })?;
+        self.rendezvous = Some((rendezvous, token));
+        Ok(())
+    }
+
+    pub(crate) fn accept(&mut self, watch: &mut Watch) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        for _ in 0..ACCEPTS_MAX {
+            let Some((rendezvous, _)) = &self.rendezvous else { return };
+            // Out of descriptors: the client waits in the backlog, and is accepted when another has left.
+            let Ok(socket) = rustix::net::accept_with(&rendezvous.socket, flags) else { return };
+            self.welcome(socket, watch);
+        }
+    }
+
+    fn welcome(&mut self, socket: OwnedFd, watch: &mut Watch) {
+        let id = self.next_client;
+        let Ok(peer) = socket_peercred(&socket) else { return };
+        let Ok(token) = watch.add(&socket, Source::Client(self.key, id)) else { return };
+        self.next_client += 1;
+        let client = Client { socket, token, peer, state: State::Greeting };
+        if let Err(refusal) = self.options.allow.check(&client.peer) {
+            client.refuse(refusal);
+            watch.remove(&client.socket, client.token);
+            return;
+        }
+        self.clients.insert(id, client);
+        if self.clients.len() - self.links.len() > UNATTACHED_MAX {
+            let oldest = self.clients.iter().filter(|(_, client)| client.link().is_none()).map(|(id, _)| *id).min();
+            oldest.into_iter().for_each(|id| self.drop_client(id, watch));
+        }
+    }
+
+    pub(crate) fn client_ready(&mut self, id: u64, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
+        let Some(client) = self.clients.get(&id) else { return };
+        match client.hear() {
+            client::Heard::Nothing => {}
+            client::Heard::Hello(hello) if self.contract.is_none() => {
+                self.clients.entry(id).and_modify(|client| client.state = State::Waiting(hello));
+            }
+            client::Heard::Hello(hello) => self.give_link(id, &hello, next, watch, events),
+            client::Heard::Gone => {
+                let link = client.link();
+                self.drop_client(id, watch);
+                events.extend(link.map(|link| Event::Detached { service: self.key, link }));
+            }
+        }
+    }
+
+    fn give_link(&mut self, id: u64, hello: &Hello, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
+        let link = LinkId(*next);
+        *next += 1;
+        match self.attach(id, hello, link) {
+            Ok(event) => {
+                events.push(event);
+                self.announce(link, watch);
+            }
+            Err(refusal) => {
+                self.clients[&id].refuse(refusal);
+                self.drop_client(id, watch);
+            }
+        }
+    }
+
+    /// Closes a client's socket, which tells it that its link is over, and takes the link from the workers.
+    fn drop_client(&mut self, id: u64, watch: &mut Watch) {
+        let Some(client) = self.clients.remove(&id) else { return };
+        watch.remove(&client.socket, client.token);
+        if let Some(link) = client.link() {
+            self.links.remove(&link);
+            self.retract(link, watch);
+        }
+    }
+
+    pub(crate) fn worker_ready(
+        &mut self,
+        number: WorkerId,
+        next: &mut u64,
+        watch: &mut Watch,
+        events: &mut Vec<Event>,
+    ) {
+        self.flush(number, watch);
+        let Some(worker) = self.workers.get(&number) else { return };
+        let service = self.key;
+        match worker.hear() {
+            worker::Heard::Nothing => {}
+            worker::Heard::Gone => {
+                watch.remove(&worker.socket, worker.token);
+                events.push(Event::HungUp { service, worker: number });
+            }
+            worker::Heard::Report(Report::Ready { contract, driver, why }) => {
+                self.contract = Some(contract);
+                events.push(Event::Ready { service, worker: number, driver, why });
+                self.serve_waiting(next, watch, events);
+            }
+            worker::Heard::Report(Report::Failed { why }) => {
+                events.push(Event::Failed { service, worker: number, why });
+            }
+            worker::Heard::Report(Report::Misbehaved { link, rule }) => {
+                // Two workers may report the same link; the second finds it gone.
+                let Some(Link { client, pid, .. }) = self.links.get(&link) else { return };
+                let (client, pid) = (*client, *pid);
+                self.drop_client(client, watch);
+                events.push(Event::Misbehaved { service, link, pid, rule });
+            }
+        }
+    }
+
+    /// The first worker is ready: those who came early get their links.
+    fn serve_waiting(&mut self, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
+        let mut early: Vec<u64> = Vec::new();
+        early.extend(self.clients.iter().filter(|(_, c)| matches!(c.state, State::Waiting(_))).map(|(id, _)| *id));
+        for id in early {
+            let client = self.clients.get_mut(&id).expect("nothing was removed since");
+            let State::Waiting(hello) = std::mem::replace(&mut client.state, State::Greeting) else { continue };
+            self.give_link(id, &hello, next, watch, events);
+        }
+    }
+
+    pub(crate) fn close(&mut self, watch: &mut Watch) {
+        if let Some((rendezvous, token)) = self.rendezvous.take() {
+            watch.remove(&rendezvous.socket, token);
+        }
+        let unavailable =
+            || Refusal::new(Code::Unavailable, format!("the service `{}` is stopping", self.options.name));
+        for client in self.clients.values().filter(|client| client.link().is_none()) {
+            client.refuse(unavailable());
+        }
+        let all: Vec<u64> = self.clients.keys().copied().collect();
+        all.into_iter().for_each(|id| self.drop_client(id, watch));
+    }
+}

@@ -1,0 +1,138 @@
+//! One worker's end of its control socket.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use speedysvc_protocol::control::{Order, Report, Start};
+use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
+use speedysvc_protocol::shm::handover;
+
+use crate::service::{Link, Service};
+use crate::{Source, Watch};
+
+/// A worker from its admission to its burial.
+pub(crate) struct Worker {
+    pub(crate) socket: OwnedFd,
+    pub(crate) token: u64,
+    pub(crate) incarnation: Incarnation,
+    /// What could not be sent yet, because the worker is slow to read. At most one entry for each link, and a few.
+    outbox: VecDeque<Queued>,
+}
+
+enum Queued {
+    Link(LinkId),
+    Unlink(LinkId),
+    Drain,
+}
+
+/// What a look at a worker's socket found.
+pub(crate) enum Heard {
+    Nothing,
+    Report(Report),
+    Gone,
+}
+
+impl Worker {
+    pub(crate) fn hear(&self) -> Heard {
+        match handover::receive::<Report>(&self.socket, 0) {
+            Ok(Some((report, _))) => Heard::Report(report),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Heard::Nothing,
+            _ => Heard::Gone,
+        }
+    }
+
+    fn send(&self, service: &Shared<'_>, queued: &Queued) -> io::Result<()> {
+        match queued {
+            Queued::Drain => handover::send(&self.socket, &Order::Drain, &[]),
+            Queued::Unlink(link) => handover::send(&self.socket, &Order::Unlink { link: *link }, &[]),
+            Queued::Link(id) => {
+                // A client that went away in the meantime needs no introduction.
+                let Some(link) = service.links.get(id) else { return Ok(()) };
+                let order = Order::Link { link: *id, geometry: service.geometry, uid: link.uid, pid: link.pid };
+                let descriptors = [link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd()];
+                handover::send(&self.socket, &order, &descriptors)
+            }
+        }
+    }
+
+    /// Sends what it can. A worker that is gone is found so by its socket, not here.
+    fn flush(&mut self, service: &Shared<'_>, watch: &Watch) {
+        while let Some(queued) = self.outbox.front() {
+            match self.send(service, queued) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                _ => self.outbox.pop_front(),
+            };
+        }
+        // It fails only for a descriptor that is not watched, and then the worker is on its way out.
+        let _unwatched = watch.want_write(&self.socket, self.token, !self.outbox.is_empty());
+    }
+}
+
+/// What of a service its workers' messages are made from.
+struct Shared<'a> {
+    links: &'a std::collections::HashMap<LinkId, Link>,
+    geometry: speedysvc_protocol::shm::layout::Geometry,
+}
+
+impl Service {
+    pub(crate) fn admit(&mut self, number: WorkerId, watch: &mut Watch) -> io::Result<OwnedFd> {
+        let incarnation = self
+            .incarnations
+            .allot()
+            .ok_or_else(|| io::Error::other("all lines of the service's board are taken: too many workers at once"))?;
+        let (ours, theirs) = handover::pair()?;
+        let start = Order::Start(self.start(number, incarnation));
+        let mut descriptors: Vec<BorrowedFd<'_>> = vec![self.board_file.as_fd(), self.pool_bell.as_fd()];
+        descriptors.extend(self.options.listeners.iter().map(AsFd::as_fd));
+        handover::send(&ours, &start, &descriptors)?;
+        let token = watch.add(&ours, Source::Worker(self.key, number))?;
+        let outbox = self.links.keys().map(|link| Queued::Link(*link)).collect();
+        self.workers.insert(number, Worker { socket: ours, token, incarnation, outbox });
+        self.flush(number, watch);
+        Ok(theirs)
+    }
+
+    fn start(&self, worker: WorkerId, incarnation: Incarnation) -> Start {
+        let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        Start {
+            service: self.options.name.clone(),
+            worker,
+            incarnation,
+            shm_message_max: self.options.shm_message_max,
+            tcp_message_max: self.options.tcp_message_max,
+            deadline_us: micros(self.options.deadline),
+            spin_us: micros(self.options.spin),
+        }
+    }
+
+    pub(crate) fn flush(&mut self, number: WorkerId, watch: &Watch) {
+        let shared = Shared { links: &self.links, geometry: self.geometry };
+        if let Some(worker) = self.workers.get_mut(&number) {
+            worker.flush(&shared, watch);
+        }
+    }
+
+    pub(crate) fn announce(&mut self, link: LinkId, watch: &Watch) {
+        self.tell_all(|| Queued::Link(link), watch);
+    }
+
+    pub(crate) fn retract(&mut self, link: LinkId, watch: &Watch) {
+        self.tell_all(|| Queued::Unlink(link), watch);
+    }
+
+    pub(crate) fn drain(&mut self, number: WorkerId, watch: &mut Watch) {
+        if let Some(worker) = self.workers.get_mut(&number) {
+            worker.outbox.push_back(Queued::Drain);
+        }
+        self.flush(number, watch);
+    }
+
+    fn tell_all(&mut self, what: impl Fn() -> Queued, watch: &Watch) {
+        let shared = Shared { links: &self.links, geometry: self.geometry };
+        for worker in self.workers.values_mut() {
+            worker.outbox.push_back(what());
+            worker.flush(&shared, watch);
+        }
+    }
+}
