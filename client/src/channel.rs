@@ -1,25 +1,142 @@
-//! A connection to a service (being written).
+//! A connection to a service, as generated clients use it.
+
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
-use speedysvc_protocol::archive::{Decode, Encode};
+
+use speedysvc_protocol::archive::{self, Decode, Encode};
 use speedysvc_protocol::contract::Contract;
-use speedysvc_protocol::ids::MethodIndex;
-/// x
-pub type Error = speedysvc_protocol::status::Failure;
-/// x
-#[derive(Debug)]
-pub enum CallError<E> { /// x
- App(E), /// x
- Rpc(Error) }
-/// x
+use speedysvc_protocol::hello::Hello;
+use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::status::{Code, Failure, Outcome};
+
+use crate::address::{Address, Environment};
+use crate::call::{Answer, Ask};
+use crate::clock::Deadline;
+pub use crate::error::{CallError, Error};
+use crate::line::Line;
+use crate::scratch::{self, Scratch};
+
+/// How long connecting may take when nobody says otherwise.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A connection to a service, shared by all of its clones and by as many threads as like. When it breaks it is made
+/// anew.
+///
+/// It does not survive `fork`: a child connects for itself.
 #[derive(Clone)]
-pub struct Channel;
+pub struct Channel {
+    line: Arc<Line>,
+    /// In place of the service's own.
+    timeout: Option<Duration>,
+}
+
 impl Channel {
-    /// x
-    pub fn connect(_c: &'static Contract, _a: &str) -> Result<Self, Error> { Ok(Self) }
-    /// x
-    pub fn with_timeout(&self, _t: Duration) -> Self { Self }
-    /// x
-    pub fn call<W: Encode, R: Decode>(&self, _m: MethodIndex, _a: &W) -> Result<R, Error> { panic!("later") }
-    /// x
-    pub fn call_fallible<W: Encode, R: Decode, E: Decode>(&self, _m: MethodIndex, _a: &W) -> Result<R, CallError<E>> { panic!("later") }
+    /// Connects to the service at `shm://NAME`, `shm:///PATH/NAME.sock` or `tcp://HOST:PORT`.
+    ///
+    /// # Errors
+    /// At once when nobody is there; within 5 seconds when somebody is and does not answer; when the service's contract
+    /// is another one.
+    pub fn connect(contract: &'static Contract, address: &str) -> Result<Self, Error> {
+        let address = Address::parse(address, &Environment::of_process())?;
+        Self::open(address, Hello::typed(contract), CONNECT)
+    }
+
+    /// Connects for one method that is known by name only; without a service's name, to whatever the address serves.
+    pub(crate) fn connect_by_name(
+        service: Option<&str>,
+        address: &str,
+        method: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let address = Address::parse(address, &Environment::of_process())?;
+        let service = service.or(address.service()).unwrap_or_default().to_owned();
+        Self::open(address, Hello::by_name(&service, method), timeout.unwrap_or(CONNECT))
+    }
+
+    fn open(address: Address, hello: Hello, timeout: Duration) -> Result<Self, Error> {
+        let line = Line::open(address, hello, Deadline::after(timeout))?;
+        Ok(Self { line: Arc::new(line), timeout: None })
+    }
+
+    /// The same connection, with this deadline for each call in place of the service's own.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { line: Arc::clone(&self.line), timeout: Some(timeout) }
+    }
+
+    /// Replies over shared memory that a sleeping caller found by itself, because a wake was lost: anything but 0 is a
+    /// bug. For tests.
+    #[must_use]
+    pub fn rescues(&self) -> u64 {
+        self.line.rescues()
+    }
+
+    /// Calls a method that has no error of its own; `method` is its place in the contract.
+    ///
+    /// # Errors
+    /// [`Error`], which says whether the call ran.
+    pub fn call<W: Encode, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Result<R, Error> {
+        scratch::with(|scratch| match self.exchange(method, arguments, scratch)? {
+            Answer::Result => read(scratch),
+            Answer::Application => Err(unexpected_error()),
+        })
+    }
+
+    /// Calls a method that has an error of its own.
+    ///
+    /// # Errors
+    /// The method's, or [`Error`], which says whether the call ran.
+    pub fn call_fallible<W: Encode, R: Decode, E: Decode>(
+        &self,
+        method: MethodIndex,
+        arguments: &W,
+    ) -> Result<R, CallError<E>> {
+        scratch::with(|scratch| match self.exchange(method, arguments, scratch)? {
+            Answer::Result => Ok(read(scratch)?),
+            Answer::Application => Err(CallError::App(read(scratch)?)),
+        })
+    }
+
+    /// Calls the only method of a connection by name; JSON in, JSON out.
+    pub(crate) fn call_json(&self, body: &[u8]) -> Result<(Answer, Vec<u8>), Error> {
+        scratch::with(|scratch| {
+            let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, deadline: self.deadline() };
+            let answer = self.line.exchange(&ask, &mut scratch.reply)?;
+            Ok((answer, scratch.reply.as_slice().to_vec()))
+        })
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.timeout.unwrap_or_else(|| self.line.default_deadline()))
+    }
+
+    fn exchange<W: Encode>(&self, method: MethodIndex, arguments: &W, scratch: &mut Scratch) -> Result<Answer, Error> {
+        let deadline = self.deadline();
+        scratch.request.set_limit(self.line.message_max());
+        archive::encode(arguments, &mut scratch.request).map_err(not_sent)?;
+        let ask = Ask { method, codec: Codec::Rkyv, body: scratch.request.as_slice(), deadline };
+        self.line.exchange(&ask, &mut scratch.reply)
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel").field("address", &self.line.address().to_string()).finish_non_exhaustive()
+    }
+}
+
+fn not_sent(failure: Failure) -> Error {
+    Error::from(failure).with_outcome(Outcome::NotStarted).within("the arguments cannot be sent")
+}
+
+fn read<T: Decode>(scratch: &Scratch) -> Result<T, Error> {
+    archive::decode(scratch.reply.as_slice()).map_err(|failure| {
+        let message = format!("the reply cannot be read: {}", failure.message);
+        Error::done(Code::DataLoss, message)
+    })
+}
+
+fn unexpected_error() -> Error {
+    Error::done(Code::Internal, "the service answered with an error that this method does not have")
 }

@@ -1,11 +1,26 @@
 //! Call a function in another process at memory speed; call it over TCP with the same line of code.
 #![forbid(unsafe_code)]
 
+mod address;
+mod call;
 mod channel;
+mod clock;
+mod connection;
+mod error;
+mod line;
+mod scratch;
+#[cfg(feature = "server")]
+mod server;
+mod shm;
+mod tcp;
+pub mod untyped;
 
 pub use channel::{CallError, Error};
+#[cfg(feature = "server")]
+pub use server::{Running, Server, ServerError, serve};
 pub use speedysvc_macros::{data, service};
 pub use speedysvc_protocol::archive::Archived;
+pub use speedysvc_protocol::status::{Code, Outcome};
 
 #[doc(hidden)]
 pub mod __private {

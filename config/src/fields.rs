@@ -5,7 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::keys::Home;
 use crate::leaf::wrong_type;
-use crate::problem::{Complaint, Problem, Problems, Span};
+use crate::problem::{Complaint, Placed, Problem, Problems, Span};
 
 /// A value and where it stands.
 pub(crate) type Node<'d> = Spanned<DeValue<'d>>;
@@ -19,13 +19,8 @@ pub(crate) struct Fields<'a, 'd> {
 
 impl<'a, 'd> Fields<'a, 'd> {
     /// Opens a table with the keys of `home`.
-    pub(crate) fn open(
-        table: &'a DeTable<'d>,
-        place: &str,
-        home: Home,
-        problems: &mut Problems,
-    ) -> Self {
-        let fields = Self { table, place: place.to_owned() };
+    pub(crate) fn open(table: &'a DeTable<'d>, place: &str, home: Home, problems: &mut Problems) -> Self {
+        let fields = Self::free(table, place);
         for (key, value) in in_file_order(table) {
             if !home.keys().contains(&key.get_ref().as_ref()) {
                 problems.push(fields.unknown(key.get_ref(), key.span(), value, home));
@@ -34,15 +29,18 @@ impl<'a, 'd> Fields<'a, 'd> {
         fields
     }
 
+    /// Opens a table whose keys are free.
+    pub(crate) fn free(table: &'a DeTable<'d>, place: &str) -> Self {
+        Self { table, place: place.to_owned() }
+    }
+
     fn unknown(&self, key: &str, span: Span, value: &Node<'_>, home: Home) -> Problem {
         let problem = Problem::new(format!("unknown key `{}`", self.path(key)));
         if home == Home::File && looks_like_a_service(value) {
             return problem.at(span, format!("did you mean [service.{key}]?"));
         }
-        let place = if self.place.is_empty() { "the top of the file" } else { &self.place };
-        problem
-            .at(span, home.advice(key))
-            .help(format!("keys of {place}: {}", home.keys().join(", ")))
+        let place = if self.place.is_empty() { "at the top of the file" } else { &format!("of {}", self.place) };
+        problem.at(span, home.advice(key)).help(format!("keys {place}: {}", home.keys().join(", ")))
     }
 
     /// The dotted path of a key, for messages.
@@ -53,6 +51,12 @@ impl<'a, 'd> Fields<'a, 'd> {
     /// Where a key stands, if it is there at all.
     pub(crate) fn key_span(&self, key: &str) -> Option<Span> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
+    }
+
+    /// Whether an unknown key was probably meant to be one of these.
+    pub(crate) fn has_slip_of(&self, home: Home, keys: &[&str]) -> bool {
+        let meant = self.table.keys().filter_map(|key| home.meant(key.get_ref()));
+        meant.into_iter().any(|meant| keys.contains(&meant))
     }
 
     /// The value of a key as written.
@@ -66,7 +70,7 @@ impl<'a, 'd> Fields<'a, 'd> {
         key: &str,
         parse: impl Fn(&DeValue<'d>) -> Result<T, Complaint>,
         problems: &mut Problems,
-    ) -> Option<Spanned<T>> {
+    ) -> Option<Placed<T>> {
         read_node(self.node(key)?, &self.path(key), parse, problems)
     }
 
@@ -76,7 +80,7 @@ impl<'a, 'd> Fields<'a, 'd> {
         key: &str,
         parse: impl Fn(&DeValue<'d>) -> Result<T, Complaint>,
         problems: &mut Problems,
-    ) -> Option<Vec<Spanned<T>>> {
+    ) -> Option<Vec<Placed<T>>> {
         let node = self.node(key)?;
         let path = self.path(key);
         let Some(values) = node.get_ref().as_array() else {
@@ -102,7 +106,7 @@ impl<'a, 'd> Fields<'a, 'd> {
             let parse = |value: &DeValue<'d>| parse(name, value);
             read.extend(read_node(value, &format!("{path}.{name}"), parse, problems));
         }
-        Some(read.into_iter().map(Spanned::into_inner).collect())
+        Some(read.into_iter().map(|placed| placed.value).collect())
     }
 
     /// Opens the table under `key`, if there is one.
@@ -137,9 +141,9 @@ fn read_node<'d, T>(
     path: &str,
     parse: impl Fn(&DeValue<'d>) -> Result<T, Complaint>,
     problems: &mut Problems,
-) -> Option<Spanned<T>> {
+) -> Option<Placed<T>> {
     match parse(node.get_ref()) {
-        Ok(value) => Some(Spanned::new(node.span(), value)),
+        Ok(value) => Some(Placed { value, span: node.span() }),
         Err(complaint) => {
             problems.push(complaint.about(path, node.span()));
             None
@@ -154,8 +158,7 @@ fn not_a_list(node: &Node<'_>) -> Complaint {
 
 /// Whether `[NAME]` was probably meant to be `[service.NAME]`.
 fn looks_like_a_service(value: &Node<'_>) -> bool {
-    let said = |table: &DeTable<'_>| {
-        table.iter().any(|(key, _)| Home::Service.keys().contains(&key.get_ref().as_ref()))
-    };
+    let said =
+        |table: &DeTable<'_>| table.iter().any(|(key, _)| Home::Service.keys().contains(&key.get_ref().as_ref()));
     value.get_ref().as_table().is_some_and(said)
 }

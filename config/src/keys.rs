@@ -20,12 +20,21 @@ pub(crate) enum Home {
 }
 
 const FILE: &[&str] = &["run_dir", "namespace", "drain", "defaults", "service"];
-const DEFAULTS: &[&str] = &[
-    "workers", "driver", "restart", "limits", "spin", "allow", "drain", "env", "start_timeout",
-];
+const DEFAULTS: &[&str] = &["workers", "driver", "restart", "limits", "spin", "allow", "drain", "env", "start_timeout"];
 const SERVICE: &[&str] = &[
-    "builtin", "program", "args", "listen", // of one service only; the rest is DEFAULTS
-    "workers", "driver", "restart", "limits", "spin", "allow", "drain", "env", "start_timeout",
+    "builtin",
+    "program",
+    "args",
+    "listen", // of one service only; the rest is DEFAULTS
+    "workers",
+    "driver",
+    "restart",
+    "limits",
+    "spin",
+    "allow",
+    "drain",
+    "env",
+    "start_timeout",
 ];
 const RESTART: &[&str] = &["backoff", "limit"];
 const LIMITS: &[&str] = &["shm_message", "tcp_message", "slots", "deadline"];
@@ -52,8 +61,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 impl Home {
-    const ALL: [Self; 6] =
-        [Self::File, Self::Service, Self::Defaults, Self::Restart, Self::Limits, Self::Allow];
+    const ALL: [Self; 6] = [Self::File, Self::Service, Self::Defaults, Self::Restart, Self::Limits, Self::Allow];
 
     /// The keys that may stand here.
     pub(crate) const fn keys(self) -> &'static [&'static str] {
@@ -87,11 +95,10 @@ impl Home {
         belongs().or_else(later).or_else(meant).unwrap_or_else(|| "there is no such key".to_owned())
     }
 
-    fn meant(self, key: &str) -> Option<&'static str> {
+    /// The key of this table that an unknown one is probably a slip of.
+    pub(crate) fn meant(self, key: &str) -> Option<&'static str> {
         let alias = ELSEWHERE.iter().find(|(theirs, _)| *theirs == key).map(|(_, ours)| *ours);
-        alias
-            .filter(|ours| self.keys().contains(ours))
-            .or_else(|| closest(key, self.keys().iter().copied()))
+        alias.filter(|ours| self.keys().contains(ours)).or_else(|| closest(key, self.keys().iter().copied()))
     }
 }
 

@@ -10,8 +10,7 @@ use crate::problem::Complaint;
 use crate::suggest::closest;
 use crate::units::{UnitError, parse_duration, parse_size, show_duration};
 use crate::{
-    Builtin, ByteSize, DriverChoice, Namespace, Principal, Refused, Restart, RestartLimit,
-    SlotCount, Spin, WorkerCount,
+    Builtin, ByteSize, DriverChoice, Namespace, Principal, Refused, Restart, RestartLimit, SlotCount, Spin, WorkerCount,
 };
 
 type Read<T> = Result<T, Complaint>;
@@ -29,13 +28,9 @@ pub(crate) fn wrong_type(value: &DeValue<'_>, expected: &str) -> Complaint {
 pub(crate) fn text(value: &DeValue<'_>) -> Read<String> {
     let expected = "text in quotes";
     match value {
-        DeValue::String(text) if text.contains('\0') => {
-            Err(Complaint::new("holds a zero byte", "text without one"))
-        }
+        DeValue::String(text) if text.contains('\0') => Err(Complaint::new("holds a zero byte", "text without one")),
         DeValue::String(text) => Ok(text.clone().into_owned()),
-        DeValue::Integer(number) => {
-            Err(wrong_type(value, expected).meant(Some(format!("\"{number}\""))))
-        }
+        DeValue::Integer(number) => Err(wrong_type(value, expected).meant(Some(format!("\"{number}\"")))),
         DeValue::Boolean(yes) => Err(wrong_type(value, expected).meant(Some(format!("\"{yes}\"")))),
         _ => Err(wrong_type(value, expected)),
     }
@@ -66,16 +61,14 @@ fn word<T: Copy>(value: &DeValue<'_>, expected: &str, words: &[(&str, T)]) -> Re
     let known = words.iter().find(|(word, _)| word == text);
     known.map(|(_, meaning)| *meaning).ok_or_else(|| {
         let instead = closest(text, words.iter().map(|(word, _)| *word));
-        Complaint::new(format!("has no choice \"{text}\""), expected)
-            .meant(instead.map(|word| format!("\"{word}\"")))
+        Complaint::new(format!("has no choice \"{text}\""), expected).meant(instead.map(|word| format!("\"{word}\"")))
     })
 }
 
 pub(crate) fn builtin(value: &DeValue<'_>) -> Read<Builtin> {
     let words = Builtin::ALL.map(|builtin| (builtin.as_str(), builtin));
-    word(value, "\"echo\", the only builtin", &words).map_err(|complaint| {
-        complaint.help("a program of your own is named with `program = \"...\"`")
-    })
+    word(value, "\"echo\", the only builtin", &words)
+        .map_err(|complaint| complaint.help("a program of your own is named with `program = \"...\"`"))
 }
 
 pub(crate) fn driver(value: &DeValue<'_>) -> Read<DriverChoice> {
@@ -96,9 +89,7 @@ fn count<T>(value: &DeValue<'_>, make: impl Fn(u16) -> Result<T, Refused>) -> Re
         return Err(wrong_type(value, expected).meant(digits.map(str::to_owned)));
     };
     let number = u16::from_str_radix(number.as_str(), number.radix()).ok();
-    number
-        .and_then(|number| make(number).ok())
-        .ok_or_else(|| Complaint::new("is out of range", expected))
+    number.and_then(|number| make(number).ok()).ok_or_else(|| Complaint::new("is out of range", expected))
 }
 
 pub(crate) fn workers(value: &DeValue<'_>) -> Read<WorkerCount> {
@@ -137,9 +128,7 @@ fn any_duration(value: &DeValue<'_>) -> Read<Duration> {
 }
 
 /// A duration within a range.
-pub(crate) fn duration(
-    within: RangeInclusive<Duration>,
-) -> impl Fn(&DeValue<'_>) -> Read<Duration> {
+pub(crate) fn duration(within: RangeInclusive<Duration>) -> impl Fn(&DeValue<'_>) -> Read<Duration> {
     move |value| in_range(any_duration(value)?, &within, show_duration)
 }
 
@@ -160,11 +149,7 @@ pub(crate) fn size(within: RangeInclusive<ByteSize>) -> impl Fn(&DeValue<'_>) ->
     }
 }
 
-fn in_range<T: Copy + PartialOrd>(
-    value: T,
-    within: &RangeInclusive<T>,
-    show: impl Fn(T) -> String,
-) -> Read<T> {
+fn in_range<T: Copy + PartialOrd>(value: T, within: &RangeInclusive<T>, show: impl Fn(T) -> String) -> Read<T> {
     if within.contains(&value) {
         return Ok(value);
     }
@@ -183,8 +168,7 @@ pub(crate) fn backoff(value: &DeValue<'_>) -> Read<(Duration, Duration)> {
     let (first, longest) = (pause(first)?, pause(longest)?);
     if first > longest {
         let instead = format!("\"{}..{}\"", show_duration(longest), show_duration(first));
-        return Err(Complaint::new("has its longest pause before its first", expected)
-            .meant(Some(instead)));
+        return Err(Complaint::new("has its longest pause before its first", expected).meant(Some(instead)));
     }
     Ok((first, longest))
 }
@@ -202,9 +186,8 @@ pub(crate) fn restart_limit(value: &DeValue<'_>) -> Read<Option<RestartLimit>> {
     if text == "none" {
         return Ok(None);
     }
-    let parts = text.split_once(" in ").and_then(|(deaths, within)| {
-        Some((deaths.trim().parse::<u32>().ok()?, within.trim()))
-    });
+    let parts =
+        text.split_once(" in ").and_then(|(deaths, within)| Some((deaths.trim().parse::<u32>().ok()?, within.trim())));
     let Some((deaths, within)) = parts else {
         let instead = closest(text, ["none"]).map(|word| format!("\"{word}\""));
         return Err(Complaint::new("is not a limit", expected).meant(instead));
@@ -232,9 +215,7 @@ pub(crate) fn principal(value: &DeValue<'_>) -> Read<Principal> {
     match value {
         DeValue::Integer(number) => id(number.as_str(), number.radix(), expected),
         DeValue::String(text) if is_number(text) => id(text, 10, expected),
-        DeValue::String(text) if is_account_name(text) => {
-            Ok(Principal::Name(text.clone().into_owned()))
-        }
+        DeValue::String(text) if is_account_name(text) => Ok(Principal::Name(text.clone().into_owned())),
         DeValue::String(_) => Err(Complaint::new("holds what cannot be a name", expected)),
         _ => Err(wrong_type(value, expected)),
     }

@@ -19,9 +19,7 @@ impl ServiceName {
         if starts && rest && name.len() <= Self::MAX_LEN {
             Ok(Self(name.to_owned()))
         } else {
-            Err(Refused {
-                expected: "a name of at most 48 of a-z, 0-9, `_` and `-` that starts with a letter",
-            })
+            Err(Refused { expected: "a name of at most 48 of a-z, 0-9, `_` and `-` that starts with a letter" })
         }
     }
 

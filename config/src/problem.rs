@@ -5,6 +5,13 @@ use std::ops::Range;
 /// A place in the text, in bytes.
 pub(crate) type Span = Range<usize>;
 
+/// A value and where it stands in the text.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
+}
+
 /// All mistakes found so far.
 pub(crate) type Problems = Vec<Problem>;
 
@@ -61,11 +68,7 @@ pub(crate) struct Complaint {
 impl Complaint {
     /// `what` goes on after the key's name, `expected` after the word "expected".
     pub(crate) fn new(what: impl Into<String>, expected: impl AsRef<str>) -> Self {
-        Self {
-            what: what.into(),
-            label: format!("expected {}", expected.as_ref()),
-            help: Vec::new(),
-        }
+        Self { what: what.into(), label: format!("expected {}", expected.as_ref()), help: Vec::new() }
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {

@@ -107,7 +107,7 @@ impl Default for WorkerCount {
 pub struct SlotCount(u16);
 
 impl SlotCount {
-    /// The most slots a link can have: one bit each in a 64-bit word.
+    /// The most slots a link can have.
     pub const MAX: u16 = 64;
 
     /// Refuses what is not between 1 and [`SlotCount::MAX`].
@@ -126,7 +126,7 @@ impl SlotCount {
 }
 
 impl Default for SlotCount {
-    /// All of them: an idle slot costs 256 bytes and no time.
+    /// All of them: an idle slot costs a little memory and no time.
     fn default() -> Self {
         Self(Self::MAX)
     }
@@ -144,11 +144,7 @@ impl Spin {
 
     /// Refuses more than [`Spin::MAX`].
     pub fn new(longest: Duration) -> Result<Self, Refused> {
-        if longest <= Self::MAX {
-            Ok(Self(longest))
-        } else {
-            Err(Refused { expected: "at most \"1ms\"" })
-        }
+        if longest <= Self::MAX { Ok(Self(longest)) } else { Err(Refused { expected: "at most \"1ms\"" }) }
     }
 
     /// The longest busy wait.

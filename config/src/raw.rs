@@ -4,26 +4,22 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::fields::{Fields, in_file_order};
 use crate::keys::Home;
-use crate::leaf;
+use crate::leaf::{self, wrong_type};
 use crate::listen::listen;
-use crate::problem::{Problem, Problems, Span};
-use crate::{
-    Builtin, ByteSize, DriverChoice, Limits, Namespace, Principal, RestartLimit, ServiceName,
-    SlotCount, Spin, WorkerCount,
-};
+use crate::problem::{Placed, Problem, Problems, Span};
+use crate::{Builtin, Namespace, ServiceName};
 
-const DRAIN: std::ops::RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
-const START: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(3600);
+mod settings;
+
+pub(crate) use settings::Settings;
 
 /// The whole file.
 pub(crate) struct File {
-    pub(crate) run_dir: Option<Spanned<PathBuf>>,
+    pub(crate) run_dir: Option<Placed<PathBuf>>,
     pub(crate) namespace: Option<Namespace>,
     pub(crate) drain: Option<Duration>,
     pub(crate) defaults: Settings,
@@ -33,36 +29,20 @@ pub(crate) struct File {
 
 /// One `[service.NAME]`.
 pub(crate) struct Service {
-    pub(crate) name: Spanned<ServiceName>,
-    /// `None` if what the file says is wrong, which was said then.
+    /// What stands in the header, right or wrong.
+    pub(crate) written: Placed<String>,
+    /// `None` if that cannot be a name, which was said then.
+    pub(crate) name: Option<ServiceName>,
+    /// `None` if what the file says is wrong; this was said then, too.
     pub(crate) launch: Option<Launch>,
-    pub(crate) listen: Vec<Spanned<SocketAddr>>,
+    pub(crate) listen: Vec<Placed<SocketAddr>>,
     pub(crate) settings: Settings,
 }
 
 /// What a service runs, before the program was looked for.
 pub(crate) enum Launch {
     Builtin(Builtin),
-    Program { program: Spanned<String>, args: Vec<String> },
-}
-
-/// What both `[defaults]` and services can say.
-#[derive(Default)]
-pub(crate) struct Settings {
-    pub(crate) workers: Option<WorkerCount>,
-    pub(crate) driver: Option<DriverChoice>,
-    pub(crate) backoff: Option<(Duration, Duration)>,
-    pub(crate) restart_limit: Option<Option<RestartLimit>>,
-    pub(crate) shm_message: Option<ByteSize>,
-    pub(crate) tcp_message: Option<ByteSize>,
-    pub(crate) slots: Option<SlotCount>,
-    pub(crate) deadline: Option<Duration>,
-    pub(crate) spin: Option<Spin>,
-    pub(crate) users: Option<Vec<Principal>>,
-    pub(crate) groups: Option<Vec<Principal>>,
-    pub(crate) drain: Option<Duration>,
-    pub(crate) start_timeout: Option<Duration>,
-    pub(crate) env: Vec<(String, String)>,
+    Program { program: Placed<String>, args: Vec<String> },
 }
 
 impl File {
@@ -72,39 +52,134 @@ impl File {
         Self {
             run_dir: fields.read("run_dir", leaf::path, problems),
             namespace: plain(fields.read("namespace", leaf::namespace, problems)),
-            drain: plain(fields.read("drain", leaf::duration(DRAIN), problems)),
+            drain: plain(fields.read("drain", leaf::duration(settings::DRAIN), problems)),
             defaults: defaults.map(|fields| Settings::read(&fields, problems)).unwrap_or_default(),
             services: read_services(&fields, document, problems),
         }
     }
 }
 
-fn read_services(
-    fields: &Fields<'_, '_>,
-    document: &DeTable<'_>,
-    problems: &mut Problems,
-) -> Vec<Service> {
-    let services = fields.node("service");
-    if let Some(array) = services.filter(|node| node.get_ref().is_array()) {
-        let problem = Problem::new("`service` must not be a list")
-            .at(array.span(), "expected [service.NAME], one table for each service");
-        problems.push(problem);
+fn read_services(file: &Fields<'_, '_>, document: &DeTable<'_>, problems: &mut Problems) -> Vec<Service> {
+    if let Some(list) = file.node("service").filter(|node| node.get_ref().is_array()) {
+        problems.push(
+            Problem::new("`service` must not be a list")
+                .at(list.span(), "expected [service.NAME], a table for each service"),
+        );
         return Vec::new();
     }
-    let Some(table) = fields.subtable("service", problems).filter(|table| !table.is_empty()) else {
-        // A table under a misspelt name was said already, and is probably the service.
-        let misspelt = document.iter().any(|(key, value)| {
-            value.get_ref().is_table() && !Home::File.keys().contains(&key.get_ref().as_ref())
-        });
-        if !misspelt && services.is_none_or(|node| node.get_ref().is_table()) {
-            problems.push(no_services(services.map_or(0..0, Spanned::span)));
+    let services = file.subtable("service", problems);
+    match services {
+        Some(table) if !table.is_empty() => read_each(table, problems),
+        // Of another type, which was said, or under a misspelt name, which was said too.
+        None if file.node("service").is_some() || has_unknown_table(document) => Vec::new(),
+        _ => {
+            problems.push(no_services(file.key_span("service").unwrap_or(0..0)));
+            Vec::new()
         }
-        return Vec::new();
+    }
+}
+
+fn read_each(services: &DeTable<'_>, problems: &mut Problems) -> Vec<Service> {
+    let fields = Fields::free(services, "service");
+    let mut read = Vec::new();
+    for (key, value) in in_file_order(services) {
+        let written = Placed { value: key.get_ref().clone().into_owned(), span: key.span() };
+        if value.get_ref().is_table() {
+            let inner = fields.inner(key.get_ref(), Home::Service, problems);
+            read.extend(inner.map(|fields| Service::read(written, &fields, problems)));
+        } else {
+            let complaint = wrong_type(value.get_ref(), "a table, [service.NAME]");
+            problems.push(complaint.help("give the service a name").about(&fields.path(&written.value), value.span()));
+        }
+    }
+    read
+}
+
+fn has_unknown_table(document: &DeTable<'_>) -> bool {
+    document
+        .iter()
+        .any(|(key, value)| value.get_ref().is_table() && !Home::File.keys().contains(&key.get_ref().as_ref()))
+}
+
+fn no_services(span: Span) -> Problem {
+    Problem::new("there is no service in this file")
+        .at(span, "expected at least one [service.NAME]")
+        .help("add two lines: `[service.echo]` and `builtin = \"echo\"`")
+}
+
+fn read_name(written: &Placed<String>, problems: &mut Problems) -> Option<ServiceName> {
+    let name = &written.value;
+    let refused = match ServiceName::new(name) {
+        Ok(name) => return Some(name),
+        Err(refused) => refused,
     };
-    let read = in_file_order(table).into_iter().filter_map(|(key, _)| {
-        let name = read_name(key.get_ref(), key.span(), problems);
-        let inner = Fields::open_at(table, key.get_ref(), "service", problems)?;
-        Service::read(name, key.span(), &inner, problems)
-    });
-    read.collect()
+    let instead = name.to_lowercase().replace([' ', '.', '/'], "-");
+    let mut problem = Problem::new(format!("`{name}` cannot be the name of a service"))
+        .at(written.span.clone(), format!("expected {}", refused.expected));
+    if ServiceName::new(&instead).is_ok() {
+        problem = problem.help(format!("did you mean [service.{instead}]?"));
+    }
+    problems.push(problem);
+    None
+}
+
+impl Service {
+    fn read(written: Placed<String>, fields: &Fields<'_, '_>, problems: &mut Problems) -> Self {
+        Self {
+            name: read_name(&written, problems),
+            launch: read_launch(&written.span, fields, problems),
+            listen: fields.list("listen", listen, problems).unwrap_or_default(),
+            settings: Settings::read(fields, problems),
+            written,
+        }
+    }
+}
+
+fn read_launch(name: &Span, fields: &Fields<'_, '_>, problems: &mut Problems) -> Option<Launch> {
+    let builtin = fields.read("builtin", leaf::builtin, problems);
+    let program = fields.read("program", leaf::some_text, problems);
+    let args = fields.list("args", leaf::text, problems).unwrap_or_default();
+    let args = args.into_iter().map(|placed| placed.value).collect();
+    match (fields.key_span("builtin"), fields.key_span("program")) {
+        (Some(builtin_key), None) => {
+            problems.extend(fields.key_span("args").map(|args| args_of_builtin(args, builtin_key)));
+            Some(Launch::Builtin(builtin?.value))
+        }
+        (None, Some(_)) => Some(Launch::Program { program: program?, args }),
+        (Some(first), Some(second)) => {
+            problems.push(two_launches(first, second));
+            None
+        }
+        (None, None) => {
+            // A misspelt one was said already.
+            if !fields.has_slip_of(Home::Service, &["builtin", "program"]) {
+                problems.push(no_launch(name.clone()));
+            }
+            None
+        }
+    }
+}
+
+fn two_launches(builtin: Span, program: Span) -> Problem {
+    Problem::new("a service is either a builtin or a program")
+        .at(program, "this says a program")
+        .at(builtin, "this says a builtin")
+        .help("remove one of them, or make two services")
+}
+
+fn no_launch(name: Span) -> Problem {
+    Problem::new("this service has nothing to run")
+        .at(name, "expected `program` or `builtin` in this table")
+        .help("add `program = \"NAME\"`, or `builtin = \"echo\"` to try things out")
+}
+
+fn args_of_builtin(args: Span, builtin: Span) -> Problem {
+    Problem::new("a builtin takes no arguments")
+        .at(args, "expected only beside `program`")
+        .at(builtin, "this is a builtin")
+        .help("remove `args`")
+}
+
+fn plain<T>(value: Option<Placed<T>>) -> Option<T> {
+    value.map(|placed| placed.value)
 }

@@ -113,8 +113,7 @@ pub struct Restart {
 
 impl Restart {
     /// What a pause may be.
-    pub const BACKOFF: RangeInclusive<Duration> =
-        Duration::from_millis(1)..=Duration::from_secs(3600);
+    pub const BACKOFF: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 }
 
 impl Default for Restart {
@@ -141,8 +140,7 @@ impl RestartLimit {
     /// How many deaths may be said.
     pub const DEATHS: RangeInclusive<u32> = 1..=1000;
     /// What the window may be.
-    pub const WITHIN: RangeInclusive<Duration> =
-        Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+    pub const WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 }
 
 impl Default for RestartLimit {
@@ -171,8 +169,7 @@ impl Limits {
     /// What `tcp_message` may be.
     pub const TCP_MESSAGE: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::mib(256);
     /// What `deadline` may be.
-    pub const DEADLINE: RangeInclusive<Duration> =
-        Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+    pub const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
 }
 
 impl Default for Limits {

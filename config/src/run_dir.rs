@@ -20,11 +20,9 @@ pub enum NoRunDir {
 impl fmt::Display for NoRunDir {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Relative(path) => write!(
-                f,
-                "SPEEDYSVC_RUN_DIR is `{}`, which is relative: it must be an absolute path",
-                path.display()
-            ),
+            Self::Relative(path) => {
+                write!(f, "SPEEDYSVC_RUN_DIR is `{}`, which is relative: it must be an absolute path", path.display())
+            }
             Self::Unset => f.write_str(
                 "no run folder is known: `run_dir` and SPEEDYSVC_RUN_DIR are not set, this is not root, \
                  and XDG_RUNTIME_DIR is not set",
@@ -48,20 +46,13 @@ pub fn default_run_dir(
         return Ok(path.to_owned());
     }
     if let Some(path) = run_dir_env.filter(said) {
-        return if path.is_absolute() {
-            Ok(path.to_owned())
-        } else {
-            Err(NoRunDir::Relative(path.to_owned()))
-        };
+        return if path.is_absolute() { Ok(path.to_owned()) } else { Err(NoRunDir::Relative(path.to_owned())) };
     }
     if is_root {
         return Ok(PathBuf::from("/run/speedysvc"));
     }
     // The XDG specification wants relative paths ignored.
-    xdg_runtime_dir
-        .filter(|path| path.is_absolute())
-        .map(|path| path.join("speedysvc"))
-        .ok_or(NoRunDir::Unset)
+    xdg_runtime_dir.filter(|path| path.is_absolute()).map(|path| path.join("speedysvc")).ok_or(NoRunDir::Unset)
 }
 
 /// A service's rendezvous socket: `RUN_DIR/NAMESPACE/SERVICE.sock`.

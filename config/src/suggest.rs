@@ -1,10 +1,7 @@
 //! "Did you mean": the nearest of the words that would have been right.
 
 /// The candidate that `word` is probably a slip of, if any is near enough.
-pub(crate) fn closest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates
         .into_iter()

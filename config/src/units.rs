@@ -68,9 +68,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     }
     exact(text, &DURATION_UNITS).and_then(duration_of_nanos).ok_or_else(|| UnitError {
         expected: DURATION,
-        instead: meant(text, &DURATION_UNITS, &DURATION_NAMES)
-            .and_then(duration_of_nanos)
-            .map(show_duration),
+        instead: meant(text, &DURATION_UNITS, &DURATION_NAMES).and_then(duration_of_nanos).map(show_duration),
     })
 }
 
@@ -89,9 +87,7 @@ pub fn show_duration(duration: Duration) -> String {
 pub fn parse_size(text: &str) -> Result<ByteSize, UnitError> {
     exact(text, &SIZE_UNITS).and_then(size_of_bytes).ok_or_else(|| UnitError {
         expected: SIZE,
-        instead: meant(text, &SIZE_UNITS, &SIZE_NAMES)
-            .and_then(size_of_bytes)
-            .map(|size| size.to_string()),
+        instead: meant(text, &SIZE_UNITS, &SIZE_NAMES).and_then(size_of_bytes).map(|size| size.to_string()),
     })
 }
 
@@ -194,7 +190,10 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics_and_every_hint_is_good(text in ".{0,20}", number in "[0-9]{0,30}\\.?[0-9]{0,3} ?[a-zA-Zµ]{0,4}") {
+        fn no_text_panics_and_every_hint_is_good(
+            text in ".{0,20}",
+            number in "[0-9]{0,30}\\.?[0-9]{0,3} ?[a-zA-Zµ]{0,4}",
+        ) {
             for text in [text, number] {
                 if let Err(UnitError { instead: Some(instead), .. }) = parse_duration(&text) {
                     prop_assert!(parse_duration(&instead).is_ok(), "{}", instead);

@@ -17,6 +17,7 @@ mod error;
 mod held;
 mod idle;
 mod predict;
+pub mod signals;
 mod source;
 #[expect(unsafe_code, reason = "room 2: memory that the kernel reads and writes for us")]
 mod uring;

@@ -43,7 +43,10 @@ pub fn serve(service: Arc<dyn Service>, control: OwnedFd, signals: Option<&UnixS
         worker.turn()?;
     }
     if worker.ring.overflows() > 0 {
-        eprintln!("speedysvc: the completion queue was too small {} times: please report this", worker.ring.overflows());
+        eprintln!(
+            "speedysvc: the completion queue was too small {} times: please report this",
+            worker.ring.overflows()
+        );
     }
     Ok(())
 }

@@ -1,1 +1,45 @@
-//! Starts, watches, restarts and drains speedysvc workers
+//! The parent: starts workers, watches them, restarts them, drains them, and leaves nothing behind.
+//!
+//! One process, one thread, one place to wait: [`run()`] sleeps in `poll` over the signals, the broker, the pidfd of
+//! every worker, and the policy's next deadline.
+//!
+//! | module     | idea |
+//! |------------|------|
+//! | [`policy`] | what to do when: a pure function, (state, event, now) → actions |
+//! | `hands`    | does what the policy decided, and turns what happened into its events |
+//! | `spawn`    | one worker process: start, signal, reap |
+//! | `listen`   | TCP listeners, bound before any worker starts |
+//! | `folders`  | the run folder: made where missing, removed where made |
+//! | `accounts` | names of users and groups → numbers |
+//! | `signals`  | SIGINT, SIGTERM and SIGHUP as bytes in a socket |
+//! | `lines`    | what people read: lines for standard output and standard error |
+//! | `run`      | the order of start, loop and end |
+//!
+//! Invariants:
+//!
+//! * The data path never goes through the supervisor. While it is busy, stopped or gone, calls go on.
+//! * The policy knows no clock, no process and no descriptor. Time comes in as an argument.
+//! * A death is told in one order: its pidfd says so, the broker buries the worker, and then the policy hears of it.
+//!   So a slot is never given away while somebody could still write to it.
+//! * A worker's number is never used twice, and every worker is the leader of a process group of its own: a kill
+//!   reaches what its handlers started, too.
+//! * Text from workers and clients is an allegation: it is cut to one line of printable characters before it is shown.
+
+#![forbid(unsafe_code)]
+
+mod accounts;
+mod error;
+mod folders;
+mod hands;
+mod lines;
+mod listen;
+pub mod policy;
+mod run;
+mod signals;
+mod spawn;
+
+#[cfg(test)]
+mod lifecycle_tests;
+
+pub use error::StartError;
+pub use run::run;

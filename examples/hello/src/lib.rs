@@ -1,1 +1,9 @@
-//! The smallest speedysvc service and client
+//! One trait: the server's trait, the client and the contract.
+#![forbid(unsafe_code)]
+
+/// Says what you said.
+#[speedysvc::service]
+pub trait Hello {
+    /// Greets.
+    fn hello(&self, name: &str) -> String;
+}

@@ -142,3 +142,41 @@ fn documentation(method: &Method) -> TokenStream {
     });
     quote!(#(#carried)* #summary #errors)
 }
+
+#[cfg(test)]
+mod tests {
+    use syn::{ImplItem, Item, ItemImpl};
+
+    use super::*;
+    use crate::{declaration, text};
+
+    fn client(text: &str) -> ItemImpl {
+        let declared = declaration::read(TokenStream::new(), &syn::parse_str(text).unwrap()).unwrap();
+        let file: syn::File = syn::parse2(generate(&declared)).unwrap();
+        let found = file.items.into_iter().find_map(|item| match item {
+            Item::Impl(item) => Some(item),
+            _ => None,
+        });
+        found.expect("the client has methods")
+    }
+
+    #[test]
+    fn docs_are_carried_over_and_say_how_calls_fail() {
+        let client = client(
+            "trait Echo { /** Says it. */ #[deprecated] #[inline] fn a(&self); fn b(&self) -> Result<u8, u8>; }",
+        );
+        let methods: Vec<_> = client
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                ImplItem::Fn(method) => Some((method.sig.ident.to_string(), text::docs(&method.attrs), &method.attrs)),
+                _ => None,
+            })
+            .collect();
+        let docs = |name: &str| methods.iter().find(|(method, ..)| method == name).map(|(_, docs, _)| docs.as_str());
+        assert_eq!(docs("a"), Some("Says it.\n\n# Errors\nA failed call."));
+        assert_eq!(docs("b"), Some("Calls `b`.\n\n# Errors\nThe method's own error, or a failed call."));
+        let kept: Vec<_> = methods[2].2.iter().filter(|attribute| !attribute.path().is_ident("doc")).collect();
+        assert!(kept.len() == 1 && kept[0].path().is_ident("deprecated"));
+    }
+}

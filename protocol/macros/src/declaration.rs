@@ -199,3 +199,53 @@ fn carried(attributes: &[Attribute]) -> Vec<Attribute> {
     let is_carried = |attribute: &&Attribute| ["doc", "deprecated"].iter().any(|name| attribute.path().is_ident(name));
     attributes.iter().filter(is_carried).cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> std::result::Result<Declaration, String> {
+        read(TokenStream::new(), &syn::parse_str(text).unwrap()).map_err(|error| {
+            let messages: Vec<String> = error.into_iter().map(|error| error.to_string()).collect();
+            messages.join("\n")
+        })
+    }
+
+    #[test]
+    fn methods_keep_their_order_names_and_docs() {
+        let declared =
+            read_text("/** Says it. */ trait Echo { fn r#try(&self, r#in: &'_ str) -> String; fn b(&self); }");
+        let declared = declared.unwrap();
+        assert_eq!((declared.docs.as_str(), declared.settings.name.as_str()), ("Says it.", "echo"));
+        let signatures = declared.methods.iter().map(|method| (method.index, method.signature.as_str()));
+        assert!(signatures.eq([(0, "try(&str) -> String"), (1, "b()")]));
+    }
+
+    #[test]
+    fn what_is_more_than_a_method_is_refused() {
+        for odd in ["unsafe fn a(&self);", "extern \"C\" fn a(&self);", "const fn a(&self);"] {
+            let message = read_text(&format!("trait Odd {{ {odd} }}")).err().unwrap();
+            assert!(message.contains("a plain `fn`"), "{odd}: {message}");
+        }
+        for odd in ["unsafe trait Odd { fn a(&self); }", "auto trait Odd { fn a(&self); }"] {
+            assert!(read_text(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn all_errors_are_said_at_once() {
+        let message = read_text("trait Wrong<T> { fn a(&mut self, x: Rc<u8>) -> &str; const B: u8; }").err().unwrap();
+        assert_eq!(message.lines().count(), 5, "{message}");
+    }
+
+    #[test]
+    fn limits_are_those_of_the_protocol() {
+        let methods = |count: usize| -> String { (0..count).map(|nth| format!("fn m{nth}(&self);")).collect() };
+        assert!(read_text(&format!("trait Full {{ {} }}", methods(METHODS_MAX))).is_ok());
+        let message = read_text(&format!("trait Over {{ {} }}", methods(METHODS_MAX + 1))).err().unwrap();
+        assert!(message.contains("at most 512 methods"), "{message}");
+        let arguments = |count: usize| -> String { (0..count).map(|nth| format!(", a{nth}: u8")).collect() };
+        assert!(read_text(&format!("trait Full {{ fn m(&self{}); }}", arguments(ARGUMENTS_MAX))).is_ok());
+        assert!(read_text(&format!("trait Over {{ fn m(&self{}); }}", arguments(ARGUMENTS_MAX + 1))).is_err());
+    }
+}

@@ -4,11 +4,11 @@
 //! standard library only, so that a crate that depends on `speedysvc` alone compiles with it, and it is the same
 //! whatever features of `speedysvc` are on.
 //!
-//! * [`declaration`]: a trait as it was written becomes methods, arguments and results, or errors that say what to do.
-//!   [`types`] decides what an argument or a result is; [`refused`] knows what cannot travel.
-//! * [`spec`], [`server`], [`client`]: what is generated from that. [`signature`]: a method's normal form.
-//!   [`generic`]: how errors about types stay few.
-//! * [`implementation`]: the attribute on an `impl` block. [`data`]: the other macro.
+//! * `declaration`: a trait as it was written becomes methods, arguments and results, or errors that say what to do.
+//!   `types` decides what an argument or a result is; `refused` knows what cannot travel.
+//! * `spec`, `server`, `client`: what is generated from that. `signature`: a method's normal form.
+//!   `generic`: how errors about types stay few.
+//! * `implementation`: the attribute on an `impl` block. `data`: the other macro.
 #![forbid(unsafe_code)]
 
 mod client;
@@ -105,8 +105,11 @@ fn beside(item: TokenStream, generated: syn::Result<TokenStream>) -> TokenStream
 ///
 /// A handler that takes `&Archived<Point>` gets rkyv's `ArchivedPoint`; `#[rkyv(derive(Debug))]` puts `Debug` on that.
 ///
-/// A type that contains itself needs rkyv's help, because traits of such a type would depend on themselves:
-/// `#[rkyv(omit_bounds)]` on the field, and bounds on the type, as rkyv's documentation of its `Archive` macro says.
+/// # What does not work by itself
+/// * A type that contains itself: rkyv's traits of such a type would depend on themselves. Keep what refers to other
+///   values as places in a `Vec`.
+/// * In a crate that warns of missing docs, an `enum` whose variants have named fields: rkyv writes such fields without
+///   docs. Give the variant a struct, or keep the enum in a private module and re-export it.
 #[proc_macro_attribute]
 pub fn data(settings: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let item = TokenStream::from(item);

@@ -1,4 +1,5 @@
-//! A method's signature in one normal form, which programs compare when they connect: `total(&[u8]) -> Result<u64, Sum>`.
+//! A method's signature in one normal form, such as `total(&[u8]) -> Result<u64, Sum>`: programs compare these when
+//! they connect.
 //!
 //! Names of arguments, spaces, trailing commas and the way to a type (`std::string::String`) are not part of it. Two
 //! types that have the same name at the ends of different paths are told apart by their fields.

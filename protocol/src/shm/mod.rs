@@ -30,6 +30,8 @@ mod loom_tests;
 pub mod segment;
 pub mod seq;
 pub mod slot;
+#[cfg(all(test, not(loom)))]
+mod steps_tests;
 mod sync;
 pub mod verdict;
 pub mod wake;

@@ -6,8 +6,8 @@
 //! Loom has a blind spot: it remembers only the last access to a word, so a thread's own load hides an earlier load by
 //! another from its reversal search, and an order that matters is never tried. [`World::toss`] opens the orders again.
 //!
-//! Loom takes a SeqCst load or store as Acquire or Release, and only a SeqCst fence for what it is. Where the code rests
-//! on a SeqCst access without a fence, [`World::claim_in_order`] says so and stands in for it.
+//! Loom takes a SeqCst load or store as Acquire or Release, and only a SeqCst fence for what it is. Where the code
+//! rests on a SeqCst access without a fence, [`World::claim_in_order`] says so and stands in for it.
 
 mod broken;
 mod calls;
@@ -88,8 +88,12 @@ impl World {
         &self.board[usize::from(incarnation) - 1]
     }
 
+    fn counter(&self, call: u64) -> &AtomicUsize {
+        &self.runs[usize::try_from(call).unwrap()]
+    }
+
     fn runs(&self, call: u64) -> usize {
-        self.runs[call as usize].load(Ordering::Relaxed)
+        self.counter(call).load(Ordering::Relaxed)
     }
 
     /// The client posts a call whose payload says which call it is.
@@ -122,9 +126,10 @@ impl World {
         }
     }
 
-    /// As [`World::claim`], with what loom does not know: that the claim's compare-and-swap and the load of `cancel` are
-    /// both SeqCst and so stay in order. On paper that is enough: client fence < load of the claim < compare-and-swap <
-    /// load of `cancel` in the single order, so that load cannot miss the cancel. Loom needs the fence and a new load.
+    /// As [`World::claim`], with what loom does not know: that the claim's compare-and-swap and the load of `cancel`
+    /// are both SeqCst and so stay in order. On paper that is enough: if the client's load misses the claim, then
+    /// client's fence < its load < compare-and-swap < load of `cancel` in the single order, so the worker sees the
+    /// cancel. Loom needs a fence and another load.
     fn claim_in_order(&self, me: u16) -> Option<Request> {
         let mut request = self.claim(me)?;
         fence(Ordering::SeqCst);
@@ -146,7 +151,7 @@ impl World {
         let mut bytes = [0];
         self.taker().read_inline(&mut bytes);
         assert_eq!(bytes[0], payload(seq.word()), "another call's bytes");
-        self.runs[seq.word() as usize].fetch_add(1, Ordering::Relaxed);
+        self.counter(seq.word()).fetch_add(1, Ordering::Relaxed);
         bytes[0] + 100
     }
 

@@ -106,7 +106,7 @@ fn a_request_meets_a_loop_that_turns_busy() {
 #[test]
 fn a_second_call_meets_a_loop_that_never_saw_the_first() {
     // The second look must not be fooled by a claim word or a reply older than the request that it finds.
-    explore(Some(3), || {
+    explore(Some(4), || {
         let world = World::polled_by_1();
         let sleeper = thread::spawn({
             let world = Arc::clone(&world);
@@ -176,7 +176,7 @@ fn a_loop_that_takes_over_before_it_says_that_it_scans_may_lose_the_link_again()
 /// Loop 1 comes back from a long handler and then sleeps; loop 2 sleeps, and answers the bell if it finds it rung.
 #[test]
 fn a_loop_that_comes_back_and_its_taker_lose_no_request() {
-    explore(Some(3), || {
+    explore(Some(4), || {
         let world = World::polled_by_1();
         world.line(1).set(incarnation(1), Mode::Busy);
         let bell = Arc::new(AtomicU64::new(0));

@@ -1,5 +1,6 @@
 //! One step at a time.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Lines, PLAIN, incarnation, seq};
@@ -198,8 +199,8 @@ fn a_client_is_woken_only_for_the_call_it_sleeps_for() {
 
 #[test]
 fn a_bell_is_needed_unless_the_poller_scans() {
-    let (word, board) = Default::default();
-    let _: (&_, &[BoardLine; 2]) = (&word, &board);
+    let word = AtomicU64::default();
+    let board: [BoardLine; 2] = Default::default();
     let poller = Poller(&word);
     let line = |number: u16| &board[usize::from(number) % 2];
     assert!(poller.needs_bell(line), "nobody polls");
@@ -218,7 +219,7 @@ fn a_bell_is_needed_unless_the_poller_scans() {
 
 #[test]
 fn a_link_is_taken_from_whoever_does_not_look() {
-    let word = Default::default();
+    let word = AtomicU64::default();
     let board: [BoardLine; 3] = Default::default();
     let poller = Poller(&word);
     let line = |number: u16| &board[usize::from(number)];

@@ -1,0 +1,108 @@
+//! What both transports take and give: one attempt at a call.
+
+use std::time::Duration;
+
+use speedysvc_protocol::hello::{Given, Welcome};
+use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::status::{Code, Outcome};
+
+use crate::clock::Deadline;
+use crate::error::Error;
+
+/// What a service that names no deadline gives its calls.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(30);
+
+/// One call.
+#[derive(Clone, Copy)]
+pub(crate) struct Ask<'a> {
+    /// The method's place in the client's own contract.
+    pub(crate) method: MethodIndex,
+    pub(crate) codec: Codec,
+    pub(crate) body: &'a [u8],
+    pub(crate) deadline: Deadline,
+}
+
+/// What the body of a reply is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Answer {
+    /// The method's result.
+    Result,
+    /// The method's own error.
+    Application,
+}
+
+/// Why an attempt gave no reply.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) error: Error,
+    /// Whether the call has certainly not started and may on another connection.
+    pub(crate) again: bool,
+}
+
+impl Stop {
+    /// A call that did not start because the connection is of no use any more.
+    pub(crate) fn again(message: impl Into<String>) -> Self {
+        Self { error: Error::not_started(Code::Unavailable, message), again: true }
+    }
+
+    /// What a service said of a call that failed. One that it is about to leave may be taken by another worker.
+    pub(crate) fn told(error: Error) -> Self {
+        let again = error.code() == Code::Unavailable && error.outcome() == Outcome::NotStarted;
+        Self { error, again }
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self { error, again: false }
+    }
+}
+
+/// What the service's welcome said.
+#[derive(Clone, Debug)]
+pub(crate) struct Agreed {
+    /// Largest body, in bytes, both ways.
+    pub(crate) message_max: usize,
+    /// Deadline of calls that bring none.
+    pub(crate) deadline: Duration,
+    /// The service's words for the client's methods, by their place in the client's contract.
+    methods: Vec<Given>,
+}
+
+impl Agreed {
+    /// Reads a welcome to a greeting that wanted so many methods.
+    pub(crate) fn new(welcome: Welcome, wanted: usize) -> Result<Self, Error> {
+        if welcome.methods.len() != wanted {
+            let message = format!("the service agreed on {} methods, not on {wanted}", welcome.methods.len());
+            return Err(Error::not_started(Code::Internal, message));
+        }
+        let deadline = match welcome.deadline_us {
+            0 => DEFAULT_DEADLINE,
+            micros => Duration::from_micros(micros),
+        };
+        // Bodies have 32 bits of length on the wire, whatever a service allows.
+        let message_max = usize::try_from(welcome.message_max.min(u64::from(u32::MAX))).unwrap_or(usize::MAX);
+        Ok(Self { message_max, deadline, methods: welcome.methods })
+    }
+
+    /// The service's words for a method.
+    pub(crate) fn given(&self, method: MethodIndex) -> Result<Given, Error> {
+        self.methods.get(usize::from(method.0)).copied().ok_or_else(|| {
+            Error::not_started(Code::Unimplemented, format!("the contract has no method number {}", method.0))
+        })
+    }
+
+    /// How many methods were agreed on.
+    pub(crate) fn methods(&self) -> usize {
+        self.methods.len()
+    }
+
+    /// Refuses a body that is too large for this connection, which stays as it is.
+    pub(crate) fn check_size(&self, len: usize) -> Result<(), Error> {
+        if len <= self.message_max {
+            return Ok(());
+        }
+        let message = format!("a request of {len} bytes is over the service's limit of {} bytes", self.message_max);
+        Err(Error::not_started(Code::ResourceExhausted, message))
+    }
+}

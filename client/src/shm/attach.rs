@@ -1,0 +1,121 @@
+//! Meeting a service's broker at its rendezvous socket.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use speedysvc_protocol::control::Attached;
+use speedysvc_protocol::hello::Hello;
+use speedysvc_protocol::shm::handover;
+use speedysvc_protocol::shm::link::{Board, ClientLink};
+use speedysvc_protocol::shm::segment::Access;
+use speedysvc_protocol::status::{Code, Failure};
+
+use super::ShmConnection;
+use super::room::Room;
+use crate::call::Agreed;
+use crate::clock::{Deadline, now_ns};
+use crate::error::Error;
+
+/// Request segment, reply segment, bell, board.
+const DESCRIPTORS: usize = 4;
+const START_IT: &str = "is the service running? `speedysvc-engine --config FILE` starts it";
+
+/// Attaches to the service whose rendezvous socket is at `path`.
+pub(crate) fn attach(
+    path: &Path,
+    hello: &Hello,
+    deadline: Deadline,
+    rescues: &Arc<AtomicU64>,
+) -> Result<ShmConnection, Error> {
+    let named = |error: Error| error.within(&path.display().to_string());
+    let socket = meet(path, deadline).map_err(named)?;
+    handover::send(&socket, hello, &[]).map_err(|error| named(broken(&error)))?;
+    wait_for_answer(&socket, deadline).map_err(named)?;
+    let received = handover::receive::<Attached>(&socket, DESCRIPTORS).map_err(|error| named(broken(&error)))?;
+    match received {
+        None => Err(named(Error::not_started(Code::Unavailable, "the service closed the connection"))),
+        Some((Attached::Refused { refusal }, _)) => Err(Failure::from(refusal).into()),
+        Some((Attached::Welcome { welcome, geometry, .. }, descriptors)) => {
+            let mut agreed = Agreed::new(welcome, hello.methods.len())?;
+            // Whatever was said, what does not fit the link cannot be sent.
+            agreed.message_max = agreed.message_max.min(usize::try_from(geometry.heap()).unwrap_or(usize::MAX));
+            let made = |error: io::Error| {
+                named(Error::not_started(Code::Internal, format!("the link cannot be mapped: {error}")))
+            };
+            let [request, reply, bell, board]: [OwnedFd; DESCRIPTORS] =
+                descriptors.try_into().map_err(|_| made(io::ErrorKind::InvalidData.into()))?;
+            Ok(ShmConnection {
+                learned: (0..agreed.methods()).map(|_| AtomicU32::new(0)).collect(),
+                agreed,
+                link: ClientLink::map(geometry, request, reply).map_err(made)?,
+                board: Board::map(board, Access::ReadOnly).map_err(made)?,
+                bell,
+                socket,
+                room: Mutex::new(Room::new(geometry, now_ns())),
+                freed: Condvar::new(),
+                rescues: Arc::clone(rescues),
+                broken: AtomicBool::new(false),
+                spins: thread::available_parallelism().is_ok_and(|processors| processors.get() > 1),
+            })
+        }
+    }
+}
+
+fn meet(path: &Path, deadline: Deadline) -> Result<OwnedFd, Error> {
+    let late = || Error::not_started(Code::DeadlineExceeded, "the service did not accept the connection in time");
+    let address = SocketAddrUnix::new(path)
+        .map_err(|error| Error::not_started(Code::InvalidArgument, format!("no path of a socket: {error}")))?;
+    let made = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let socket = made.map_err(no_way)?;
+    loop {
+        // Connecting waits while the broker's backlog is full, and the send timeout bounds that.
+        let left = deadline.left().ok_or_else(late)?;
+        set_socket_timeout(&socket, Timeout::Send, Some(left)).map_err(no_way)?;
+        match connect(&socket, &address) {
+            Ok(()) => return Ok(socket),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => return Err(no_way(error)),
+        }
+    }
+}
+
+fn no_way(error: Errno) -> Error {
+    let unavailable = |text: String| Error::not_started(Code::Unavailable, text);
+    match error {
+        Errno::NOENT | Errno::NOTDIR => unavailable(format!("no such socket: {START_IT}")),
+        Errno::CONNREFUSED => unavailable(format!("the socket is there and nobody listens on it: {START_IT}")),
+        Errno::ACCESS | Errno::PERM => {
+            let message = "this user may not connect: see `allow` in the service's file";
+            Error::not_started(Code::PermissionDenied, message)
+        }
+        Errno::PROTOTYPE => unavailable("a socket of another kind is there: not speedysvc".to_owned()),
+        other => unavailable(io::Error::from(other).to_string()),
+    }
+}
+
+fn broken(error: &io::Error) -> Error {
+    Error::not_started(Code::Unavailable, format!("the handshake failed: {error}"))
+}
+
+fn wait_for_answer(socket: &OwnedFd, deadline: Deadline) -> Result<(), Error> {
+    loop {
+        let Some(left) = deadline.left() else {
+            let message = "the service did not answer the handshake in time";
+            return Err(Error::not_started(Code::DeadlineExceeded, message));
+        };
+        let timeout = Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::new(socket, PollFlags::IN)], timeout.as_ref()) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(broken(&error.into())),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Making a connection: find, connect, greet.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+
+use speedysvc_protocol::frame::{Header, Kind};
+use speedysvc_protocol::hello::{Hello, Refusal, Welcome};
+use speedysvc_protocol::limits::{HELLO_MAX, MESSAGE_TEXT_MAX};
+use speedysvc_protocol::status::{Code, Failure};
+
+use super::TcpConnection;
+use super::frames::Frame;
+use super::socket::{self, Input, NoInput, SetTimeout, Wait};
+use crate::call::Agreed;
+use crate::clock::Deadline;
+use crate::error::Error;
+
+/// Connects to the first of the host's addresses that answers. Finding a host by name takes as long as the system's
+/// resolver does; everything else ends at the deadline.
+pub(crate) fn connect(host: &str, port: u16, hello: &Hello, deadline: Deadline) -> Result<TcpConnection, Error> {
+    let unknown_host = |why: String| {
+        let message = format!("{host}:{port}: the host cannot be found: {why}");
+        Error::not_started(Code::Unavailable, message)
+    };
+    let addresses = (host, port).to_socket_addrs().map_err(|error| unknown_host(error.to_string()))?;
+    let mut last = None;
+    for address in addresses {
+        match reach(address, deadline) {
+            Ok(stream) => return greet(stream, hello, deadline).map_err(|error| error.within(&address.to_string())),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| unknown_host("it has no addresses".to_owned())))
+}
+
+fn reach(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, Error> {
+    let late = || Error::not_started(Code::DeadlineExceeded, format!("{address}: no answer in time"));
+    let left = deadline.left().ok_or_else(late)?;
+    TcpStream::connect_timeout(&address, left).map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut => late(),
+        io::ErrorKind::ConnectionRefused => {
+            let message = format!("{address}: connection refused: nobody listens there; is the service running?");
+            Error::not_started(Code::Unavailable, message)
+        }
+        _ => Error::not_started(Code::Unavailable, format!("{address}: {error}")),
+    })
+}
+
+fn greet(stream: TcpStream, hello: &Hello, deadline: Deadline) -> Result<TcpConnection, Error> {
+    let broke = |why: &str| Error::not_started(Code::Unavailable, format!("the handshake failed: {why}"));
+    // Calls are small and somebody waits for each: never hold one back to fill a packet.
+    stream.set_nodelay(true).map_err(|error| broke(&error.to_string()))?;
+    let text = serde_json::to_vec(hello).map_err(|error| broke(&error.to_string()))?;
+    if text.len() > HELLO_MAX {
+        let message = format!("the contract's greeting has {} bytes, over the limit of {HELLO_MAX}", text.len());
+        return Err(Error::not_started(Code::ResourceExhausted, message));
+    }
+    let body_len = u32::try_from(text.len()).expect("just checked");
+    let head = Header { kind: Kind::Hello, body_len }.to_bytes();
+    socket::send(&stream, &mut SetTimeout::default(), [&head, &text], deadline).map_err(|unsent| {
+        match unsent.error {
+            Some(error) => broke(&error.to_string()),
+            None => late(),
+        }
+    })?;
+    let mut input = Input::new(HELLO_MAX);
+    let frame = first_frame(&stream, &mut input, deadline)?;
+    let body = frame.body.as_slice();
+    match frame.kind {
+        Kind::Welcome => {
+            let welcome: Welcome = serde_json::from_slice(body).map_err(|error| broke(&error.to_string()))?;
+            let agreed = Agreed::new(welcome, hello.methods.len())?;
+            // Texts of errors may be longer than the messages of a service that allows very short ones only.
+            input.frames.set_limit(agreed.message_max.saturating_add(MESSAGE_TEXT_MAX));
+            Ok(TcpConnection::new(stream, agreed, input))
+        }
+        Kind::Refused => {
+            let refusal: Refusal = serde_json::from_slice(body).map_err(|error| broke(&error.to_string()))?;
+            Err(Failure::from(refusal).into())
+        }
+        Kind::Goodbye => Err(broke("the worker takes no new calls")),
+        _ => Err(broke("the service answered with a frame that is no answer")),
+    }
+}
+
+/// The first frame alone: what comes behind it is left for the connection.
+fn first_frame(stream: &TcpStream, input: &mut Input, deadline: Deadline) -> Result<Frame, Error> {
+    let explain = |no_input| match no_input {
+        NoInput::Lost(why) => Error::not_started(Code::Unavailable, format!("the handshake failed: {why}")),
+        NoInput::Bad(bad) => {
+            let message = format!("what answers there is not speedysvc: {bad}");
+            Error::not_started(Code::FailedPrecondition, message)
+        }
+    };
+    loop {
+        if let Some(frame) = input.frames.next().map_err(|bad| explain(NoInput::Bad(bad)))? {
+            return Ok(frame);
+        }
+        let left = deadline.left().ok_or_else(late)?;
+        input.fill(stream, Wait::AtMost(left)).map_err(explain)?;
+    }
+}
+
+fn late() -> Error {
+    Error::not_started(Code::DeadlineExceeded, "the service did not answer the handshake in time")
+}

@@ -1,0 +1,171 @@
+//! Bytes from a socket, in whatever pieces, made into whole frames. Pure.
+
+use speedysvc_protocol::archive::Buffer;
+use speedysvc_protocol::frame::{self, BadFrame, Header, Kind};
+use speedysvc_protocol::limits::FRAME_HEADER;
+use thiserror::Error;
+
+/// What one read takes at most, unless it is the body of a large frame.
+const CHUNK: usize = 64 * 1024;
+
+/// A whole frame.
+pub(super) struct Frame {
+    pub(super) kind: Kind,
+    /// Aligned for archives.
+    pub(super) body: Buffer,
+}
+
+/// Why what arrived cannot go on.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub(super) enum BadInput {
+    #[error(transparent)]
+    Frame(#[from] BadFrame),
+    #[error("a frame of {len} bytes, over the limit of {limit} bytes")]
+    TooLarge { len: u32, limit: usize },
+}
+
+/// The frame at the end of what has arrived, while its body is incomplete.
+struct Partial {
+    kind: Kind,
+    body: Buffer,
+    len: usize,
+    filled: usize,
+}
+
+/// Assembles frames. Its memory is bounded by the chunk and one body.
+pub(super) struct FrameReader {
+    limit: usize,
+    chunk: Vec<u8>,
+    begin: usize,
+    end: usize,
+    partial: Option<Partial>,
+}
+
+impl FrameReader {
+    /// A reader that refuses bodies over `limit` bytes before it makes room for them.
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, chunk: vec![0; CHUNK], begin: 0, end: 0, partial: None }
+    }
+
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Where the next bytes go. Call [`FrameReader::next`] until it has nothing more before.
+    pub(super) fn space(&mut self) -> &mut [u8] {
+        match &mut self.partial {
+            // What is left of a large body goes to its place at once.
+            Some(partial) if partial.len - partial.filled >= CHUNK => {
+                let filled = partial.filled;
+                &mut partial.body.room(partial.len).expect("the limit was checked")[filled..]
+            }
+            _ => {
+                self.chunk.copy_within(self.begin..self.end, 0);
+                self.end -= self.begin;
+                self.begin = 0;
+                &mut self.chunk[self.end..]
+            }
+        }
+    }
+
+    /// So many bytes were put into the space.
+    pub(super) fn filled(&mut self, count: usize) {
+        match &mut self.partial {
+            Some(partial) if partial.len - partial.filled >= CHUNK => partial.filled += count,
+            _ => self.end += count,
+        }
+    }
+
+    /// The next whole frame, if there is one.
+    pub(super) fn next(&mut self) -> Result<Option<Frame>, BadInput> {
+        if self.partial.is_none() {
+            let Some(header) = frame::peek(&self.chunk[self.begin..self.end])? else { return Ok(None) };
+            self.partial = Some(self.begin_body(header)?);
+            self.begin += FRAME_HEADER;
+        }
+        let Some(partial) = &mut self.partial else { return Ok(None) };
+        let count = (partial.len - partial.filled).min(self.end - self.begin);
+        let room = partial.body.room(partial.len).expect("the limit was checked");
+        room[partial.filled..partial.filled + count].copy_from_slice(&self.chunk[self.begin..self.begin + count]);
+        self.begin += count;
+        partial.filled += count;
+        if partial.filled < partial.len {
+            return Ok(None);
+        }
+        Ok(self.partial.take().map(|whole| Frame { kind: whole.kind, body: whole.body }))
+    }
+
+    fn begin_body(&self, header: Header) -> Result<Partial, BadInput> {
+        let too_large = || BadInput::TooLarge { len: header.body_len, limit: self.limit };
+        let len = usize::try_from(header.body_len).map_err(|_| too_large())?;
+        let mut body = Buffer::new(self.limit);
+        body.room(len).map_err(|_| too_large())?;
+        Ok(Partial { kind: header.kind, body, len, filled: 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use speedysvc_protocol::ids::CallId;
+    use speedysvc_protocol::status::Status;
+
+    const LIMIT: usize = 400_000;
+
+    fn reply(id: u64) -> Kind {
+        Kind::Reply { id: CallId(id), status: Status::Ok }
+    }
+
+    /// Feeds bytes in pieces of the given sizes, over and over.
+    fn feed(reader: &mut FrameReader, mut bytes: &[u8], pieces: &[usize]) -> Result<Vec<Frame>, BadInput> {
+        let mut frames = Vec::new();
+        for piece in pieces.iter().cycle() {
+            while let Some(frame) = reader.next()? {
+                frames.push(frame);
+            }
+            if bytes.is_empty() {
+                break;
+            }
+            let space = reader.space();
+            assert!(!space.is_empty(), "a read of nothing looks like the end of a connection");
+            let count = bytes.len().min(space.len()).min(*piece);
+            space[..count].copy_from_slice(&bytes[..count]);
+            reader.filled(count);
+            bytes = &bytes[count..];
+        }
+        Ok(frames)
+    }
+
+    proptest! {
+        #[test]
+        fn frames_survive_any_cutting(
+            sizes in prop::collection::vec(prop_oneof![0_usize..100, 60_000_usize..LIMIT], 1..6),
+            pieces in prop::collection::vec(prop_oneof![1_usize..100, 1_usize..300_000], 1..20),
+        ) {
+            let bodies: Vec<Vec<u8>> = sizes.iter().map(|len| (0..=250_u8).cycle().take(*len).collect()).collect();
+            let mut bytes = Vec::new();
+            for (id, body) in bodies.iter().enumerate() {
+                frame::append(&mut bytes, reply(id as u64), body);
+            }
+            let frames = feed(&mut FrameReader::new(LIMIT), &bytes, &pieces).unwrap();
+            prop_assert_eq!(frames.len(), bodies.len());
+            for (id, (frame, body)) in frames.iter().zip(&bodies).enumerate() {
+                prop_assert_eq!(frame.kind, reply(id as u64));
+                prop_assert_eq!(frame.body.as_slice(), &body[..]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_frame_is_refused_by_its_header_alone() {
+        let header = Header { kind: reply(1), body_len: 101 }.to_bytes();
+        let refused = feed(&mut FrameReader::new(100), &header, &[1]).err();
+        assert_eq!(refused, Some(BadInput::TooLarge { len: 101, limit: 100 }));
+    }
+
+    #[test]
+    fn garbage_is_refused_at_its_first_byte() {
+        assert!(matches!(feed(&mut FrameReader::new(100), b"HTTP/1.1 400", &[1]), Err(BadInput::Frame(_))));
+    }
+}

@@ -1,0 +1,168 @@
+//! The system calls of a connection: whole frames out, bytes in, neither longer than a deadline.
+
+use std::io::{self, IoSlice};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
+
+use super::frames::{BadInput, Frame, FrameReader};
+use crate::clock::Deadline;
+
+/// A kernel's socket timeout of zero means "for ever", and it counts in jiffies.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
+
+/// The timeout that a socket has. Setting it costs a system call, so it is kept while it is about right.
+#[derive(Default)]
+pub(super) struct SetTimeout(Option<Duration>);
+
+impl SetTimeout {
+    /// The timeout to set for a wait of at most `left`; `None` while the one that is set will do: it may end too early,
+    /// by up to half, because who waits looks at the clock again, but never late.
+    fn change(&mut self, left: Duration) -> Option<Duration> {
+        if self.0.is_some_and(|set| set <= left.max(TIMEOUT_MIN) && set >= left / 2) {
+            return None;
+        }
+        // A little shorter than asked, so that the next wait of the same length finds it good.
+        let set = (left - left / 8).max(TIMEOUT_MIN);
+        self.0 = Some(set);
+        Some(set)
+    }
+}
+
+/// Why a frame was not sent.
+#[derive(Debug)]
+pub(super) struct Unsent {
+    /// Whether a part of it was.
+    pub(super) in_part: bool,
+    /// Absent when time was up.
+    pub(super) error: Option<io::Error>,
+}
+
+/// Sends a header and a body.
+pub(super) fn send(
+    stream: &TcpStream,
+    timeout: &mut SetTimeout,
+    parts: [&[u8]; 2],
+    deadline: Deadline,
+) -> Result<(), Unsent> {
+    let total = parts[0].len() + parts[1].len();
+    let mut sent = 0;
+    while sent < total {
+        let unsent = |error| Unsent { in_part: sent > 0, error };
+        let left = deadline.left().ok_or_else(|| unsent(None))?;
+        if let Some(change) = timeout.change(left) {
+            stream.set_write_timeout(Some(change)).map_err(|error| unsent(Some(error)))?;
+        }
+        match send_some(stream, parts, sent, SendFlags::NOSIGNAL) {
+            Ok(count) => sent += count,
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(unsent(Some(error.into()))),
+        }
+    }
+    Ok(())
+}
+
+/// Sends a header if there is room for it now. `Ok(false)` when nothing was sent.
+pub(super) fn send_now(stream: &TcpStream, header: &[u8]) -> Result<bool, Unsent> {
+    match send_some(stream, [header, &[]], 0, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        Ok(count) if count == header.len() => Ok(true),
+        Ok(count) => Err(Unsent { in_part: count > 0, error: None }),
+        Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+        Err(error) => Err(Unsent { in_part: false, error: Some(error.into()) }),
+    }
+}
+
+fn send_some(stream: &TcpStream, [head, body]: [&[u8]; 2], sent: usize, flags: SendFlags) -> Result<usize, Errno> {
+    let body_sent = sent.saturating_sub(head.len());
+    let rest = [IoSlice::new(&head[sent.min(head.len())..]), IoSlice::new(&body[body_sent..])];
+    // An empty piece in front is harmless, and nothing is not sent: the caller stops before.
+    sendmsg(stream, &rest, &mut SendAncillaryBuffer::default(), flags)
+}
+
+/// Why nothing can be read any more.
+#[derive(Debug)]
+pub(super) enum NoInput {
+    /// The service closed the connection, or it broke.
+    Lost(String),
+    /// The service sent what makes no sense.
+    Bad(BadInput),
+}
+
+/// How long to wait for input.
+#[derive(Clone, Copy)]
+pub(super) enum Wait {
+    /// Take what is there.
+    Not,
+    /// Until something comes, or about so long.
+    AtMost(Duration),
+}
+
+/// The reading side of a connection, for whoever has the reading role.
+pub(super) struct Input {
+    pub(super) frames: FrameReader,
+    timeout: SetTimeout,
+}
+
+impl Input {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { frames: FrameReader::new(limit), timeout: SetTimeout::default() }
+    }
+
+    /// The frames that are whole, after reading once if there were none. Nothing is no error.
+    pub(super) fn read(&mut self, stream: &TcpStream, wait: Wait) -> Result<Vec<Frame>, NoInput> {
+        let mut frames = self.whole()?;
+        if frames.is_empty() {
+            self.fill(stream, wait)?;
+            frames = self.whole()?;
+        }
+        Ok(frames)
+    }
+
+    /// Reads once. What has arrived before must have been taken.
+    pub(super) fn fill(&mut self, stream: &TcpStream, wait: Wait) -> Result<(), NoInput> {
+        let lost = |error: io::Error| NoInput::Lost(error.to_string());
+        let flags = match wait {
+            Wait::Not => RecvFlags::DONTWAIT,
+            Wait::AtMost(left) => {
+                if let Some(change) = self.timeout.change(left) {
+                    stream.set_read_timeout(Some(change)).map_err(lost)?;
+                }
+                RecvFlags::empty()
+            }
+        };
+        match recv(stream, self.frames.space(), flags) {
+            Ok((_, 0)) => return Err(NoInput::Lost("the service closed the connection".to_owned())),
+            Ok((_, count)) => self.frames.filled(count),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(error) => return Err(lost(error.into())),
+        }
+        Ok(())
+    }
+
+    fn whole(&mut self) -> Result<Vec<Frame>, NoInput> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.frames.next().map_err(NoInput::Bad)? {
+            frames.push(frame);
+        }
+        Ok(frames)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_kept_while_it_is_about_right_and_never_late() {
+        let mut timeout = SetTimeout::default();
+        let seconds = Duration::from_secs;
+        let set = timeout.change(seconds(30)).unwrap();
+        assert!(set < seconds(30) && set > seconds(25));
+        assert_eq!(timeout.change(seconds(29)), None);
+        assert!(timeout.change(seconds(20)).is_some_and(|set| set <= seconds(20)));
+        assert!(timeout.change(seconds(60)).is_some(), "not so early that waiting becomes polling");
+        assert_eq!(timeout.change(Duration::from_nanos(1)), Some(TIMEOUT_MIN), "zero would mean for ever");
+    }
+}

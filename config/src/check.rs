@@ -1,0 +1,63 @@
+//! Rules between values: addresses that are taken, and room for a socket's path.
+
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::Namespace;
+use crate::problem::{Placed, Problem, Problems};
+use crate::raw;
+use crate::run_dir::{MAX_SOCKET_PATH, socket_path};
+
+/// Every address that an earlier one has taken is a mistake, shown with that one.
+pub(crate) fn addresses(services: &[raw::Service], problems: &mut Problems) {
+    let mut taken: Vec<Address<'_>> = Vec::new();
+    let all = services.iter().flat_map(|service| {
+        let owner = service.written.value.as_str();
+        service.listen.iter().map(move |address| Address { owner, address })
+    });
+    for address in all.filter(|it| it.address.value.port() != 0) {
+        match taken.iter().find(|other| other.clashes_with(&address)) {
+            Some(first) => problems.push(taken_by(first, &address)),
+            None => taken.push(address),
+        }
+    }
+}
+
+/// An address and the name of the service that has it.
+struct Address<'a> {
+    owner: &'a str,
+    address: &'a Placed<SocketAddr>,
+}
+
+impl Address<'_> {
+    /// One service may have a port on several addresses, such as 127.0.0.1 and ::1. Two services may not share
+    /// one even then: `localhost:5555` would reach whichever the client's resolver puts first.
+    fn clashes_with(&self, other: &Self) -> bool {
+        let (one, two) = (self.address.value, other.address.value);
+        one.port() == two.port() && (self.owner != other.owner || one.ip() == two.ip())
+    }
+}
+
+fn taken_by(first: &Address<'_>, second: &Address<'_>) -> Problem {
+    Problem::new(format!("TCP port {} is used twice", second.address.value.port()))
+        .at(second.address.span.clone(), "expected a port that nothing else in this file uses")
+        .at(first.address.span.clone(), format!("service `{}` has it", first.owner))
+        .help("change one of them; port 0 takes any free port")
+}
+
+/// Each service's socket must fit into a Unix address. Said once, for the longest name.
+pub(crate) fn socket_room(run_dir: &Path, namespace: &Namespace, file: &raw::File, problems: &mut Problems) {
+    let names = file.services.iter().filter_map(|service| Some((service.name.as_ref()?, &service.written.span)));
+    let Some((name, place)) = names.max_by_key(|(name, _)| name.as_str().len()) else { return };
+    let socket = socket_path(run_dir, namespace, name);
+    let length = socket.as_os_str().as_bytes().len();
+    let Some(over @ 1..) = length.checked_sub(MAX_SOCKET_PATH) else { return };
+    let span = file.run_dir.as_ref().map_or(place, |written| &written.span);
+    problems.push(
+        Problem::new(format!("the path of a socket would be {over} bytes too long"))
+            .at(span.clone(), format!("expected a run folder whose path is {over} bytes shorter"))
+            .help(format!("{} has {length} bytes; Unix sockets take {MAX_SOCKET_PATH}", socket.display()))
+            .help("set a shorter `run_dir`, such as \"/run/speedysvc\""),
+    );
+}

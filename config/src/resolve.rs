@@ -1,0 +1,138 @@
+//! From what was written to what is in force: service, else defaults, else the built-in value.
+
+use std::path::{Path, PathBuf};
+
+use crate::problem::{Complaint, Problem, Problems};
+use crate::raw::{self, Settings};
+use crate::{
+    Allow, Config, DEFAULT_DRAIN, DEFAULT_START_TIMEOUT, Launch, Limits, NoRunDir, Restart, Service, Surroundings,
+    check, default_run_dir, program,
+};
+
+/// Resolves a whole file. `None` only after a mistake was said. `source` is absolute.
+pub(crate) fn resolve(
+    file: raw::File,
+    source: &Path,
+    surroundings: &Surroundings,
+    problems: &mut Problems,
+) -> Option<Config> {
+    let folder = source.parent().unwrap_or(Path::new("/"));
+    let namespace = file.namespace.clone().unwrap_or_default();
+    let run_dir = run_dir(&file, folder, surroundings, problems);
+    if let Some(run_dir) = &run_dir {
+        check::socket_room(run_dir, &namespace, &file, problems);
+    }
+    check::addresses(&file.services, problems);
+
+    let drain = file.drain.unwrap_or(DEFAULT_DRAIN);
+    let mut defaults = file.defaults;
+    defaults.drain = defaults.drain.or(Some(drain));
+    let resolved = file.services.into_iter().filter_map(|service| {
+        let launch = launch(service.launch?, folder, surroundings, problems);
+        let listen = service.listen.into_iter().map(|placed| placed.value).collect();
+        let settings = service.settings.or(&defaults);
+        Some(in_force(service.name?, launch?, listen, settings))
+    });
+    let services = resolved.collect();
+    Some(Config { source: source.to_owned(), run_dir: run_dir?, namespace, drain, services })
+}
+
+fn run_dir(file: &raw::File, folder: &Path, surroundings: &Surroundings, problems: &mut Problems) -> Option<PathBuf> {
+    let written = file.run_dir.as_ref().map(|path| folder.join(&path.value));
+    let run_dir = default_run_dir(
+        written.as_deref(),
+        surroundings.run_dir_env.as_deref(),
+        surroundings.is_root,
+        surroundings.xdg_runtime_dir.as_deref(),
+    );
+    run_dir.map_err(|reason| problems.push(no_run_dir(&reason))).ok()
+}
+
+/// Not the file's fault, but the file can help.
+fn no_run_dir(reason: &NoRunDir) -> Problem {
+    Problem::new(reason.to_string())
+        .help("set SPEEDYSVC_RUN_DIR, or add `run_dir = \"/some/folder\"` at the top of the file")
+}
+
+fn launch(written: raw::Launch, folder: &Path, surroundings: &Surroundings, problems: &mut Problems) -> Option<Launch> {
+    let (program, args) = match written {
+        raw::Launch::Builtin(builtin) => return Some(Launch::Builtin(builtin)),
+        raw::Launch::Program { program, args } => (program, args),
+    };
+    let said = |complaint: Complaint| complaint.about(&program.value, program.span.clone());
+    match program::find(&program.value, folder, surroundings) {
+        Ok(path) => Some(Launch::Program { path, args }),
+        Err(complaint) => {
+            problems.push(said(complaint));
+            None
+        }
+    }
+}
+
+impl Settings {
+    /// Fills what was not said here with what was said there, key by key.
+    fn or(self, there: &Self) -> Self {
+        Self {
+            workers: self.workers.or(there.workers),
+            driver: self.driver.or(there.driver),
+            backoff: self.backoff.or(there.backoff),
+            restart_limit: self.restart_limit.or(there.restart_limit),
+            shm_message: self.shm_message.or(there.shm_message),
+            tcp_message: self.tcp_message.or(there.tcp_message),
+            slots: self.slots.or(there.slots),
+            deadline: self.deadline.or(there.deadline),
+            spin: self.spin.or(there.spin),
+            users: self.users.or_else(|| there.users.clone()),
+            groups: self.groups.or_else(|| there.groups.clone()),
+            drain: self.drain.or(there.drain),
+            start_timeout: self.start_timeout.or(there.start_timeout),
+            env: merged(there.env.clone(), self.env),
+        }
+    }
+
+    fn restart(&self) -> Restart {
+        let default = Restart::default();
+        let (backoff_min, backoff_max) = self.backoff.unwrap_or((default.backoff_min, default.backoff_max));
+        let limit = self.restart_limit.unwrap_or(default.limit);
+        Restart { backoff_min, backoff_max, limit }
+    }
+
+    fn limits(&self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            shm_message: self.shm_message.unwrap_or(default.shm_message),
+            tcp_message: self.tcp_message.unwrap_or(default.tcp_message),
+            slots: self.slots.unwrap_or(default.slots),
+            deadline: self.deadline.unwrap_or(default.deadline),
+        }
+    }
+}
+
+/// Variables of the service replace those of the same name.
+fn merged(mut base: Vec<(String, String)>, own: Vec<(String, String)>) -> Vec<(String, String)> {
+    base.retain(|(name, _)| own.iter().all(|(own, _)| own != name));
+    base.extend(own);
+    base
+}
+
+fn in_force(
+    name: crate::ServiceName,
+    launch: Launch,
+    listen: Vec<std::net::SocketAddr>,
+    settings: Settings,
+) -> Service {
+    Service {
+        name,
+        launch,
+        listen,
+        workers: settings.workers.unwrap_or_default(),
+        driver: settings.driver.unwrap_or_default(),
+        restart: settings.restart(),
+        limits: settings.limits(),
+        spin: settings.spin.unwrap_or_default(),
+        drain: settings.drain.unwrap_or(DEFAULT_DRAIN),
+        start_timeout: settings.start_timeout.unwrap_or(DEFAULT_START_TIMEOUT),
+        allow: Allow { users: settings.users.unwrap_or_default(), groups: settings.groups.unwrap_or_default() },
+        env: settings.env,
+    }
+}

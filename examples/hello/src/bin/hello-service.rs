@@ -1,0 +1,15 @@
+//! The service: run it alone, or let a supervisor start it.
+#![forbid(unsafe_code)]
+
+struct Friendly;
+
+#[speedysvc::service]
+impl hello::Hello for Friendly {
+    fn hello(&self, name: &str) -> String {
+        format!("Hello {name}!")
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    speedysvc::serve(Friendly)
+}

@@ -1,0 +1,111 @@
+//! Why nothing was started.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why the engine could not start, or could not go on. Nothing is left running, and nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// `allow` names somebody whom this machine does not know.
+    #[error("service {service}: {whom} `{name}` of `allow` is not in {file}: correct the name, or give the number")]
+    UnknownAccount {
+        /// Whose `allow`.
+        service: String,
+        /// `user` or `group`.
+        whom: &'static str,
+        /// As the file has it.
+        name: String,
+        /// Where it was looked up.
+        file: &'static str,
+    },
+    /// The file with users or groups cannot be read.
+    #[error("cannot look up names of `allow` in {file}: {source}; numbers need no lookup")]
+    Accounts {
+        /// Where names would have been looked up.
+        file: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A folder of the sockets cannot be made or used.
+    #[error("cannot use the run folder {}: {source}; `run_dir` or SPEEDYSVC_RUN_DIR can name another", path.display())]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Everybody could put a socket of their own in the place of ours.
+    #[error(
+        "everybody may write to the run folder {0}, and could answer calls in our place: `chmod o-w {0}`, or name \
+         another with `run_dir`",
+        path.display()
+    )]
+    OpenFolder {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// A port is taken.
+    #[error(
+        "service {service}: another program listens on {address}, maybe another copy of this engine; \
+         `ss -ltnp 'sport = :{}'` shows who; stop it, or change `listen`", address.port()
+    )]
+    PortTaken {
+        /// Whose address.
+        service: String,
+        /// Which address.
+        address: SocketAddr,
+    },
+    /// An address cannot be listened on for another reason.
+    #[error("service {service}: cannot listen on {address}: {source}; correct `listen`")]
+    Listen {
+        /// Whose address.
+        service: String,
+        /// Which address.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The broker refused the service; mostly because another process serves under this name.
+    #[error("service {service}: {why}")]
+    Refused {
+        /// Which service.
+        service: String,
+        /// The broker's words.
+        why: String,
+    },
+    /// A worker's program could not be started.
+    #[error("service {service}: cannot start {program}: {source}")]
+    Spawn {
+        /// Which service.
+        service: String,
+        /// The program's path.
+        program: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel denied what the supervisor itself needs.
+    #[error("the supervisor {what}: {source}")]
+    Machine {
+        /// What it could not do.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// What the supervisor itself was denied.
+    pub(crate) fn denied(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Machine { what, source }
+    }
+
+    /// The core of it, for a sentence that says already whose worker could not be started.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Spawn { program, source, .. } => format!("{program}: {source}"),
+            other => other.to_string(),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+#[speedysvc::service]
+pub trait Service {
+    fn without(text: &str);
+    fn exclusive(&mut self);
+    fn by_value(self);
+    fn boxed(self: Box<Self>);
+    fn with_lifetime(&'static self);
+    async fn later(&self) -> u8;
+}
+
+fn main() {}
