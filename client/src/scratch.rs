@@ -5,7 +5,7 @@ use std::cell::Cell;
 use speedysvc_protocol::archive::Buffer;
 
 /// What a thread keeps between calls, at most, for each of its two buffers: larger room is for unusually large calls.
-const KEEP: usize = 1 << 20;
+const KEEP: usize = 4 << 20;
 
 /// A call's request and reply.
 pub(crate) struct Scratch {

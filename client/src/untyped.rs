@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::address::{Address, Environment};
 use crate::call::Answer;
 use crate::channel::Channel;
 use crate::error::Error;
@@ -30,4 +31,12 @@ pub fn call(address: &str, method: &str, json_body: &[u8], timeout: Option<Durat
         Answer::Result => JsonReply::Ok(body),
         Answer::Application => JsonReply::Application(body),
     })
+}
+
+/// Whether a text is an address at all. Nothing is looked up.
+///
+/// # Errors
+/// [`Error`] with the forms that an address can have.
+pub fn check_address(address: &str) -> Result<(), Error> {
+    Address::parse(address, &Environment::of_process()).map(|_| ())
 }

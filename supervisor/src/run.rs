@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Resource;
 use speedysvc_broker::{Event as Report, ServiceKey};
 use speedysvc_config::{Config, Service};
 use speedysvc_protocol::ids::WorkerId;
@@ -26,10 +27,20 @@ use crate::signals::{Signals, take};
 /// # Errors
 /// When something could not be started. Nothing is left running then, and no file is left behind.
 pub fn run(config: &Config, launch: &dyn Fn(&Service) -> Command, out: &mut dyn Write) -> Result<u8, StartError> {
+    raise_descriptor_limit();
     // First of all: a signal during the start must not leave anything behind.
     let signals = Signals::install().map_err(StartError::denied("cannot listen to signals"))?;
     // Unlocked between lines: whatever else of this process speaks to standard error may do so.
     run_with(config, launch, &signals, Lines::new(out, &mut io::stderr()))
+}
+
+/// Every link takes four descriptors here and in each worker: the soft limit, made for `select`, is raised to the hard
+/// one. Workers inherit it.
+fn raise_descriptor_limit() {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Without it there is room for fewer clients, and those that find none are told so.
+    let _refused = rustix::process::setrlimit(Resource::Nofile, limit);
 }
 
 /// [`run`] with signals and lines of the caller's.

@@ -73,8 +73,8 @@ impl Calls {
         }
     }
 
-    /// Gives a frame to whom it belongs.
-    pub(super) fn accept(&mut self, frame: Frame) {
+    /// Gives a frame to whom it belongs, or says why the connection cannot go on.
+    pub(super) fn accept(&mut self, frame: Frame) -> Result<(), Broken> {
         match frame.kind {
             Kind::Reply { id, status } => {
                 // A reply to nobody is a late one.
@@ -84,13 +84,17 @@ impl Calls {
                 }
             }
             Kind::Goodbye => self.goodbye = true,
-            other => self.break_off(Code::Internal, format!("the service sent a frame that it may not: {other:?}")),
+            other => {
+                let why = format!("the service sent a frame that it may not: {other:?}");
+                return Err(Broken { code: Code::Internal, why });
+            }
         }
+        Ok(())
     }
 
     /// The connection is of no use any more; everybody is told. What was said first stays.
-    pub(super) fn break_off(&mut self, code: Code, why: String) {
-        self.broken.get_or_insert(Broken { code, why });
+    pub(super) fn break_off(&mut self, broken: Broken) {
+        self.broken.get_or_insert(broken);
         for call in self.in_flight.values() {
             call.wake.notify_one();
         }

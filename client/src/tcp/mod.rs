@@ -45,6 +45,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn unavailable(why: String) -> Broken {
+    Broken { code: Code::Unavailable, why }
+}
+
 impl TcpConnection {
     fn new(stream: TcpStream, agreed: Agreed, input: Input) -> Self {
         Self {
@@ -130,11 +134,11 @@ impl TcpConnection {
             Unsent { in_part: false, error: None } => Error::not_started(Code::DeadlineExceeded, late).into(),
             Unsent { in_part: true, error: None } => {
                 // Half a frame cannot be taken back.
-                self.break_off(calls, Code::Unavailable, "a call could not be sent whole in time".to_owned());
+                self.break_off(calls, unavailable("a call could not be sent whole in time".to_owned()));
                 Error::unknown(Code::DeadlineExceeded, late).into()
             }
             Unsent { in_part, error: Some(error) } => {
-                self.break_off(calls, Code::Unavailable, format!("the connection broke: {error}"));
+                self.break_off(calls, unavailable(format!("the connection broke: {error}")));
                 let message = format!("the connection broke while the call was being sent: {error}");
                 if in_part { Error::unknown(Code::Unavailable, message).into() } else { Stop::again(message) }
             }
@@ -203,13 +207,16 @@ impl TcpConnection {
         let read = locked(&self.input).read(&self.stream, wait);
         let mut calls = locked(&self.calls);
         calls.reading = false;
-        match read {
-            Ok(frames) => frames.into_iter().for_each(|frame| calls.accept(frame)),
-            Err(NoInput::Lost(why)) => self.break_off(&mut calls, Code::Unavailable, why),
+        let accepted = match read {
+            Ok(frames) => frames.into_iter().try_for_each(|frame| calls.accept(frame)),
+            Err(NoInput::Lost(why)) => Err(unavailable(why)),
             Err(NoInput::Bad(bad)) => {
                 let why = format!("the service sent what cannot be read: {bad}");
-                self.break_off(&mut calls, Code::DataLoss, why);
+                Err(Broken { code: Code::DataLoss, why })
             }
+        };
+        if let Err(broken) = accepted {
+            self.break_off(&mut calls, broken);
         }
         calls
     }
@@ -231,12 +238,12 @@ impl TcpConnection {
         let sent = socket::send_now(&self.stream, &Header { kind: Kind::Cancel { id }, body_len: 0 }.to_bytes());
         let mut calls = self.give_writing();
         if sent.is_err() {
-            self.break_off(&mut calls, Code::Unavailable, "the connection broke".to_owned());
+            self.break_off(&mut calls, unavailable("the connection broke".to_owned()));
         }
     }
 
-    fn break_off(&self, calls: &mut Calls, code: Code, why: String) {
-        calls.break_off(code, why);
+    fn break_off(&self, calls: &mut Calls, broken: Broken) {
+        calls.break_off(broken);
         self.may_write.notify_all();
         // Whoever still reads or writes comes back at once. A socket that is gone already is as good.
         drop(self.stream.shutdown(Shutdown::Both));

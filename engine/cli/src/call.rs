@@ -9,6 +9,9 @@ use crate::arguments::Call;
 use crate::exit;
 
 pub(crate) fn call(what: &Call) -> ExitCode {
+    if let Err(error) = untyped::check_address(&what.address) {
+        return exit::say(&error.message(), exit::USAGE);
+    }
     let body = match body(&what.json) {
         Ok(body) => body,
         Err(why) => return exit::say(&why, exit::USAGE),

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Error, ItemImpl, Path, Result};
+use syn::{Error, ItemImpl, ItemTrait, Result, parse_quote};
 
 use crate::spec::service_ident;
 
@@ -16,12 +16,15 @@ pub fn generate(settings: &TokenStream, item: &ItemImpl) -> Result<TokenStream> 
                        clients are made from the trait";
         return Err(Error::new_spanned(&item.self_ty, message));
     };
-    let (service, host) = (service_path(path)?, &item.self_ty);
+    if let Some(last) = path.segments.last().filter(|last| !last.arguments.is_none()) {
+        return Err(Error::new_spanned(&last.arguments, "a service has no generics"));
+    }
+    let host = &item.self_ty;
     let (generics, _, bounds) = item.generics.split_for_impl();
     Ok(quote! {
         impl #generics ::speedysvc::__private::service::Service for #host #bounds {
             fn contract(&self) -> &'static ::speedysvc::__private::contract::Contract {
-                #service::contract()
+                <Self as #path>::__speedysvc_contract()
             }
 
             fn call(
@@ -29,19 +32,36 @@ pub fn generate(settings: &TokenStream, item: &ItemImpl) -> Result<TokenStream> 
                 method: ::speedysvc::__private::ids::MethodIndex,
                 call: ::speedysvc::__private::service::Call<'_>,
             ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
-                #service::dispatch(self, method, call)
+                <Self as #path>::__speedysvc_dispatch(self, method, call)
             }
         }
     })
 }
 
-/// `api::EchoService` for `api::Echo`.
-fn service_path(path: &Path) -> Result<Path> {
-    let mut path = path.clone();
-    let last = path.segments.last_mut().expect("a path has a segment");
-    if !last.arguments.is_none() {
-        return Err(Error::new_spanned(&last.arguments, "a service has no generics"));
-    }
-    last.ident = service_ident(&last.ident);
-    Ok(path)
+/// The trait with two hidden methods, by which its implementations are hosted however the trait was imported.
+pub fn with_entrances(mut item: ItemTrait) -> ItemTrait {
+    let service = service_ident(&item.ident);
+    item.items.push(parse_quote! {
+        #[doc(hidden)]
+        fn __speedysvc_contract() -> &'static ::speedysvc::__private::contract::Contract
+        where
+            Self: ::core::marker::Sized,
+        {
+            #service::contract()
+        }
+    });
+    item.items.push(parse_quote! {
+        #[doc(hidden)]
+        fn __speedysvc_dispatch(
+            &self,
+            method: ::speedysvc::__private::ids::MethodIndex,
+            call: ::speedysvc::__private::service::Call<'_>,
+        ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure>
+        where
+            Self: ::core::marker::Sized,
+        {
+            #service::dispatch(self, method, call)
+        }
+    });
+    item
 }

@@ -55,8 +55,10 @@ use syn::{Error, Item};
 /// | `&T` | a value made for this call | `&T` |
 /// | `T` | a value made for this call | `T` |
 ///
-/// They give nothing, a value, or a `Result` whose error is the method's own and reaches the caller with its type. Put
-/// [`macro@data`] on types of your own. Callers that write JSON name arguments as the trait does; a `&[u8]` or
+/// Where a handler takes `&Vec<u8>` or a view of one, the client takes `&[u8]`. There are at most 12 arguments.
+///
+/// Methods give nothing, a value, or a `Result` whose error is the method's own and reaches the caller with its type.
+/// Put [`macro@data`] on types of your own. Callers that write JSON name arguments as the trait does; a `&[u8]` or
 /// `Vec<u8>` is base64 text there.
 ///
 /// A method's name, its types and their fields are its contract: they are compared when a client connects. The names of
@@ -67,7 +69,14 @@ use syn::{Error, Item};
 #[proc_macro_attribute]
 pub fn service(settings: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let (settings, item) = (TokenStream::from(settings), TokenStream::from(item));
-    beside(item.clone(), expand_service(settings, item)).into()
+    // An item that is wrong stays too, so that the one error that matters is not followed by many about a name that is
+    // missing.
+    expand_service(settings, item.clone())
+        .unwrap_or_else(|error| {
+            let error = error.into_compile_error();
+            quote!(#item #error)
+        })
+        .into()
 }
 
 fn expand_service(settings: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
@@ -76,20 +85,17 @@ fn expand_service(settings: TokenStream, item: TokenStream) -> syn::Result<Token
             let declared = declaration::read(settings, &item)?;
             let (types, spec) = (generic::generate(&declared), spec::generate(&declared));
             let (server, client) = (server::generate(&declared), client::generate(&declared));
-            Ok(quote!(#types #spec #server #client))
+            let item = implementation::with_entrances(item);
+            Ok(quote!(#item #types #spec #server #client))
         }
-        Item::Impl(item) => implementation::generate(&settings, &item),
+        Item::Impl(item) => {
+            let beside = implementation::generate(&settings, &item)?;
+            Ok(quote!(#item #beside))
+        }
         other => {
             Err(Error::new_spanned(other, "#[speedysvc::service] goes on a trait, or on an `impl` of such a trait"))
         }
     }
-}
-
-/// The item as it was written, and what belongs beside it. An item that is wrong stays too, so that the one error that
-/// matters is not followed by many about a name that is missing.
-fn beside(item: TokenStream, generated: syn::Result<TokenStream>) -> TokenStream {
-    let generated = generated.unwrap_or_else(Error::into_compile_error);
-    quote!(#item #generated)
 }
 
 /// Lets a struct or an enum travel in calls: as an argument, a result or a method's own error.

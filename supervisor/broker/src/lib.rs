@@ -1,10 +1,10 @@
-//! Makes shared-memory links and hands them out: the end of a service's rendezvous socket that clients and workers meet.
+//! Makes shared-memory links and hands them out: where a service's clients and workers meet.
 //!
 //! Used by the supervisor, and by a service that runs alone (embedded). It is one epoll descriptor and one verb,
 //! [`Broker::turn`], which handles what is ready and never waits; whoever owns it decides when to call it.
 //!
 //! Invariant: the broker is never on a call's way. It sees attaching, detaching and dying.
-//! Invariant: memory is made here only, sealed, and a client never holds a descriptor that can write what workers write.
+//! Invariant: memory is made here only, sealed; no client holds a descriptor that can write what workers write.
 #![forbid(unsafe_code)]
 
 mod access;
@@ -133,6 +133,12 @@ impl Watch {
     fn want_write(&self, fd: impl AsFd, token: u64, want: bool) -> io::Result<()> {
         let also = if want { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
         Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN | also)?)
+    }
+
+    /// Wakes when the descriptor can be read, or never.
+    fn want_read(&self, fd: impl AsFd, token: u64, want: bool) -> io::Result<()> {
+        let flags = if want { epoll::EventFlags::IN } else { epoll::EventFlags::empty() };
+        Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token), flags)?)
     }
 
     /// Forgets a token; closing the descriptor takes it out of the epoll set.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::socket_peercred;
 use speedysvc_protocol::contract::Contract;
@@ -63,6 +64,7 @@ pub(crate) struct Service {
     pub(crate) options: ServiceOptions,
     pub(crate) geometry: Geometry,
     pub(crate) rendezvous: Option<(Rendezvous, u64)>,
+    accepting_paused: bool,
     pub(crate) board: Board,
     pub(crate) board_file: OwnedFd,
     pub(crate) board_read_only: OwnedFd,
@@ -98,6 +100,7 @@ impl Service {
             options,
             geometry,
             rendezvous: None,
+            accepting_paused: false,
             board,
             board_file,
             board_read_only,
@@ -125,9 +128,27 @@ impl Service {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         for _ in 0..ACCEPTS_MAX {
             let Some((rendezvous, _)) = &self.rendezvous else { return };
-            // Out of descriptors: the client waits in the backlog, and is accepted when another has left.
-            let Ok(socket) = rustix::net::accept_with(&rendezvous.socket, flags) else { return };
-            self.welcome(socket, watch);
+            match rustix::net::accept_with(&rendezvous.socket, flags) {
+                Ok(socket) => self.welcome(socket, watch),
+                // Out of descriptors: the client waits in the backlog, until another has left.
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => return self.accept_later(watch),
+                // Nobody is there any more.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Looks away from the rendezvous socket: it stays readable, and would wake us all the time.
+    fn accept_later(&mut self, watch: &Watch) {
+        if let Some((rendezvous, token)) = &self.rendezvous {
+            self.accepting_paused = watch.want_read(&rendezvous.socket, *token, false).is_ok();
+        }
+    }
+
+    /// A descriptor became free.
+    fn accept_again(&mut self, watch: &Watch) {
+        if let Some((rendezvous, token)) = self.rendezvous.as_ref().filter(|_| self.accepting_paused) {
+            self.accepting_paused = watch.want_read(&rendezvous.socket, *token, true).is_err();
         }
     }
 
@@ -188,6 +209,8 @@ impl Service {
             self.links.remove(&link);
             self.retract(link, watch);
         }
+        drop(client);
+        self.accept_again(watch);
     }
 
     pub(crate) fn worker_ready(

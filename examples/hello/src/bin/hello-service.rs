@@ -1,10 +1,12 @@
 //! The service: run it alone, or let a supervisor start it.
 #![forbid(unsafe_code)]
 
+use hello::Hello;
+
 struct Friendly;
 
 #[speedysvc::service]
-impl hello::Hello for Friendly {
+impl Hello for Friendly {
     fn hello(&self, name: &str) -> String {
         format!("Hello {name}!")
     }
