@@ -19,6 +19,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) method: MethodIndex,
     pub(crate) codec: Codec,
     pub(crate) body: &'a [u8],
+    /// When the call began.
+    pub(crate) begun_ns: u64,
     pub(crate) deadline: Deadline,
 }
 

@@ -12,7 +12,7 @@ use speedysvc_protocol::status::{Code, Failure, Outcome};
 
 use crate::address::{Address, Environment};
 use crate::call::{Answer, Ask};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, now_ns};
 pub use crate::error::{CallError, Error};
 use crate::line::Line;
 use crate::scratch::{self, Scratch};
@@ -101,21 +101,24 @@ impl Channel {
     /// Calls the only method of a connection by name; JSON in, JSON out.
     pub(crate) fn call_json(&self, body: &[u8]) -> Result<(Answer, Vec<u8>), Error> {
         scratch::with(|scratch| {
-            let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, deadline: self.deadline() };
+            let (begun_ns, deadline) = self.times();
+            let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline };
             let answer = self.line.exchange(&ask, &mut scratch.reply)?;
             Ok((answer, scratch.reply.as_slice().to_vec()))
         })
     }
 
-    fn deadline(&self) -> Deadline {
-        Deadline::after(self.timeout.unwrap_or_else(|| self.line.default_deadline()))
+    /// Now, and a call's deadline.
+    fn times(&self) -> (u64, Deadline) {
+        let now = now_ns();
+        (now, Deadline::after_ns(now, self.timeout.unwrap_or_else(|| self.line.default_deadline())))
     }
 
     fn exchange<W: Encode>(&self, method: MethodIndex, arguments: &W, scratch: &mut Scratch) -> Result<Answer, Error> {
-        let deadline = self.deadline();
+        let (begun_ns, deadline) = self.times();
         scratch.request.set_limit(self.line.message_max());
         archive::encode(arguments, &mut scratch.request).map_err(not_sent)?;
-        let ask = Ask { method, codec: Codec::Rkyv, body: scratch.request.as_slice(), deadline };
+        let ask = Ask { method, codec: Codec::Rkyv, body: scratch.request.as_slice(), begun_ns, deadline };
         self.line.exchange(&ask, &mut scratch.reply)
     }
 }

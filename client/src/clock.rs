@@ -20,7 +20,12 @@ pub(crate) struct Deadline(u64);
 
 impl Deadline {
     pub(crate) fn after(time: Duration) -> Self {
-        Self(now_ns().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+        Self::after_ns(now_ns(), time)
+    }
+
+    /// For who has just looked at the clock.
+    pub(crate) fn after_ns(now_ns: u64, time: Duration) -> Self {
+        Self(now_ns.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
     }
 
     /// As slots carry it.

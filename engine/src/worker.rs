@@ -165,7 +165,10 @@ impl Worker {
                     return Ok(());
                 }
                 Heard::Order(Order::Link { link, geometry, .. }, descriptors) => {
-                    self.attach(link, geometry, descriptors)?;
+                    if let Err(error) = self.attach(link, geometry, descriptors) {
+                        // Its client must not wait for a loop that cannot see it.
+                        self.control.report(&Report::CannotServe { link, why: error.to_string() });
+                    }
                 }
                 Heard::Order(Order::Unlink { link }, _) => self.detach(link),
                 Heard::Order(Order::Drain, _) => self.drain(),
@@ -189,6 +192,7 @@ impl Worker {
     fn detach(&mut self, id: LinkId) {
         if let Some(bell) = self.links.remove(id) {
             self.bells.remove(&bell);
+            self.connections.descriptor_freed();
         }
     }
 

@@ -103,6 +103,13 @@ pub enum Report {
         /// For the operator: what happened and what to do.
         why: String,
     },
+    /// The worker cannot map a link: its client must be told to go.
+    CannotServe {
+        /// The link.
+        link: LinkId,
+        /// For the operator: out of memory or descriptors.
+        why: String,
+    },
     /// A client broke the protocol on this link: take it away.
     Misbehaved {
         /// The link.

@@ -179,6 +179,15 @@ impl Supervisor<'_, '_> {
                 }
                 Ok(())
             }
+            Report::CannotServe { service, worker, link, why } => {
+                if let Some(_left_out) = self.complaints.admit(self.now()) {
+                    let name = &self.hands.service(service).name;
+                    let why = plain(&why);
+                    let line = format!("{name}: worker {} has no room for link {}: {why}", worker.0, link.0);
+                    self.lines.say(&format!("{line}; its client was hung up on; raise the limits, or start fewer"));
+                }
+                Ok(())
+            }
             // Clients come and go; the broker keeps count.
             Report::Attached { .. } | Report::Detached { .. } => Ok(()),
         }

@@ -232,6 +232,10 @@ fn attend(mut broker: Broker, key: ServiceKey, stop: &OwnedFd, ready: &mpsc::Sen
                     eprintln!("speedysvc: process {pid} broke the protocol on link {}: {rule}; it was cut off", link.0);
                     Ok(())
                 }
+                Event::CannotServe { link, why, .. } => {
+                    eprintln!("speedysvc: no room for link {}: {why}; its client was hung up on", link.0);
+                    Ok(())
+                }
                 Event::Attached { .. } | Event::Detached { .. } => Ok(()),
             };
             // Whoever started us waits only for the first word.

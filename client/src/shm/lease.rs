@@ -10,8 +10,8 @@ use speedysvc_protocol::status::Code;
 
 use super::ShmConnection;
 use super::room::{Lack, Place, Room};
-use crate::call::Stop;
-use crate::clock::{Deadline, now_ns};
+use crate::call::{Ask, Stop};
+use crate::clock::Deadline;
 use crate::error::Error;
 
 /// How long a waiter sleeps before it looks for itself whether the link still lives.
@@ -43,18 +43,17 @@ pub(super) struct Lease<'a> {
 
 impl<'a> Lease<'a> {
     /// Waits for a slot and a buffer of at least `len` bytes.
-    pub(super) fn take(home: &'a ShmConnection, len: u64, deadline: Deadline) -> Result<Self, Stop> {
+    pub(super) fn take(home: &'a ShmConnection, len: u64, ask: &Ask<'_>) -> Result<Self, Stop> {
         let mut room = home.room();
-        let now = now_ns();
-        if now.saturating_sub(room.used_ns) > STALE_NS && home.is_hung_up() {
+        if ask.begun_ns.saturating_sub(room.used_ns) > STALE_NS && home.is_hung_up() {
             return Err(home.gone());
         }
-        room.used_ns = now;
+        room.used_ns = room.used_ns.max(ask.begun_ns);
         if !room.could_hold(len) {
             let message = format!("a buffer of {len} bytes is larger than this link's memory");
             return Err(Error::not_started(Code::ResourceExhausted, message).into());
         }
-        let place = home.when_there_is(room, deadline, |room| room.take(len))?;
+        let place = home.when_there_is(room, ask.deadline, |room| room.take(len))?;
         Ok(Self { home, place, stage: Stage::Settled })
     }
 

@@ -60,7 +60,7 @@ impl ShmConnection {
         let len = u32::try_from(ask.body.len()).expect("the limit fits 32 bits");
         let learned = &self.learned[usize::from(ask.method.0)];
         let wanted = u64::from(learned.load(Ordering::Relaxed)).max(u64::from(len));
-        let mut lease = Lease::take(self, wanted, ask.deadline)?;
+        let mut lease = Lease::take(self, wanted, ask)?;
         let head = RequestHead { method: given.index.0, codec: ask.codec as u8, fetch: false, len };
         let inline = if ask.body.len() <= INLINE {
             ask.body

@@ -17,7 +17,7 @@ use speedysvc_protocol::status::{Code, Outcome, Status};
 
 use crate::address::Address;
 use crate::call::{Answer, Ask};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
 use fake::{Broker, Worker, until};
@@ -43,7 +43,8 @@ fn attached(broker: &Broker, slots: u16) -> (Line, Worker) {
 }
 
 fn call(line: &Line, body: &[u8], timeout: Duration) -> Result<Vec<u8>, Error> {
-    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, deadline: Deadline::after(timeout) };
+    let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
+    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline };
     let mut reply = Buffer::new(0);
     let answer = line.exchange(&ask, &mut reply)?;
     assert_eq!(answer, Answer::Result);

@@ -58,16 +58,18 @@ impl ShmConnection {
         if !self.spins {
             return caller.poll(seq);
         }
-        let start = Instant::now();
-        while start.elapsed() < SPIN {
+        let mut start = None;
+        loop {
             for _ in 0..LOOKS {
                 if let Some(answer) = caller.poll(seq) {
                     return Some(answer);
                 }
                 hint::spin_loop();
             }
+            if start.get_or_insert_with(Instant::now).elapsed() >= SPIN {
+                return None;
+            }
         }
-        None
     }
 
     /// Sleeps until the reply comes, time is up or, unless that is known, the broker hangs up.

@@ -18,7 +18,7 @@ use speedysvc_protocol::status::{Code, Outcome, Status};
 use crate::address::Address;
 use crate::call::Ask;
 use crate::channel::{CallError, Channel};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
 use crate::untyped;
@@ -40,7 +40,8 @@ fn connected(server: &Server) -> (Line, Peer) {
 }
 
 fn call(line: &Line, body: &[u8], timeout: Duration) -> Result<Vec<u8>, Error> {
-    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, deadline: Deadline::after(timeout) };
+    let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
+    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline };
     let mut reply = Buffer::new(0);
     line.exchange(&ask, &mut reply)?;
     Ok(reply.as_slice().to_vec())

@@ -80,6 +80,17 @@ pub enum Event {
         /// What was its link.
         link: LinkId,
     },
+    /// A worker has no room for a link; its client was hung up on.
+    CannotServe {
+        /// The service.
+        service: ServiceKey,
+        /// The worker.
+        worker: WorkerId,
+        /// What was the client's link.
+        link: LinkId,
+        /// What the worker says.
+        why: String,
+    },
     /// A client broke the protocol, and has lost its link.
     Misbehaved {
         /// The service.

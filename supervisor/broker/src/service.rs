@@ -237,6 +237,12 @@ impl Service {
             worker::Heard::Report(Report::Failed { why }) => {
                 events.push(Event::Failed { service, worker: number, why });
             }
+            worker::Heard::Report(Report::CannotServe { link, why }) => {
+                let Some(Link { client, .. }) = self.links.get(&link) else { return };
+                let client = *client;
+                self.drop_client(client, watch);
+                events.push(Event::CannotServe { service, worker: number, link, why });
+            }
             worker::Heard::Report(Report::Misbehaved { link, rule }) => {
                 // Two workers may report the same link; the second finds it gone.
                 let Some(Link { client, pid, .. }) = self.links.get(&link) else { return };

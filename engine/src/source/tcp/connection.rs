@@ -27,7 +27,9 @@ enum Stage {
     Greeting,
     /// Calls come and replies go.
     Serving,
-    /// What is queued is still sent; nothing more is read.
+    /// The greeting was refused: that is sent, and nothing more is read.
+    Refused,
+    /// The peer sends no more: what it has asked is answered.
     Closing,
     /// Shut down; operations under way are ending.
     Ended,
@@ -38,6 +40,8 @@ pub(super) struct Connection {
     tag: Tag,
     settings: Settings,
     stage: Stage,
+    /// The handshake is done.
+    greeted: bool,
     inbox: ReceiveBuffer,
     /// Bytes of a refused body that are still to come, and are thrown away.
     skip: usize,
@@ -67,6 +71,7 @@ impl Connection {
             tag,
             settings,
             stage: Stage::Greeting,
+            greeted: false,
             inbox: ReceiveBuffer::default(),
             skip: 0,
             outbox: Vec::new(),
@@ -97,8 +102,7 @@ impl Connection {
                 }
                 ring.recycle(chunk);
             }
-            // The peer sends no more. What it has asked is answered, then we close.
-            Ok(None) if self.stage != Stage::Ended => self.stage = Stage::Closing,
+            Ok(None) if matches!(self.stage, Stage::Greeting | Stage::Serving) => self.stage = Stage::Closing,
             Ok(None) => {}
             Err(error) if is_passing(&error) => {}
             Err(_) => self.shut_down(),
@@ -127,7 +131,8 @@ impl Connection {
     fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere) -> bool {
         for _ in 0..FRAMES_PER_TURN {
             // When the peer reads too slowly, its calls wait; it can only hold up itself.
-            if self.outbox.len() > unsent(self.settings.message_max) || self.stage == Stage::Ended {
+            let deaf = matches!(self.stage, Stage::Refused | Stage::Ended);
+            if deaf || self.outbox.len() > unsent(self.settings.message_max) {
                 return false;
             }
             match self.handle_frame(runner, elsewhere) {
@@ -160,8 +165,8 @@ impl Connection {
         }
         let body_ends = FRAME_HEADER + body_len;
         match (self.stage, header.kind) {
-            (Stage::Greeting, Kind::Hello) => self.greeted(body_ends, runner),
-            (Stage::Serving | Stage::Closing, Kind::Call { id, method, codec, .. }) => {
+            (Stage::Greeting | Stage::Closing, Kind::Hello) if !self.greeted => self.greet(body_ends, runner),
+            (Stage::Serving | Stage::Closing, Kind::Call { id, method, codec, .. }) if self.greeted => {
                 self.call(id, method, codec, body_ends, runner, elsewhere);
             }
             // Handlers run one after the other here: what a client cancels has run by then, or will not be read.
@@ -173,7 +178,7 @@ impl Connection {
     }
 
     fn body_max(&self) -> usize {
-        if self.stage == Stage::Greeting { HELLO_MAX } else { self.settings.message_max }
+        if self.greeted { self.settings.message_max } else { HELLO_MAX }
     }
 
     /// A call that is too large is answered, its body thrown away, and the connection goes on.
@@ -187,7 +192,7 @@ impl Connection {
         Ok(Next::Frame)
     }
 
-    fn greeted(&mut self, body_ends: usize, runner: &Runner) {
+    fn greet(&mut self, body_ends: usize, runner: &Runner) {
         let body = &self.inbox.waiting()[FRAME_HEADER..body_ends];
         let answer = serde_json::from_slice::<Hello>(body)
             .map_err(|error| Refusal::new(Code::InvalidArgument, format!("the HELLO cannot be read: {error}")))
@@ -202,11 +207,14 @@ impl Connection {
                     methods,
                 };
                 self.say(Kind::Welcome, &welcome);
-                self.stage = Stage::Serving;
+                self.greeted = true;
+                if self.stage == Stage::Greeting {
+                    self.stage = Stage::Serving;
+                }
             }
             Err(refusal) => {
                 self.say(Kind::Refused, &refusal);
-                self.stage = Stage::Closing;
+                self.stage = Stage::Refused;
             }
         }
     }
@@ -249,7 +257,8 @@ impl Connection {
             let buffer = std::mem::replace(&mut self.outbox, std::mem::take(&mut self.spare));
             ring.send(self.socket.as_fd(), self.tag, buffer);
         }
-        if self.stage == Stage::Closing && !self.sending && self.outbox.is_empty() {
+        let last = matches!(self.stage, Stage::Refused | Stage::Closing);
+        if last && !self.sending && self.outbox.is_empty() {
             self.shut_down();
         }
     }

@@ -28,13 +28,16 @@ pub(crate) struct Connections {
     dirty: Vec<usize>,
     settings: Settings,
     draining: bool,
+    /// Descriptors ran out: accepting waits until one is free, and clients in the listener's backlog.
+    starved: bool,
 }
 
 impl Connections {
     pub(crate) fn new(listeners: Vec<OwnedFd>, message_max: usize, deadline_us: u64) -> Self {
         let accepting = vec![false; listeners.len()];
         let settings = Settings { message_max, deadline_us };
-        Self { listeners, accepting, open: Slab::new(), generation: 0, dirty: Vec::new(), settings, draining: false }
+        let (open, dirty) = (Slab::new(), Vec::new());
+        Self { listeners, accepting, open, generation: 0, dirty, settings, draining: false, starved: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -43,7 +46,7 @@ impl Connections {
 
     /// Starts accepting where that is not under way, unless all connections are taken or the worker drains.
     pub(crate) fn accept(&mut self, ring: &mut Ring) {
-        if self.draining || self.open.len() >= CONNECTIONS {
+        if self.draining || self.starved || self.open.len() >= CONNECTIONS {
             return;
         }
         for (index, listener) in self.listeners.iter().enumerate() {
@@ -59,10 +62,10 @@ impl Connections {
             Completion::Accepted { tag, socket, more } => {
                 let index = usize::try_from(tag.0 - LISTENER).expect("an index of ours");
                 self.accepting[index] = more;
-                // Errors of single connections (they were reset, or descriptors ran out) end with them; if accepting
-                // ended too, the next turn starts it again.
-                if let Ok(socket) = socket {
-                    self.greet(socket, ring);
+                // Errors of single connections end with them; if accepting ended too, the next turn starts it again.
+                match socket {
+                    Ok(socket) => self.greet(socket, ring),
+                    Err(error) => self.starved = is_shortage(&error),
                 }
             }
             Completion::Received { tag, received, more } => {
@@ -122,12 +125,18 @@ impl Connections {
             let again = connection.serve(runner, elsewhere, ring);
             if self.open[key].is_over() {
                 self.open.remove(key);
+                self.descriptor_freed();
             } else if again {
                 self.mark(key);
             }
         }
         self.accept(ring);
         worked
+    }
+
+    /// A descriptor of this process was closed: accepting may work again.
+    pub(crate) fn descriptor_freed(&mut self) {
+        self.starved = false;
     }
 
     /// Takes no more connections, and says goodbye on those that are open.
@@ -154,6 +163,11 @@ impl Connections {
             self.mark(key);
         }
     }
+}
+
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS))
 }
 
 /// Ends both directions of a socket, so that operations under way on it end too.

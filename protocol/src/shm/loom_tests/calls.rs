@@ -120,6 +120,39 @@ fn loom_does_not_know_the_seqcst_pair_of_the_claim() {
     explore(None, || cancel_and_reuse(&World::new(), World::claim));
 }
 
+/// The client need not wait for a proven NOT_STARTED: loop 1 may still be writing it when loop 2 answers the next call.
+#[test]
+fn a_late_not_started_does_not_spill_into_the_next_reply() {
+    explore(Some(3), || {
+        let world = World::new();
+        let late = thread::spawn({
+            let world = Arc::clone(&world);
+            move || world.serve(1, 1)
+        });
+        let next = thread::spawn({
+            let world = Arc::clone(&world);
+            // Without `claim_in_order`, whose fence would hide what the load of `reply.seq` must do by itself.
+            move || {
+                if let Some(mut request) = world.claim(2) {
+                    request.cancelled |= request.seq == seq(1);
+                    world.answer(2, request);
+                }
+            }
+        });
+        world.post(1);
+        world.toss();
+        let reused = world.caller().give_up(seq(1)) == GivenUp::NotStarted;
+        if reused {
+            world.post(2);
+        }
+        late.join().unwrap();
+        next.join().unwrap();
+        if let Some(reply) = world.poll(2).filter(|_| reused) {
+            assert_eq!(reply.status, Status::Ok, "another call's reply");
+        }
+    });
+}
+
 #[test]
 fn a_dead_loops_call_is_unknown_and_the_slot_lives_on() {
     explore(Some(3), || {
