@@ -24,8 +24,8 @@ pub use embedded::{Running, Server, ServerError};
 /// }
 /// ```
 ///
-/// Alone it also listens on the TCP address in `SPEEDYSVC_LISTEN`, when that is set. What goes wrong is said on standard
-/// error; the code is 69 when the service's name or port is taken, and 1 for everything else.
+/// Alone it also listens on the TCP address in `SPEEDYSVC_LISTEN`, when that is set. What goes wrong is said on
+/// standard error; the code is 69 when the service's name or port is taken, and 1 for everything else.
 pub fn serve<S: Service>(service: S) -> ExitCode {
     if supervised::is_worker() {
         return supervised::serve(Arc::new(service));

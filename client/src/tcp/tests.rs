@@ -25,6 +25,8 @@ use crate::untyped;
 use fake::{Peer, Server};
 
 const LONG: Duration = Duration::from_secs(20);
+/// Long enough for the other side to do its part on a busy machine.
+const SHORT: Duration = Duration::from_millis(400);
 const MESSAGE_MAX: u64 = 1 << 20;
 
 fn try_open(port: u16, timeout: Duration) -> Result<Line, Error> {
@@ -131,7 +133,7 @@ fn a_request_over_the_limit_is_refused_here_and_the_connection_stays() {
 fn at_the_deadline_the_call_is_cancelled_and_the_connection_stays() {
     let server = Server::new();
     let (line, mut peer) = connected(&server);
-    let error = call(&line, b"x", Duration::from_millis(30)).unwrap_err();
+    let error = call(&line, b"x", SHORT).unwrap_err();
     assert_eq!((error.code(), error.outcome()), (Code::DeadlineExceeded, Outcome::Unknown));
     let (id, _) = peer.call();
     assert_eq!(peer.frame().unwrap().0, Kind::Cancel { id });
@@ -149,7 +151,7 @@ fn a_leader_whose_time_is_up_hands_reading_on() {
     let (line, mut peer) = connected(&server);
     thread::scope(|scope| {
         let line = &line;
-        let leader = scope.spawn(move || call(line, b"short", Duration::from_millis(50)));
+        let leader = scope.spawn(move || call(line, b"short", SHORT));
         let (first, _) = peer.call();
         let follower = scope.spawn(move || call(line, b"long", LONG));
         let (second, _) = peer.call();
@@ -277,7 +279,7 @@ fn a_request_that_is_not_taken_in_time_ends_at_the_deadline() {
         (try_open(server.port, LONG).unwrap(), peer.join().unwrap())
     });
     // Larger than what the kernel's buffers take: the server reads nothing.
-    let error = call(&line, &vec![0; 1 << 26], Duration::from_millis(100)).unwrap_err();
+    let error = call(&line, &vec![0; 1 << 26], SHORT).unwrap_err();
     assert_eq!((error.code(), error.outcome()), (Code::DeadlineExceeded, Outcome::Unknown));
     drop(peer);
 }

@@ -159,6 +159,11 @@ impl Links {
 
     fn serve(&mut self, key: usize, slot: usize, request: &Request, runner: &mut Runner, now_ns: u64) {
         let at = At { key, slot, request };
+        // First of all: a client that gave a call up before it was claimed may use slot and buffer again at once (rule
+        // 11), so nothing else in the request can be trusted to belong together, and nothing goes into the buffer.
+        if request.cancelled {
+            return self.refuse(&at, None, &Failure::not_started(Code::Cancelled, "cancelled before it started"));
+        }
         let grant = match request.grant(self.all[key].link.geometry()) {
             Ok(grant) => grant,
             Err(fault) => {
@@ -181,9 +186,6 @@ impl Links {
     /// Checks a request and copies its arguments to where its client cannot change them.
     fn prepare(&self, at: &At<'_>, grant: Grant, runner: &mut Runner, now_ns: u64) -> Result<Codec, Failure> {
         let request = at.request;
-        if request.cancelled {
-            return Err(Failure::not_started(Code::Cancelled, "cancelled before it started"));
-        }
         if request.deadline_ns != 0 && request.deadline_ns <= now_ns {
             return Err(Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started"));
         }
