@@ -5,8 +5,8 @@
 pub const SUBMISSIONS: u32 = 256;
 
 /// Completions that the kernel can keep for us: for each connection one receive, one send and one cancel; for each
-/// listener an accept; one for the watched epoll descriptor. Beyond it the kernel keeps the rest in a slower place, which
-/// is counted.
+/// listener an accept; one for the watched epoll descriptor. Beyond it the kernel keeps the rest in a slower place,
+/// which is counted.
 pub const COMPLETIONS: u32 = 16_384;
 
 /// Operations under way at once, for the same users.

@@ -96,7 +96,8 @@ fn invalid(error: &dyn std::fmt::Display, names: &[&str]) -> Failure {
 /// Writes a value as JSON text into `out`, replacing what was there.
 ///
 /// # Errors
-/// [`Failure`] when the text passes the buffer's limit, or the value has no JSON form (a map with keys that are not text).
+/// [`Failure`] when the text passes the buffer's limit, or the value has no JSON form (a map with keys that are not
+/// text).
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Buffer) -> Result<(), Failure> {
     out.clear();
     let mut sink = Sink { out, refused: None };

@@ -50,8 +50,12 @@ pub(crate) struct Call {
     #[arg(default_value = "null", hide_default_value = true)]
     pub(crate) json: String,
     /// Give up after this time, such as 500ms or 2s
-    #[arg(long, value_name = "TIME", value_parser = |text: &str| parse_duration(text).map_err(|error| error.to_string()))]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
 }
 
 #[derive(Clone, Copy, ValueEnum, Debug)]

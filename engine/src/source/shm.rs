@@ -21,7 +21,8 @@ struct Attached {
     id: LinkId,
     link: WorkerLink,
     bell: OwnedFd,
-    /// Slots that every pass looks at: up to the highest that was in use lately. The others every [`FULL_EVERY`] passes.
+    /// Slots that every pass looks at: up to the highest that was in use lately. The others every [`FULL_EVERY`]
+    /// passes.
     reach: usize,
 }
 

@@ -50,7 +50,8 @@ impl BufferRing {
         Ok(buffers)
     }
 
-    /// A buffer that a completion names. The kernel only names buffers that it was offered, and offers of each are one
+    /// A buffer that a completion names. PAIR buffer-offered: the other end is the kernel's load-acquire of the tail
+    /// (`io_uring/kbuf.c`, `io_ring_buffer_select`). The kernel only names buffers that it was offered, and offers of each are one
     /// at a time: that is its side of the interface.
     pub(super) fn taken(&self, id: u16, len: usize) -> Chunk {
         assert!(id < RECEIVE_BUFFERS && len <= RECEIVE_BUFFER, "the kernel filled buffer {id} with {len} bytes");
@@ -82,8 +83,7 @@ impl BufferRing {
         // SAFETY: the tail lies in the first entry, whose memory is valid and aligned for a `u16`; the kernel reads it
         // as an atomic, and `set_*` above do not touch that field.
         let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(first).cast_mut()) };
-        // PAIR buffer-offered: the kernel's load-acquire of the tail (io_uring/kbuf.c, io_ring_buffer_select) is the
-        // other end of PAIR buffer-offered.
+        // PAIR buffer-offered: the entry above is seen by whoever loads this tail.
         tail.store(self.tail, Ordering::Release);
     }
 

@@ -1,8 +1,8 @@
 //! Room 2: io_uring. Memory that the kernel reads and writes on our behalf.
 //!
-//! Everything above sees [`Ring`]: five things to start, [`Ring::reap`] to hear how they went, and two ways to enter the
-//! kernel. A buffer that an operation uses belongs to the ring until its completion has been seen; nothing shared with
-//! another process ever enters a ring (rule 17 of the slot protocol: the kernel may write late).
+//! Everything above sees [`Ring`]: five things to start, [`Ring::reap`] to hear how they went, and two ways to enter
+//! the kernel. A buffer that an operation uses belongs to the ring until its completion has been seen; nothing
+//! shared with another process ever enters a ring (rule 17 of the slot protocol: the kernel may write late).
 
 mod buffers;
 mod operation;

@@ -72,6 +72,7 @@ impl Taker<'_> {
         }
         let mine = ClaimWord { seq, owner: Some(me) }.word();
         // PAIR cancel-claim: either the client sees this claim, or we see its cancel below.
+        // PAIR claimed-by-the-dead: if this is the last that this process does, the supervisor finds it.
         if self.0.claim.compare_exchange(old, mine, Ordering::SeqCst, Ordering::Relaxed).is_err() {
             return Look::Nothing;
         }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -12,7 +11,7 @@ use rustix::thread::futex;
 use super::claim::Taker;
 use super::seq::Seq;
 use super::slot::Caller;
-use super::sync::AtomicU64;
+use super::sync::{AtomicU32, AtomicU64};
 use super::wake::Unanswered;
 
 #[cfg(target_endian = "big")]

@@ -18,7 +18,8 @@ pub const SLOT_BUFFER: u64 = 4096;
 const STRIDE: u64 = 128;
 const PAGE: u64 = 4096;
 
-/// What the client writes for one slot: two cache lines. The second changes rarely, so a short call moves only the first.
+/// What the client writes for one slot: two cache lines. The second changes rarely, so a short call moves only the
+/// first.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub struct RequestLine {

@@ -1,4 +1,5 @@
-//! Memory files and their mappings. Rule 25 and 26: the broker makes all of it, sealed; nobody forms references to bytes.
+//! Memory files and their mappings. Rule 25 and 26: the broker makes all of it, sealed; nobody forms references to
+//! bytes.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};

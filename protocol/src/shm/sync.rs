@@ -4,4 +4,4 @@
 pub(super) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 
 #[cfg(not(loom))]
-pub(super) use core::sync::atomic::{AtomicU64, Ordering, fence};
+pub(super) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};

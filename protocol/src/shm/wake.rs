@@ -1,7 +1,7 @@
 //! Who must be woken: the decisions, without the system calls. Rules 18 to 23 of the slot protocol.
 //!
-//! Each wake is a Dekker handshake: one side writes "I sleep", fences and looks again; the other writes what the sleeper
-//! waits for, fences and looks whether it sleeps. One of the two sees the other.
+//! Each wake is a Dekker handshake: one side writes "I sleep", fences and looks again; the other writes what the
+//! sleeper waits for, fences and looks whether it sleeps. One of the two sees the other.
 
 use super::board::{BoardLine, Mode};
 use super::claim::Taker;
@@ -21,7 +21,8 @@ impl Poller<'_> {
     /// Whether a client that has just published must ring: nobody polls its link, or the loop that does is not looking.
     #[must_use]
     pub fn needs_bell<'b>(self, board: impl Fn(u16) -> &'b BoardLine) -> bool {
-        // PAIR publish-or-sleep: the request is out before we look; a loop that stops looking looks again after saying so.
+        // PAIR publish-or-sleep: the request is out before we look; a loop that stops looking looks again after
+        // saying so.
         fence(Ordering::SeqCst);
         let poller = self.loop_number();
         poller == 0 || board(poller).mode(poller) != Mode::Scan

@@ -10,7 +10,11 @@ pub struct Exception {
     pub reason: &'static str,
 }
 
-pub const EXCEPTIONS: &[Exception] = &[];
+pub const EXCEPTIONS: &[Exception] = &[Exception {
+    rule: "sleeps",
+    path: "tests/src/harness/poll.rs",
+    reason: "the one place that waits for conditions of other processes, by looking again",
+}];
 
 /// What remains of a rule's violations, and which of its exceptions are no longer needed.
 pub fn judge(exceptions: &[Exception], rule: &str, violations: Vec<Violation>) -> Vec<String> {
