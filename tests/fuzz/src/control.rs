@@ -1,0 +1,11 @@
+//! What broker, workers and clients say to each other over Unix sockets.
+
+use speedysvc_protocol::control::{Attached, Order, Report};
+
+use crate::json::survives;
+
+pub fn target(data: &[u8]) {
+    survives::<Order>(data);
+    survives::<Report>(data);
+    survives::<Attached>(data);
+}

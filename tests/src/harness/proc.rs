@@ -1,0 +1,48 @@
+//! Processes as the kernel shows them.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Processes whose environment has this entry, `NAME=value`: those that were started with it, and their descendants.
+#[must_use]
+pub fn with_environment(entry: &str) -> Vec<u32> {
+    let all = fs::read_dir("/proc").expect("/proc can be read");
+    let pids = all.filter_map(|process| process.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| has_environment(*pid, entry)).collect()
+}
+
+fn has_environment(pid: u32, entry: &str) -> bool {
+    // Empty for the dead, and not for us to read for processes of others.
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
+}
+
+/// Clock ticks (mostly of 10 ms) that a process has had of processors, in user and kernel mode; 0 when it is gone.
+#[must_use]
+pub fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The second field is a name in brackets, which may hold anything; utime and stime are the 14th and 15th.
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+}
+
+/// Sends a signal to a process, which may be gone already.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        // The only error there can be is that it is gone.
+        kill_process(pid, signal).ok();
+    }
+}
+
+/// SIGKILL.
+pub fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+/// Whether a process is stopped by a signal.
+#[must_use]
+pub fn is_stopped(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+}

@@ -1,0 +1,150 @@
+//! A service that does what it is told, however bad that is. Its program is `test-service`.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use speedysvc::Archived;
+
+use crate::harness::poll::{let_pass, wait_for};
+
+/// The sum of numbers does not fit.
+#[speedysvc::data]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Overflow {
+    /// How many numbers could be added.
+    pub after: u64,
+}
+
+// In a private module: rkyv's derive makes a type of each variant whose fields have no documentation, and where that is
+// public, the lint for missing documentation complains about `data`.
+mod app_error {
+    /// An error with everything that data may have.
+    #[speedysvc::data]
+    #[derive(Clone, PartialEq, Eq, Debug)]
+    pub enum AppError {
+        /// Nothing was given.
+        Empty,
+        /// What was given is wrong.
+        Wrong {
+            /// What was given.
+            text: String,
+            /// Its length.
+            length: u64,
+        },
+    }
+}
+
+pub use app_error::AppError;
+
+/// What `big` answers: bytes of which each block of 4 KiB says where it belongs, and so does each byte in it. Made by
+/// blocks, because tests make many MiB of it without optimisation.
+#[must_use]
+pub fn pattern(length: usize) -> Vec<u8> {
+    let block: Vec<u8> = (0..4096_usize).map(|at| (at.wrapping_mul(31) ^ (at >> 8)).to_le_bytes()[0]).collect();
+    let mut bytes = Vec::with_capacity(length + block.len());
+    for number in 0..=length / block.len() {
+        bytes.extend_from_slice(&number.to_le_bytes());
+        bytes.extend_from_slice(&block[size_of::<usize>()..]);
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// Does what it is told.
+#[speedysvc::service(name = "test")]
+pub trait TestService {
+    /// The same text.
+    fn echo(&self, text: &str) -> String;
+    /// The same bytes.
+    fn echo_bytes(&self, bytes: &[u8]) -> Vec<u8>;
+    /// Adds numbers.
+    fn sum(&self, numbers: &Archived<Vec<u64>>) -> Result<u64, Overflow>;
+    /// Panics with this text.
+    fn panic(&self, text: &str);
+    /// Takes this long, and says so.
+    fn sleep_ms(&self, ms: u64) -> u64;
+    /// The worker's process.
+    fn pid(&self) -> u32;
+    /// That many bytes of [`pattern`].
+    fn big(&self, length: u64) -> Vec<u8>;
+    /// Ends the worker as a crash does.
+    fn die(&self);
+    /// Fails with its own error.
+    fn fail(&self, text: &str) -> Result<(), AppError>;
+    /// Appends a line to a file, at once.
+    fn note(&self, file: &str, line: &str);
+    /// Notes the worker's process in `GATE.in`, and stays until there is a `GATE.out`.
+    fn hold(&self, gate: &str) -> u32;
+}
+
+/// The service.
+#[derive(Debug, Default)]
+pub struct Obedient;
+
+#[speedysvc::service]
+impl TestService for Obedient {
+    fn echo(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn echo_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        bytes.to_vec()
+    }
+
+    fn sum(&self, numbers: &Archived<Vec<u64>>) -> Result<u64, Overflow> {
+        let mut sum = 0_u64;
+        for (after, number) in (0..).zip(numbers.iter()) {
+            sum = sum.checked_add(number.to_native()).ok_or(Overflow { after })?;
+        }
+        Ok(sum)
+    }
+
+    fn panic(&self, text: &str) {
+        panic!("{text}");
+    }
+
+    fn sleep_ms(&self, ms: u64) -> u64 {
+        let_pass(Duration::from_millis(ms));
+        ms
+    }
+
+    fn pid(&self) -> u32 {
+        std::process::id()
+    }
+
+    fn big(&self, length: u64) -> Vec<u8> {
+        pattern(usize::try_from(length).unwrap_or(usize::MAX))
+    }
+
+    fn die(&self) {
+        std::process::abort();
+    }
+
+    fn fail(&self, text: &str) -> Result<(), AppError> {
+        match text {
+            "" => Err(AppError::Empty),
+            "well" => Ok(()),
+            _ => Err(AppError::Wrong { text: text.to_owned(), length: text.len() as u64 }),
+        }
+    }
+
+    fn note(&self, file: &str, line: &str) {
+        append(Path::new(file), line);
+    }
+
+    fn hold(&self, gate: &str) -> u32 {
+        append(Path::new(&format!("{gate}.in")), &std::process::id().to_string());
+        let out = format!("{gate}.out");
+        wait_for("the gate to open", || Path::new(&out).exists());
+        std::process::id()
+    }
+}
+
+fn append(file: &Path, line: &str) {
+    let opened = fs::File::options().create(true).append(true).open(file);
+    // In one write, so that lines of several workers do not mix.
+    let written = opened.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+    written.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+}

@@ -1,0 +1,59 @@
+//! A small part of what the `chaos` program does, on every change: `cargo run --release --bin chaos -- --help`.
+
+use std::time::Duration;
+
+use speedysvc_tests::chaos::plan::Plan;
+use speedysvc_tests::chaos::{Options, Report, Sabotage, Transport, run};
+
+fn options(transport: Transport) -> Options {
+    Options {
+        transport,
+        plan: Plan { seed: 1, calls: 20_000, big: 10, message_max: 4 << 20 },
+        kills: 6,
+        // However 4 connections fall on 3 workers, one has two of them, and so 32 threads.
+        threads: 64,
+        clients: 4,
+        workers: 3,
+        in_flight_min: 32,
+        deadline: Duration::from_secs(20),
+        sabotage: None,
+        linger: Duration::ZERO,
+    }
+}
+
+fn survive(transport: Transport) -> Report {
+    let options = options(transport);
+    let report = run(&options).unwrap_or_else(|why| panic!("{transport:?}, seed {}: {why}", options.plan.seed));
+    println!("{transport:?}: {report}");
+    assert!(report.deaths.in_flight.len() >= 6 && report.deaths.in_flight.iter().all(|count| *count >= 32));
+    let told = report.tally.right + report.tally.done + report.tally.not_started + report.tally.unknown;
+    assert!(told >= 20_000, "{report}");
+    report
+}
+
+#[test]
+fn calls_over_shared_memory_tell_the_truth_while_workers_are_killed() {
+    survive(Transport::Shm);
+}
+
+#[test]
+fn calls_over_tcp_tell_the_truth_while_workers_are_killed() {
+    survive(Transport::Tcp);
+}
+
+#[test]
+fn a_mistake_is_found_and_its_call_is_named() {
+    for (sabotage, expected) in [
+        (Sabotage::Twice(17), "call 17: told Right, so it ran 1 times; it ran 2 times in worker "),
+        (Sabotage::Silent(17), "call 17: told Right, so it ran 1 times; it ran 0 times"),
+        (Sabotage::WrongReply(17), "call 17: its caller got an answer that is not this call's"),
+        (Sabotage::Lie(17), "call 17: told NotStarted, so it ran 0 times; it ran 1 times in worker "),
+        (Sabotage::Forget(17), "call 17: its caller was told nothing"),
+    ] {
+        let mut options = options(Transport::Shm);
+        options.plan = Plan { calls: 200, big: 0, ..options.plan };
+        (options.kills, options.threads, options.sabotage) = (0, 4, Some(sabotage));
+        let why = run(&options).expect_err("the mistake is found");
+        assert!(why.contains(expected), "{sabotage}: {why}");
+    }
+}

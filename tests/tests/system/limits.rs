@@ -1,0 +1,155 @@
+//! Every size up to the limit crosses, and one byte more is an error that says so.
+
+use speedysvc::untyped::{self, JsonReply};
+use speedysvc::{Code, Error, Outcome};
+use speedysvc_tests::harness::Engine;
+use speedysvc_tests::test_service::{TestServiceClient, pattern};
+
+use crate::fixture::{LONG, addresses, connect, engine};
+
+const SMALL_LIMIT: usize = 2 << 20;
+const SMALL: &str = "limits = { shm_message = \"2MiB\", tcp_message = \"2MiB\" }";
+/// At each of these sizes, and one byte below and above it, something changes: what fits in the line of a slot, in a
+/// page, in a length of 16 bits.
+const EDGES: [usize; 9] = [1, 32, 40, 64, 128, 860, 4096, 65_536, 1 << 20];
+
+fn sizes() -> impl DoubleEndedIterator<Item = usize> {
+    EDGES.into_iter().flat_map(|edge| edge - 1..=edge + 1)
+}
+
+/// The largest payload whose archive is within the limit: found by trying, so that tests know nothing of archives.
+fn largest(limit: usize, call: impl Fn(usize) -> Result<Vec<u8>, Error>) -> usize {
+    let sizes = (limit - 64..=limit).rev();
+    let fits = |size: &usize| match call(*size) {
+        Ok(reply) => {
+            assert!(reply == pattern(*size), "{size} bytes came back changed");
+            true
+        }
+        Err(error) => {
+            assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
+            false
+        }
+    };
+    sizes.into_iter().find(fits).expect("what is 64 bytes below the limit fits")
+}
+
+fn echoes(client: &TestServiceClient, size: usize) -> Result<Vec<u8>, Error> {
+    client.echo_bytes(&pattern(size))
+}
+
+/// The error is about a message of about this size over exactly this limit.
+#[track_caller]
+fn names_both(error: &Error, size: usize, limit: usize) {
+    assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
+    let numbers: Vec<usize> =
+        error.message().split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect();
+    assert!(numbers.contains(&limit), "the limit {limit} is not named: {error}");
+    assert!(numbers.iter().any(|number| (size..=size + 64).contains(number) && *number > limit), "the size: {error}");
+}
+
+fn still_works(client: &TestServiceClient, engine: &Engine) {
+    assert_eq!(client.echo("hi").unwrap(), "hi");
+    assert_eq!(engine.workers(), [client.pid().unwrap()]);
+}
+
+#[test]
+fn every_size_crosses_in_both_directions() {
+    let engine = engine(SMALL);
+    for address in addresses(&engine) {
+        let client = connect(&address);
+        for size in sizes() {
+            assert!(echoes(&client, size).unwrap() == pattern(size), "{size} bytes both ways over {address}");
+            assert!(client.big(size as u64).unwrap() == pattern(size), "{size} bytes back over {address}");
+        }
+        // Downwards, too: what a large call left behind must not show.
+        for size in sizes().rev() {
+            assert!(echoes(&client, size).unwrap() == pattern(size), "{size} bytes both ways over {address}");
+            let numbers = vec![1_u64; size / 8];
+            assert_eq!(client.sum(&numbers).unwrap(), numbers.len() as u64);
+        }
+    }
+}
+
+#[test]
+fn up_to_the_limit_and_not_a_byte_more() {
+    let engine = engine(SMALL);
+    for address in addresses(&engine) {
+        let client = connect(&address);
+        let largest = largest(SMALL_LIMIT, |size| echoes(&client, size));
+        let over = largest + 1;
+        let error = echoes(&client, over).unwrap_err();
+        assert_eq!(error.outcome(), Outcome::NotStarted, "{error}");
+        names_both(&error, over, SMALL_LIMIT);
+        names_both(&echoes(&client, 3 * SMALL_LIMIT).unwrap_err(), 3 * SMALL_LIMIT, SMALL_LIMIT);
+        still_works(&client, &engine);
+    }
+}
+
+#[test]
+fn replies_have_the_same_limit() {
+    let engine = engine(SMALL);
+    for address in addresses(&engine) {
+        let client = connect(&address);
+        let big = |size: usize| client.big(size as u64);
+        let over = largest(SMALL_LIMIT, big) + 1;
+        for size in [over, 3 * SMALL_LIMIT] {
+            let error = big(size).unwrap_err();
+            assert_eq!(error.outcome(), Outcome::Done, "{error}");
+            names_both(&error, size, SMALL_LIMIT);
+            still_works(&client, &engine);
+        }
+    }
+}
+
+/// JSON has no archive around it: here the limit is known to the byte.
+#[test]
+fn json_bodies_have_exactly_the_limit() {
+    let engine = engine("limits = { shm_message = \"64KiB\", tcp_message = \"64KiB\" }");
+    let limit = 65_536;
+    for address in addresses(&engine) {
+        let echo = |length: usize| {
+            let body = format!("\"{}\"", "x".repeat(length - 2)).into_bytes();
+            let reply = untyped::call(&address, "echo", &body, Some(LONG))?;
+            assert!(reply == JsonReply::Ok(body), "{length} bytes came back changed");
+            Ok(())
+        };
+        echo(limit).unwrap_or_else(|error: Error| panic!("{address}: {error}"));
+        let error = echo(limit + 1).unwrap_err();
+        names_both(&error, limit + 1, limit);
+        assert_eq!(error.outcome(), Outcome::NotStarted, "{error}");
+    }
+}
+
+#[test]
+fn the_default_limits_can_be_used_up() {
+    let engine = engine("");
+    for (address, limit) in addresses(&engine).iter().zip([64 << 20, 16 << 20]) {
+        let client = connect(address);
+        // Not searched for as above: such a call takes a while.
+        let size = limit - 64;
+        assert!(echoes(&client, size).unwrap() == pattern(size));
+        assert!(client.big(size as u64).unwrap() == pattern(size));
+        names_both(&echoes(&client, limit).unwrap_err(), limit, limit);
+        names_both(&client.big(limit as u64).unwrap_err(), limit, limit);
+        still_works(&client, &engine);
+    }
+}
+
+#[test]
+fn large_calls_of_many_threads_share_a_small_link() {
+    let engine = engine("limits = { shm_message = \"1MiB\", tcp_message = \"1MiB\", slots = 2 }");
+    for address in addresses(&engine) {
+        let client = connect(&address);
+        std::thread::scope(|scope| {
+            for caller in 0..6 {
+                let client = &client;
+                scope.spawn(move || {
+                    for round in 0..20 {
+                        let size = (1 << 20) - 64 - caller * 100 - round;
+                        assert!(echoes(client, size).unwrap() == pattern(size), "{size}");
+                    }
+                });
+            }
+        });
+    }
+}

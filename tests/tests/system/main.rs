@@ -1,0 +1,21 @@
+//! The whole system: real programs, real signals, real traffic, over both transports where both can show it.
+//!
+//! | module        | what must hold |
+//! |---------------|----------------|
+//! | `cli`         | the command line does what `--help` says |
+//! | `lifecycle`   | engines start, stop and die without leaving anything behind |
+//! | `deaths`      | a worker's death costs the calls that it had begun, and nothing else |
+//! | `limits`      | every size up to the limit crosses, and one byte more is an error that says so |
+//! | `errors`      | what goes wrong is told as it is |
+//! | `sharing`     | many callers, many clients, and no work without calls |
+//! | `embedded`    | services without an engine, and the example as written |
+#![forbid(unsafe_code)]
+
+mod cli;
+mod deaths;
+mod embedded;
+mod errors;
+mod fixture;
+mod lifecycle;
+mod limits;
+mod sharing;
