@@ -1,4 +1,4 @@
-//! The set of descriptors that ring: links' bells, the service's pool bell, the control socket and signals. It is one
+//! The set of descriptors that ring: links' bells, the pool bell, listeners, the control socket and signals. It is one
 //! epoll descriptor, which the ring watches; so the loop still sleeps in one place.
 
 use std::io;
@@ -17,6 +17,8 @@ pub(crate) enum Rang {
     Pool,
     /// A signal asks this process to end.
     Signal,
+    /// Somebody connects to a listener.
+    Knock,
     /// This link's client has published, and nobody was looking.
     Link(LinkId),
 }
@@ -31,6 +33,7 @@ impl Rang {
             Self::Control => 0,
             Self::Pool => 1,
             Self::Signal => 2,
+            Self::Knock => 3,
             Self::Link(link) => FIRST_LINK + link.0,
         }
     }
@@ -40,6 +43,7 @@ impl Rang {
             0 => Self::Control,
             1 => Self::Pool,
             2 => Self::Signal,
+            3 => Self::Knock,
             link => Self::Link(LinkId(link - FIRST_LINK)),
         }
     }

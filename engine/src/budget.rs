@@ -4,13 +4,12 @@
 /// connection that it looked at; when the queue is full, the kernel is entered in between.
 pub const SUBMISSIONS: u32 = 256;
 
-/// Completions that the kernel can keep for us: for each connection one receive, one send and one cancel; for each
-/// listener an accept; one for the watched epoll descriptor. Beyond it the kernel keeps the rest in a slower place,
-/// which is counted.
+/// Completions that the kernel can keep for us: for each connection one receive, one send and one cancel; one for the
+/// watched epoll descriptor. Beyond it the kernel keeps the rest in a slower place, which is counted.
 pub const COMPLETIONS: u32 = 16_384;
 
 /// Operations under way at once, for the same users.
-pub const OPERATIONS: usize = CONNECTIONS * 3 + LISTENERS + 1;
+pub const OPERATIONS: usize = CONNECTIONS * 3 + 1;
 
 /// Connections of one loop. When all are taken, accepting pauses, and clients wait in the listener's backlog.
 pub const CONNECTIONS: usize = 4096;

@@ -146,6 +146,7 @@ impl Worker {
                 match who {
                     Rang::Control => self.obey()?,
                     Rang::Signal => self.drain(),
+                    Rang::Knock => self.connections.knock(),
                     Rang::Pool if self.draining.is_none() => self.links.adopt_all(),
                     Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link),
                     Rang::Pool | Rang::Link(_) => {}
@@ -203,7 +204,7 @@ impl Worker {
         }
         self.links.demote_all(&mut self.runner, self.now_ns);
         self.links.say(Mode::Gone);
-        self.connections.drain(&mut self.ring);
+        self.connections.drain();
         self.draining = Some(Draining { look_ns: now_ns() + linger_ns() });
     }
 
@@ -300,9 +301,11 @@ impl Parts {
         let tcp_max = usize::try_from(start.tcp_message_max).unwrap_or(usize::MAX);
         let held_max = shm_max.saturating_mul(budget::HELD_MESSAGES);
         let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max);
-        let mut connections = Connections::new(listeners, tcp_max, start.deadline_us);
+        let connections = Connections::new(listeners, tcp_max, start.deadline_us);
+        for listener in connections.listeners() {
+            bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;
+        }
         ring.watch(bells.as_fd());
-        connections.accept(&mut ring);
         ring.submit().map_err(|error| StartError::Driver { error })?;
         let runner = Runner::new(service);
         let contract = runner.contract().clone();

@@ -201,7 +201,8 @@ fn bind(text: &str) -> Result<TcpListener, ServerError> {
         let why = format!("{address} is not a loopback address: TLS and tokens come later");
         return Err(ServerError::Address(why));
     }
-    TcpListener::bind(address).map_err(|error| ServerError::Bind { address, error })
+    let bind = || TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    bind().map_err(|error| ServerError::Bind { address, error })
 }
 
 fn spawn<T: Send + 'static>(

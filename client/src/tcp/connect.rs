@@ -25,12 +25,29 @@ pub(crate) fn connect(host: &str, port: u16, hello: &Hello, deadline: Deadline) 
     let addresses = (host, port).to_socket_addrs().map_err(|error| unknown_host(error.to_string()))?;
     let mut last = None;
     for address in addresses {
-        match reach(address, deadline) {
-            Ok(stream) => return greet(stream, hello, deadline).map_err(|error| error.within(&address.to_string())),
-            Err(error) => last = Some(error),
+        match meet(address, hello, deadline) {
+            Ok(met) => return met.map_err(|error| error.within(&address.to_string())),
+            Err(unreached) => last = Some(unreached),
         }
     }
     Err(last.unwrap_or_else(|| unknown_host("it has no addresses".to_owned())))
+}
+
+/// How often a handshake that breaks off is begun again: a worker may die or drain between accepting and answering, and
+/// another one listens on the same port.
+const HANDSHAKES: u32 = 3;
+
+/// Reaches and greets. The outer error is that nobody was reached there.
+fn meet(address: SocketAddr, hello: &Hello, deadline: Deadline) -> Result<Result<TcpConnection, Error>, Error> {
+    let mut met = greet(reach(address, deadline)?, hello, deadline);
+    for _ in 1..HANDSHAKES {
+        match &met {
+            // Nobody has judged the greeting: it was cut off.
+            Err(error) if error.code() == Code::Unavailable => met = greet(reach(address, deadline)?, hello, deadline),
+            _ => break,
+        }
+    }
+    Ok(met)
 }
 
 fn reach(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, Error> {

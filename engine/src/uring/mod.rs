@@ -1,6 +1,6 @@
 //! Room 2: io_uring. Memory that the kernel reads and writes on our behalf.
 //!
-//! Everything above sees [`Ring`]: five things to start, [`Ring::reap`] to hear how they went, and two ways to enter
+//! Everything above sees [`Ring`]: four things to start, [`Ring::reap`] to hear how they went, and two ways to enter
 //! the kernel. A buffer that an operation uses belongs to the ring until its completion has been seen; nothing
 //! shared with another process ever enters a ring (rule 17 of the slot protocol: the kernel may write late).
 
@@ -10,7 +10,7 @@ pub mod setup;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
@@ -48,14 +48,6 @@ impl Ring {
         Ok((Self { ring, buffers, operations, ready, overflows: 0 }, features))
     }
 
-    /// Accepts connections on a listening socket until told otherwise.
-    pub fn accept(&mut self, listener: BorrowedFd<'_>, tag: Tag) {
-        let entry = opcode::AcceptMulti::new(Fd(listener.as_raw_fd()))
-            .flags(rustix::net::SocketFlags::CLOEXEC.bits().cast_signed())
-            .build();
-        self.start(Operation::Accept(tag), entry);
-    }
-
     /// Receives from a socket into provided buffers until it ends or [`Ring::stop_receiving`].
     pub fn receive(&mut self, socket: BorrowedFd<'_>, tag: Tag) {
         let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), buffers::GROUP).build();
@@ -64,16 +56,8 @@ impl Ring {
 
     /// Ends the receiving that was started with this tag; its last completion says so.
     pub fn stop_receiving(&mut self, tag: Tag) {
-        self.stop(|operation| matches!(operation, Operation::Receive(other) if *other == tag));
-    }
-
-    /// Ends the accepting that was started with this tag; its last completion says so.
-    pub fn stop_accepting(&mut self, tag: Tag) {
-        self.stop(|operation| matches!(operation, Operation::Accept(other) if *other == tag));
-    }
-
-    fn stop(&mut self, which: impl Fn(&Operation) -> bool) {
-        if let Some((key, _)) = self.operations.iter().find(|(_, operation)| which(operation)) {
+        let under_way = |operation: &Operation| matches!(operation, Operation::Receive(other) if *other == tag);
+        if let Some((key, _)) = self.operations.iter().find(|(_, operation)| under_way(operation)) {
             let entry = opcode::AsyncCancel::new(key as u64).build();
             self.start(Operation::Cancel, entry);
         }
@@ -184,10 +168,6 @@ impl Ring {
             return self.continued(key, result, chunk);
         }
         match self.operations.try_remove(key)? {
-            Operation::Accept(tag) => {
-                let socket = result.map(own);
-                Some(Completion::Accepted { tag, socket, more })
-            }
             Operation::Receive(tag) => {
                 let received = self.received(result, io_uring::cqueue::buffer_select(entry.flags()));
                 Some(Completion::Received { tag, received, more })
@@ -202,7 +182,6 @@ impl Ring {
     fn continued(&mut self, key: usize, result: io::Result<u32>, chunk: Option<u16>) -> Option<Completion> {
         let more = true;
         match self.operations.get(key)? {
-            Operation::Accept(tag) => Some(Completion::Accepted { tag: *tag, socket: result.map(own), more }),
             Operation::Receive(tag) => {
                 let tag = *tag;
                 Some(Completion::Received { tag, received: self.received(result, chunk), more })
@@ -285,11 +264,4 @@ fn tolerate(entered: io::Result<usize>) -> io::Result<()> {
             _ => Err(error),
         },
     }
-}
-
-/// The descriptor that an accept has made.
-fn own(number: u32) -> OwnedFd {
-    // SAFETY: the kernel made this descriptor for us with this accept and told its number exactly once, in a completion
-    // that has just been consumed: nobody else owns it.
-    unsafe { OwnedFd::from_raw_fd(number.cast_signed()) }
 }

@@ -1,17 +1,15 @@
 //! What is under way in a ring, and how it ended.
 
 use std::io;
-use std::os::fd::OwnedFd;
 
 use super::Chunk;
 
-/// What the caller calls an operation's object: a listener or a connection, with its generation.
+/// What the caller calls an operation's object: a connection, with its generation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Tag(pub u64);
 
 /// An operation under way, with what it keeps alive.
 pub(super) enum Operation {
-    Accept(Tag),
     Receive(Tag),
     Send { tag: Tag, socket: i32, buffer: Vec<u8>, sent: usize },
     Watch,
@@ -20,15 +18,6 @@ pub(super) enum Operation {
 
 /// Something that happened. `more` says whether the operation goes on; when not, start it again if it is still wanted.
 pub enum Completion {
-    /// A connection came in.
-    Accepted {
-        /// The listener.
-        tag: Tag,
-        /// The connection, or why there is none.
-        socket: io::Result<OwnedFd>,
-        /// See above.
-        more: bool,
-    },
     /// Bytes came in.
     Received {
         /// The connection.

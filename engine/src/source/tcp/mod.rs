@@ -4,8 +4,10 @@ mod connection;
 mod receive_buffer;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use rustix::net::sockopt::set_tcp_nodelay;
 use slab::Slab;
 
@@ -14,13 +16,13 @@ use crate::dispatch::{Elsewhere, Runner};
 use crate::uring::{Completion, Ring, Tag};
 use connection::{Connection, Settings};
 
-/// Tags from here on are listeners.
-const LISTENER: u64 = 1 << 62;
+/// Connections accepted from one listener in one turn, before those that are open have theirs.
+const ACCEPTS_PER_TURN: usize = 32;
 
 pub(crate) struct Connections {
     listeners: Vec<OwnedFd>,
-    /// Whether accepting is under way, for each listener.
-    accepting: Vec<bool>,
+    /// Somebody may be waiting in a listener's backlog.
+    knocked: bool,
     open: Slab<Connection>,
     /// Counts up with each connection, so that a tag never names a successor.
     generation: u64,
@@ -34,40 +36,59 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(listeners: Vec<OwnedFd>, message_max: usize, deadline_us: u64) -> Self {
-        let accepting = vec![false; listeners.len()];
         let settings = Settings { message_max, deadline_us };
         let (open, dirty) = (Slab::new(), Vec::new());
-        Self { listeners, accepting, open, generation: 0, dirty, settings, draining: false, starved: false }
+        Self { listeners, knocked: true, open, generation: 0, dirty, settings, draining: false, starved: false }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Starts accepting where that is not under way, unless all connections are taken or the worker drains.
-    pub(crate) fn accept(&mut self, ring: &mut Ring) {
-        if self.draining || self.starved || self.open.len() >= CONNECTIONS {
-            return;
+    /// The sockets that become readable when somebody connects.
+    pub(crate) fn listeners(&self) -> &[OwnedFd] {
+        &self.listeners
+    }
+
+    /// A listener became readable.
+    pub(crate) fn knock(&mut self) {
+        self.knocked = true;
+    }
+
+    /// Accepts whoever is waiting, unless all connections are taken, descriptors ran out or the worker drains. Whether
+    /// anybody was.
+    fn accept(&mut self, ring: &mut Ring) -> bool {
+        let mut accepted = false;
+        if !self.knocked || self.draining {
+            return false;
         }
-        for (index, listener) in self.listeners.iter().enumerate() {
-            if !std::mem::replace(&mut self.accepting[index], true) {
-                ring.accept(listener.as_fd(), Tag(LISTENER + index as u64));
+        self.knocked = false;
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                if self.starved || self.open.len() >= CONNECTIONS {
+                    self.knocked = true;
+                    return accepted;
+                }
+                match rustix::net::accept_with(&self.listeners[index], SocketFlags::CLOEXEC) {
+                    Ok(socket) => {
+                        accepted = true;
+                        self.greet(socket, ring);
+                    }
+                    Err(Errno::AGAIN) => break,
+                    Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => self.starved = true,
+                    // Whoever it was has gone again, or a signal came.
+                    Err(_) => {}
+                }
             }
+            // Either the backlog is empty, or the rest of it has the next turn.
+            self.knocked |= accepted;
         }
+        accepted
     }
 
     /// Takes a completion that concerns sockets.
     pub(crate) fn completed(&mut self, completion: Completion, ring: &mut Ring) {
         match completion {
-            Completion::Accepted { tag, socket, more } => {
-                let index = usize::try_from(tag.0 - LISTENER).expect("an index of ours");
-                self.accepting[index] = more;
-                // Errors of single connections end with them; if accepting ended too, the next turn starts it again.
-                match socket {
-                    Ok(socket) => self.greet(socket, ring),
-                    Err(error) => self.starved = is_shortage(&error),
-                }
-            }
             Completion::Received { tag, received, more } => {
                 let open = self.find(tag);
                 match (open, received) {
@@ -90,9 +111,6 @@ impl Connections {
     }
 
     fn greet(&mut self, socket: OwnedFd, ring: &mut Ring) {
-        if self.draining || self.open.len() >= CONNECTIONS {
-            return;
-        }
         // Without it a reply could wait for an acknowledgement; failing means that the peer is gone already.
         let _gone = set_tcp_nodelay(&socket, true);
         self.generation += 1;
@@ -130,8 +148,7 @@ impl Connections {
                 self.mark(key);
             }
         }
-        self.accept(ring);
-        worked
+        self.accept(ring) || worked
     }
 
     /// A descriptor of this process was closed: accepting may work again.
@@ -140,13 +157,8 @@ impl Connections {
     }
 
     /// Takes no more connections, and says goodbye on those that are open.
-    pub(crate) fn drain(&mut self, ring: &mut Ring) {
+    pub(crate) fn drain(&mut self) {
         self.draining = true;
-        for index in 0..self.listeners.len() {
-            if self.accepting[index] {
-                ring.stop_accepting(Tag(LISTENER + index as u64));
-            }
-        }
         let all: Vec<usize> = self.open.iter().map(|(key, _)| key).collect();
         for key in all {
             self.open[key].say_goodbye();
@@ -163,11 +175,6 @@ impl Connections {
             self.mark(key);
         }
     }
-}
-
-fn is_shortage(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS))
 }
 
 /// Ends both directions of a socket, so that operations under way on it end too.
