@@ -50,10 +50,11 @@ impl BufferRing {
         Ok(buffers)
     }
 
-    /// A buffer that a completion names. PAIR buffer-offered: the other end is the kernel's load-acquire of the tail
-    /// (`io_uring/kbuf.c`, `io_ring_buffer_select`). The kernel only names buffers that it was offered, and offers of each are one
+    /// A buffer that a completion names. The kernel only names buffers that it was offered, and offers of each are one
     /// at a time: that is its side of the interface.
     pub(super) fn taken(&self, id: u16, len: usize) -> Chunk {
+        // PAIR buffer-offered: the other end is the kernel's load-acquire of the tail, before it filled this buffer
+        // (`io_uring/kbuf.c`, `io_ring_buffer_select`).
         assert!(id < RECEIVE_BUFFERS && len <= RECEIVE_BUFFER, "the kernel filled buffer {id} with {len} bytes");
         Chunk { id, len }
     }

@@ -63,9 +63,14 @@ fn refuses<T: Decode>(data: &[u8]) {
     assert!(seen::<T>(&aligned(data)).is_none(), "an archive deeper than the limit was read");
 }
 
-/// Only looked at: taking it out would take as long as it says, and it may say four billion.
+/// Only looked at: taking it out would take as long as it says, and it may say four billion. Without an optimiser even
+/// looking does, at 11 ns each: there it may say less.
 fn billions_of_nothing(data: &[u8]) {
-    seen::<Vec<Nothing>>(&aligned(data));
+    // An archived `Vec` ends with its length.
+    let len = data.last_chunk().map_or(0, |len| u32::from_le_bytes(*len));
+    if cfg!(feature = "fuzzer") || len < 10_000 {
+        seen::<Vec<Nothing>>(&aligned(data));
+    }
 }
 
 #[cfg(test)]

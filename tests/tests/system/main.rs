@@ -9,6 +9,7 @@
 //! | `errors`      | what goes wrong is told as it is |
 //! | `sharing`     | many callers, many clients, and no work without calls |
 //! | `embedded`    | services without an engine, and the example as written |
+//! | `other_language` | a client written from docs/protocol.md alone is understood |
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -18,4 +19,5 @@ mod errors;
 mod fixture;
 mod lifecycle;
 mod limits;
+mod other_language;
 mod sharing;

@@ -103,7 +103,7 @@ fn progress_bar(pictures: usize) -> ProgressBar {
 }
 
 fn report(tally: &Tally, seconds: f64) -> ExitCode {
-    let Tally { made, failed, bytes, is_unavailable } = *tally;
+    let Tally { made, failed, bytes, is_gone } = *tally;
     // For the eye: these numbers may lose their last digits.
     let per_second = |amount: f64| if seconds > 0.0 { amount / seconds } else { 0.0 };
     let images = made + failed;
@@ -115,7 +115,7 @@ fn report(tally: &Tally, seconds: f64) -> ExitCode {
     if writeln!(io::stdout(), "{line}").is_err() {
         // Whoever asked does not listen any more; the code still tells.
     }
-    ExitCode::from(match (is_unavailable, failed) {
+    ExitCode::from(match (is_gone, failed) {
         (true, _) => UNAVAILABLE,
         (false, 0) => 0,
         (false, _) => SOME_FAILED,

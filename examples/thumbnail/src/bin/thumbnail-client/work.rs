@@ -36,8 +36,8 @@ pub(crate) struct Tally {
     pub(crate) failed: usize,
     /// Sizes of those that were made.
     pub(crate) bytes: u64,
-    /// The service was not there for some.
-    pub(crate) is_unavailable: bool,
+    /// The service went away.
+    pub(crate) is_gone: bool,
 }
 
 /// Why a picture has no thumbnail.
@@ -106,10 +106,10 @@ impl Work<'_> {
             }
             Err(problem) => {
                 tally.failed += 1;
-                tally.is_unavailable |=
-                    matches!(&problem, Problem::Call(error, _) if error.code() == Code::Unavailable);
                 self.bar.suspend(|| eprintln!("{}: {problem}", picture.path.display()));
-                matches!(&problem, Problem::Call(error, _) if finds_nobody(error))
+                let is_gone = matches!(&problem, Problem::Call(error, _) if finds_nobody(error));
+                tally.is_gone |= is_gone;
+                is_gone
             }
         }
     }
@@ -156,7 +156,7 @@ impl Tally {
             made: self.made + other.made,
             failed: self.failed + other.failed,
             bytes: self.bytes + other.bytes,
-            is_unavailable: self.is_unavailable || other.is_unavailable,
+            is_gone: self.is_gone || other.is_gone,
         }
     }
 }
