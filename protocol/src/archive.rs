@@ -7,7 +7,8 @@ use std::num::NonZeroUsize;
 
 use rkyv::api::low::{LowDeserializer, LowSerializer, LowValidator};
 use rkyv::bytecheck::CheckBytes;
-use rkyv::rancor::{Error, Fallible, Source};
+// Not `rancor::Error`, which says nothing in release builds.
+use rkyv::rancor::{BoxedError as Error, Fallible, Source};
 use rkyv::ser::allocator::ArenaHandle;
 use rkyv::ser::{Allocator, Positional, Writer};
 use rkyv::string::{ArchivedString, StringResolver};
@@ -50,6 +51,8 @@ pub struct Buffer {
     bytes: AlignedVec<ARCHIVE_ALIGN>,
     len: usize,
     limit: usize,
+    /// How large it would have had to be, when something did not fit.
+    refused: Option<usize>,
 }
 
 impl Buffer {
@@ -57,7 +60,7 @@ impl Buffer {
     #[must_use]
     pub fn new(limit: usize) -> Self {
         // With room from the start, so that even an empty archive lies at an aligned address.
-        Self { bytes: AlignedVec::with_capacity(ARCHIVE_ALIGN), len: 0, limit }
+        Self { bytes: AlignedVec::with_capacity(ARCHIVE_ALIGN), len: 0, limit, refused: None }
     }
 
     /// What is in it, aligned to [`ARCHIVE_ALIGN`].
@@ -111,6 +114,7 @@ impl Buffer {
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let end = self.len.saturating_add(bytes.len());
         if end > self.limit {
+            self.refused = Some(end);
             return Err(too_large(end, self.limit));
         }
         self.reserve(end);
@@ -151,12 +155,13 @@ impl Writer<Error> for Buffer {
 /// [`Failure`] with [`Code::ResourceExhausted`] when the archive is larger than the buffer's limit.
 pub fn encode<T: Encode>(value: &T, out: &mut Buffer) -> Result<(), Failure> {
     out.clear();
-    let limit = out.limit();
+    out.refused = None;
     let written = rkyv::util::with_arena(|arena| {
         rkyv::api::low::to_bytes_in_with_alloc::<_, _, Error>(value, &mut *out, arena.acquire()).map(|_| ())
     });
-    written.map_err(|error| {
-        Failure::done(Code::ResourceExhausted, format!("the value cannot be archived within {limit} bytes: {error}"))
+    written.map_err(|error| match out.refused.take() {
+        Some(len) => too_large(len, out.limit),
+        None => Failure::done(Code::Internal, format!("the value cannot be archived: {error}")),
     })
 }
 
@@ -294,7 +299,7 @@ mod tests {
         let mut buffer = Buffer::new(64);
         let error = encode(&vec![0_u8; 100], &mut buffer).unwrap_err();
         assert_eq!(error.code, Code::ResourceExhausted);
-        assert!(error.message.contains("64 bytes"), "{error}");
+        assert!(error.message.contains("limit of 64 bytes"), "{error}");
         assert!(buffer.room(65).unwrap_err().message.contains("limit of 64 bytes"));
     }
 }

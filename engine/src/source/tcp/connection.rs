@@ -11,6 +11,7 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 
 use super::receive_buffer::ReceiveBuffer;
 use crate::budget::{KEEP, unhandled, unsent};
+use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::uring::{Chunk, Ring, Tag};
 
@@ -43,6 +44,8 @@ pub(super) struct Connection {
     /// The handshake is done.
     greeted: bool,
     inbox: ReceiveBuffer,
+    /// When the latest bytes came.
+    arrived_ns: u64,
     /// Bytes of a refused body that are still to come, and are thrown away.
     skip: usize,
     outbox: Vec<u8>,
@@ -73,6 +76,7 @@ impl Connection {
             stage: Stage::Greeting,
             greeted: false,
             inbox: ReceiveBuffer::default(),
+            arrived_ns: 0,
             skip: 0,
             outbox: Vec::new(),
             spare: Vec::new(),
@@ -98,6 +102,7 @@ impl Connection {
         match received {
             Ok(Some(chunk)) => {
                 if matches!(self.stage, Stage::Greeting | Stage::Serving) {
+                    self.arrived_ns = now_ns();
                     self.inbox.arrive(ring.bytes(&chunk));
                 }
                 ring.recycle(chunk);
@@ -166,8 +171,13 @@ impl Connection {
         let body_ends = FRAME_HEADER + body_len;
         match (self.stage, header.kind) {
             (Stage::Greeting | Stage::Closing, Kind::Hello) if !self.greeted => self.greet(body_ends, runner),
-            (Stage::Serving | Stage::Closing, Kind::Call { id, method, codec, .. }) if self.greeted => {
-                self.call(id, method, codec, body_ends, runner, elsewhere);
+            (Stage::Serving | Stage::Closing, Kind::Call { id, method, codec, left_us }) if self.greeted => {
+                if self.is_late(left_us) {
+                    let text = "the deadline passed before it started";
+                    self.fail(id, &Failure::not_started(Code::DeadlineExceeded, text));
+                } else {
+                    self.call(id, method, codec, body_ends, runner, elsewhere);
+                }
             }
             // Handlers run one after the other here: what a client cancels has run by then, or will not be read.
             (Stage::Serving | Stage::Closing, Kind::Cancel { .. } | Kind::Goodbye) => {}
@@ -175,6 +185,13 @@ impl Connection {
         }
         self.inbox.handle(body_ends);
         Ok(Next::Frame)
+    }
+
+    /// Whether a call waited here for longer than it had left. It is taken to have come with the latest bytes, so the
+    /// error is on the caller's side: a call is rather begun too late than refused too early.
+    fn is_late(&self, left_us: u64) -> bool {
+        let left_us = if left_us == 0 { self.settings.deadline_us } else { left_us };
+        now_ns().saturating_sub(self.arrived_ns) > left_us.saturating_mul(1_000)
     }
 
     fn body_max(&self) -> usize {
