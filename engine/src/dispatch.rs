@@ -56,6 +56,7 @@ impl Runner {
     pub(crate) fn run(&mut self, method: MethodIndex, codec: Codec, limit: usize, elsewhere: &impl Elsewhere) {
         self.reply.prepare(limit, KEEP);
         self.scratch.trim(KEEP);
+        self.scratch.set_limit(limit);
         let index = usize::from(method.0);
         let started = self.predictor.wants_time(index).then(now_ns);
         let long = self.predictor.is_long(index);

@@ -51,6 +51,10 @@ impl Held {
         true
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.replies.is_empty()
+    }
+
     /// Hands a reply out, once.
     pub(crate) fn take(&mut self, place: Place) -> Option<HeldReply> {
         let reply = self.replies.remove(&place)?;

@@ -70,10 +70,17 @@ struct Worker {
 struct Draining {
     /// When connections on which nothing is under way are looked for next.
     look_ns: u64,
+    /// Until when replies that are held may be fetched.
+    fetch_until_ns: u64,
 }
 
 /// Turns with work between two looks at the clock; a turn without work looks each time.
 const CLOCK_EVERY: u32 = 8;
+
+/// How long a draining worker waits for clients to fetch what it holds for them: they do so at once, or never.
+const FETCHING_NS: u64 = 1_000_000_000;
+/// Looks at the bells in one turn, so that a client that never stops ringing cannot keep us from the sockets.
+const BELL_LOOKS: usize = 4;
 
 /// How long a connection has, after a GOODBYE, for calls that were already on their way to us.
 const LINGER: Duration = Duration::from_millis(50);
@@ -92,7 +99,10 @@ impl Worker {
     }
 
     fn is_done(&self) -> bool {
-        self.draining.is_some() && self.connections.is_empty()
+        self.draining.as_ref().is_some_and(|draining| {
+            let fetched = !self.links.holds_replies() || self.now_ns >= draining.fetch_until_ns;
+            fetched && self.connections.is_empty()
+        })
     }
 
     /// One turn: hear what happened, look at the slots, serve the sockets, enter the kernel, rest.
@@ -134,13 +144,11 @@ impl Worker {
     /// Phase: who rang? Orders first, then all belled links are taken over before any handler runs (rule 20).
     fn hear_bells(&mut self) -> Result<bool, StartError> {
         self.rang = false;
-        let mut worked = false;
-        loop {
+        for look in 0..BELL_LOOKS {
             let rang: Vec<Rang> = self.bells.heard().map_err(StartError::in_loop("bells"))?.collect();
             if rang.is_empty() {
-                return Ok(worked);
+                return Ok(look > 0);
             }
-            worked = true;
             self.now_ns = now_ns();
             for who in rang {
                 match who {
@@ -149,11 +157,15 @@ impl Worker {
                     Rang::Knock => self.connections.knock(),
                     Rang::Pool if self.draining.is_none() => self.links.adopt_all(),
                     Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link),
-                    Rang::Pool | Rang::Link(_) => {}
+                    Rang::Link(link) => self.links.look_for_fetches(link),
+                    Rang::Pool => {}
                 }
             }
             self.links.look_at_belled(&mut self.runner, self.now_ns);
         }
+        // Somebody may still be ringing: the next turn looks again.
+        self.rang = true;
+        Ok(true)
     }
 
     fn obey(&mut self) -> Result<(), StartError> {
@@ -203,12 +215,18 @@ impl Worker {
             return;
         }
         self.links.demote_all(&mut self.runner, self.now_ns);
-        self.links.say(Mode::Gone);
+        // Not gone as long as it holds replies, which nobody else can hand out.
+        self.links.say(if self.links.holds_replies() { Mode::Busy } else { Mode::Gone });
         self.connections.drain();
-        self.draining = Some(Draining { look_ns: now_ns() + linger_ns() });
+        self.now_ns = now_ns();
+        let fetch_until_ns = self.now_ns + FETCHING_NS;
+        self.draining = Some(Draining { look_ns: self.now_ns + linger_ns(), fetch_until_ns });
     }
 
     fn tell_broker(&mut self) {
+        for bell in std::mem::take(&mut self.links.silenced) {
+            self.bells.remove(&bell);
+        }
         for report in std::mem::take(&mut self.links.reports) {
             self.control.report(&report);
         }
@@ -258,8 +276,9 @@ impl Worker {
 
     fn rest_draining(&mut self) -> Result<(), StartError> {
         let Some(draining) = &mut self.draining else { return Ok(()) };
-        if now_ns() >= draining.look_ns {
-            draining.look_ns = now_ns() + linger_ns();
+        self.now_ns = now_ns();
+        if self.now_ns >= draining.look_ns {
+            draining.look_ns = self.now_ns + linger_ns();
             self.connections.close_quiet();
             return Ok(());
         }

@@ -130,13 +130,21 @@ impl Header {
         let body_len = u32_at(bytes, 32);
         let unused = bytes[6] != 0 || u64_at(bytes, 40) != 0 || u32_at(bytes, 36) != body_len;
         let kind = parse_kind(bytes)?;
-        // What the parsed kind does not carry must be zero: writing it again must give the same bytes.
-        if unused || (Self { kind, body_len }).to_bytes() != *bytes {
+        // What the parsed kind does not carry must be zero: writing it again must give the same bytes. A status may be
+        // of a later version: what is not known of it has been read as unknown.
+        let mut canonical = Self { kind, body_len }.to_bytes();
+        if matches!(kind, Kind::Reply { .. }) {
+            canonical[STATUS].copy_from_slice(&bytes[STATUS]);
+        }
+        if unused || canonical != *bytes {
             return Err(BadFrame::Reserved);
         }
         Ok(Self { kind, body_len })
     }
 }
+
+/// Where a REPLY has its status word.
+const STATUS: std::ops::Range<usize> = 16..20;
 
 fn parse_kind(bytes: &[u8; FRAME_HEADER]) -> Result<Kind, BadFrame> {
     let id = CallId(u64_at(bytes, 8));
@@ -237,11 +245,23 @@ mod tests {
             for at in 0..FRAME_HEADER {
                 let mut bad = good;
                 bad[at] ^= 0x41;
-                if let Ok(header) = Header::parse(&bad) {
+                let is_status = matches!(kind, Kind::Reply { .. }) && STATUS.contains(&at);
+                if let (Ok(header), false) = (Header::parse(&bad), is_status) {
                     assert_eq!(header.to_bytes(), bad, "byte {at} of {kind:?} was ignored");
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_status_of_a_later_version_is_read_as_unknown() {
+        let reply = Kind::Reply { id: CallId(1), status: Status::Ok };
+        let mut bytes = Header { kind: reply, body_len: 0 }.to_bytes();
+        bytes[16..19].copy_from_slice(&[2, 99, 7]);
+        let status = Status::Failed(Code::Unknown, Outcome::Unknown);
+        assert_eq!(Header::parse(&bytes).unwrap().kind, Kind::Reply { id: CallId(1), status });
+        bytes[20] = 1;
+        assert_eq!(Header::parse(&bytes), Err(BadFrame::Reserved));
     }
 
     #[test]

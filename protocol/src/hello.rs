@@ -31,6 +31,9 @@ pub struct Hello {
     pub archive: Option<String>,
     /// The service it wants; empty for whatever this address serves, when only names of methods are known.
     pub service: String,
+    /// The version of the contract that the client was built from; absent when it will write JSON.
+    #[serde(default)]
+    pub contract: Option<u32>,
     /// The methods it wants.
     pub methods: Vec<Wanted>,
 }
@@ -109,7 +112,11 @@ impl Hello {
             name: method.name.clone(),
             typed: Some(Typed { signature: method.signature.clone(), shape: method.shape }),
         });
-        Self { archive: Some(archive::FORMAT.to_owned()), ..Self::untyped(&contract.service, methods.collect()) }
+        Self {
+            archive: Some(archive::FORMAT.to_owned()),
+            contract: Some(contract.version),
+            ..Self::untyped(&contract.service, methods.collect())
+        }
     }
 
     /// The greeting of a client that knows only names, and will write JSON.
@@ -125,6 +132,7 @@ impl Hello {
             library: LIBRARY.to_owned(),
             archive: None,
             service: service.to_owned(),
+            contract: None,
             methods,
         }
     }
@@ -141,6 +149,11 @@ impl Hello {
         let version = self.common_version()?;
         if let Some(format) = self.archive.as_deref().filter(|format| *format != archive::FORMAT) {
             let message = format!("archives differ: the service reads {}, the client writes {format}", archive::FORMAT);
+            return Err(Refusal::new(Code::FailedPrecondition, message));
+        }
+        if let Some(theirs) = self.contract.filter(|theirs| *theirs != contract.version) {
+            let (service, ours) = (&contract.service, contract.version);
+            let message = format!("`{service}` is at version {ours} of its contract, the client at version {theirs}");
             return Err(Refusal::new(Code::FailedPrecondition, message));
         }
         Ok((version, contract.agree(&self.methods)?))
@@ -192,6 +205,16 @@ mod tests {
         assert_eq!(hello.answer(&contract()).unwrap_err().code, Code::Unimplemented);
         hello.methods.clear();
         assert!(hello.answer(&contract()).is_ok());
+    }
+
+    #[test]
+    fn another_version_of_the_contract_is_refused_with_both() {
+        let mut hello = Hello::typed(&contract());
+        hello.contract = Some(7);
+        let refusal = hello.answer(&contract()).unwrap_err();
+        assert!(refusal.message.contains("version 1") && refusal.message.contains("version 7"), "{refusal:?}");
+        hello.contract = None;
+        hello.answer(&contract()).unwrap();
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct Call<'a> {
     pub codec: Codec,
     /// The arguments; aligned for archives, and nobody else can change them.
     pub body: &'a [u8],
-    /// Room for arguments that must be rewritten.
+    /// Room for arguments that must be rewritten; its limit is that of a message.
     pub scratch: &'a mut Buffer,
     /// Where the reply goes.
     pub reply: &'a mut Reply,
@@ -142,8 +142,9 @@ pub fn arguments<'a, W: View, J: DeserializeOwned>(
         Codec::Rkyv => archive::view::<W>(body),
         Codec::Json => {
             let values = json::arguments::<J>(body, names)?;
-            scratch.set_limit(body.len().saturating_mul(16).max(4096));
-            archive(&values, scratch)?;
+            archive(&values, scratch).map_err(|failure| {
+                Failure::not_started(failure.code, format!("the arguments in their other form: {}", failure.message))
+            })?;
             archive::view::<W>(scratch.as_slice())
         }
     }

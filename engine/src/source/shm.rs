@@ -41,6 +41,8 @@ pub(crate) struct Links {
     belled: Vec<usize>,
     held: Held,
     passes: u32,
+    /// Bells of clients that broke a rule, to be taken out of the set: they must wake nobody any more.
+    pub(crate) silenced: Vec<OwnedFd>,
     /// Broken rules, to be told to the broker.
     pub(crate) reports: Vec<Report>,
 }
@@ -48,8 +50,8 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn new(me: Incarnation, board: Board, pool_bell: OwnedFd, message_max: usize, held_max: usize) -> Self {
         let (all, keys, hot, belled) = (Slab::new(), HashMap::new(), Vec::new(), Vec::new());
-        let (held, reports) = (Held::new(held_max), Vec::new());
-        Self { me, board, pool_bell, message_max, all, keys, hot, belled, held, passes: 0, reports }
+        let (held, silenced, reports) = (Held::new(held_max), Vec::new(), Vec::new());
+        Self { me, board, pool_bell, message_max, all, keys, hot, belled, held, passes: 0, silenced, reports }
     }
 
     /// Adds a client's link. It is looked at when its bell rings.
@@ -64,6 +66,16 @@ impl Links {
         let key = self.keys.remove(&id)?;
         self.hot.retain(|hot| *hot != key);
         Some(self.all.remove(key).bell)
+    }
+
+    /// Whether any reply waits here for its fetch.
+    pub(crate) fn holds_replies(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// A link's bell rang while this worker drains: it is looked at, and left to the others.
+    pub(crate) fn look_for_fetches(&mut self, id: LinkId) {
+        self.belled.extend(self.keys.get(&id));
     }
 
     /// Says what this loop does, for those who decide whether to ring.
@@ -154,7 +166,8 @@ impl Links {
     /// A client broke a rule: this worker looks at its link no more, and the broker takes it away.
     fn expel(&mut self, key: usize, fault: PeerFault) {
         let Some(id) = self.all.get(key).map(|attached| attached.id) else { return };
-        self.remove(id);
+        let bell = self.remove(id);
+        self.silenced.extend(bell);
         self.reports.push(Report::Misbehaved { link: id, rule: fault.to_string() });
     }
 

@@ -40,9 +40,10 @@ fn resolve(link: &Link, geometry: Geometry, dead: Incarnation) -> usize {
     let mut unknown = 0;
     for index in 0..geometry.slots() {
         let slot = mapped.slot(index);
-        if let Some(seq) = slot.resolve(dead) {
+        if let Some(seq) = slot.last_claimed_by(dead) {
+            unknown += usize::from(slot.resolve(dead).is_some());
+            // Also when the reply was there already: death may have come between publishing it and the wake.
             slot.wake(seq);
-            unknown += 1;
         }
     }
     unknown

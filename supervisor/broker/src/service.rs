@@ -158,11 +158,6 @@ impl Service {
         let Ok(token) = watch.add(&socket, Source::Client(self.key, id)) else { return };
         self.next_client += 1;
         let client = Client { socket, token, peer, state: State::Greeting };
-        if let Err(refusal) = self.options.allow.check(&client.peer) {
-            client.refuse(refusal);
-            watch.remove(&client.socket, client.token);
-            return;
-        }
         self.clients.insert(id, client);
         if self.clients.len() - self.links.len() > UNATTACHED_MAX {
             let oldest = self.clients.iter().filter(|(_, client)| client.link().is_none()).map(|(id, _)| *id).min();
@@ -189,7 +184,9 @@ impl Service {
     fn give_link(&mut self, id: u64, hello: &Hello, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
         let link = LinkId(*next);
         *next += 1;
-        match self.attach(id, hello, link) {
+        // Strangers are refused only now: closing before they have spoken would lose them our answer.
+        let allowed = self.options.allow.check(&self.clients[&id].peer);
+        match allowed.and_then(|()| self.attach(id, hello, link)) {
             Ok(event) => {
                 events.push(event);
                 self.announce(link, watch);

@@ -11,7 +11,7 @@
 //! | [`killer`]   | SIGKILL, and a watch for calls that never end |
 //! | [`checker`]  | what callers were told against what was written down |
 //! | [`sabotage`] | mistakes on purpose, which the checker must find |
-//! | [`run`]      | all of it, from start to verdict |
+//! | [`mod@run`]  | all of it, from start to verdict |
 
 pub mod api;
 pub mod caller;

@@ -201,6 +201,9 @@ impl Connection {
     /// A call that is too large is answered, its body thrown away, and the connection goes on.
     fn refuse_body(&mut self, header: Header) -> Result<Next, BadFrame> {
         let Kind::Call { id, .. } = header.kind else { return Err(BadFrame::Reserved) };
+        if !self.greeted {
+            return Err(BadFrame::Reserved);
+        }
         let (len, max) = (header.body_len, self.body_max());
         let text = format!("a request of {len} bytes is over the limit of {max} bytes");
         self.fail(id, &Failure::not_started(Code::ResourceExhausted, text));
