@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 mod bells;
+mod boot;
 mod budget;
 mod clock;
 mod control;

@@ -10,11 +10,10 @@ use speedysvc_protocol::ids::LinkId;
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::layout::Geometry;
-use speedysvc_protocol::shm::link::{Board, WorkerLink};
-use speedysvc_protocol::shm::segment::Access;
+use speedysvc_protocol::shm::link::WorkerLink;
 
 use crate::bells::{Bells, Rang};
-use crate::budget;
+use crate::boot::Parts;
 use crate::clock::now_ns;
 use crate::control::{Control, Equipment, Heard};
 use crate::dispatch::Runner;
@@ -93,8 +92,11 @@ impl Worker {
         signals: Option<&UnixStream>,
     ) -> Result<Self, (StartError, Control)> {
         match Parts::new(service, &control, equipment, signals) {
-            Ok(parts) => Ok(parts.assemble(control)),
             Err(error) => Err((error, control)),
+            Ok(Parts { ring, bells, runner, links, connections, idle }) => {
+                let (draining, now_ns, turns, rang) = (None, now_ns(), 0, true);
+                Ok(Self { ring, bells, control, runner, links, connections, idle, draining, now_ns, turns, rang })
+            }
         }
     }
 
@@ -288,57 +290,4 @@ impl Worker {
 
 fn linger_ns() -> u64 {
     u64::try_from(LINGER.as_nanos()).expect("a constant of milliseconds")
-}
-
-/// Everything of a worker but its control socket, which must survive a failure to tell of it.
-struct Parts {
-    ring: Ring,
-    bells: Bells,
-    runner: Runner,
-    links: Links,
-    connections: Connections,
-    idle: Idle,
-}
-
-impl Parts {
-    fn new(
-        service: Arc<dyn Service>,
-        control: &Control,
-        equipment: Equipment,
-        signals: Option<&UnixStream>,
-    ) -> Result<Self, StartError> {
-        let Equipment { start, board, pool_bell, listeners } = equipment;
-        let (mut ring, features) = Ring::new().map_err(|error| StartError::Driver { error })?;
-        let bells = Bells::new().map_err(StartError::resource("epoll"))?;
-        let board = Board::map(&board, Access::ReadWrite).map_err(StartError::resource("the board"))?;
-        bells.add(control, Rang::Control).map_err(StartError::resource("the control socket"))?;
-        bells.add(&pool_bell, Rang::Pool).map_err(StartError::resource("the pool bell"))?;
-        if let Some(signals) = signals {
-            bells.add(signals, Rang::Signal).map_err(StartError::resource("signals"))?;
-        }
-        let shm_max = usize::try_from(start.shm_message_max).unwrap_or(usize::MAX);
-        let tcp_max = usize::try_from(start.tcp_message_max).unwrap_or(usize::MAX);
-        let held_max = shm_max.saturating_mul(budget::HELD_MESSAGES);
-        let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max);
-        let connections = Connections::new(listeners, tcp_max, start.deadline_us);
-        for listener in connections.listeners() {
-            bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;
-        }
-        ring.watch(bells.as_fd());
-        ring.submit().map_err(|error| StartError::Driver { error })?;
-        let runner = Runner::new(service);
-        let contract = runner.contract().clone();
-        let kernel = rustix::system::uname();
-        let why = format!("Linux {}: {}", kernel.release().to_string_lossy(), features.flags);
-        links.say(Mode::Scan);
-        control.report(&Report::Ready { contract, driver: "io_uring".to_owned(), why });
-        let idle = Idle::new(start.spin_us.saturating_mul(1_000));
-        Ok(Self { ring, bells, runner, links, connections, idle })
-    }
-
-    fn assemble(self, control: Control) -> Worker {
-        let Self { ring, bells, runner, links, connections, idle } = self;
-        let now_ns = now_ns();
-        Worker { ring, bells, control, runner, links, connections, idle, draining: None, now_ns, turns: 0, rang: true }
-    }
 }

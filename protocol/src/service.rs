@@ -39,7 +39,7 @@ pub struct Call<'a> {
     pub codec: Codec,
     /// The arguments; aligned for archives, and nobody else can change them.
     pub body: &'a [u8],
-    /// Room for arguments that must be rewritten; its limit is that of a message.
+    /// Room for arguments that must be rewritten, with a limit that bounds the worker's memory.
     pub scratch: &'a mut Buffer,
     /// Where the reply goes.
     pub reply: &'a mut Reply,

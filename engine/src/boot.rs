@@ -1,0 +1,68 @@
+//! What a worker is made of, from what the broker sent. The loop's rings, sets and tables are made here, once.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use speedysvc_protocol::control::Report;
+use speedysvc_protocol::service::Service;
+use speedysvc_protocol::shm::board::Mode;
+use speedysvc_protocol::shm::link::Board;
+use speedysvc_protocol::shm::segment::Access;
+
+use crate::bells::{Bells, Rang};
+use crate::budget;
+use crate::control::{Control, Equipment};
+use crate::dispatch::Runner;
+use crate::error::StartError;
+use crate::idle::Idle;
+use crate::source::shm::Links;
+use crate::source::tcp::Connections;
+use crate::uring::Ring;
+
+/// Everything of a worker but its control socket, which must survive a failure to tell of it.
+pub(crate) struct Parts {
+    pub(crate) ring: Ring,
+    pub(crate) bells: Bells,
+    pub(crate) runner: Runner,
+    pub(crate) links: Links,
+    pub(crate) connections: Connections,
+    pub(crate) idle: Idle,
+}
+
+impl Parts {
+    pub(crate) fn new(
+        service: Arc<dyn Service>,
+        control: &Control,
+        equipment: Equipment,
+        signals: Option<&UnixStream>,
+    ) -> Result<Self, StartError> {
+        let Equipment { start, board, pool_bell, listeners } = equipment;
+        let (mut ring, features) = Ring::new().map_err(|error| StartError::Driver { error })?;
+        let bells = Bells::new().map_err(StartError::resource("epoll"))?;
+        let board = Board::map(&board, Access::ReadWrite).map_err(StartError::resource("the board"))?;
+        bells.add(control, Rang::Control).map_err(StartError::resource("the control socket"))?;
+        bells.add(&pool_bell, Rang::Pool).map_err(StartError::resource("the pool bell"))?;
+        if let Some(signals) = signals {
+            bells.add(signals, Rang::Signal).map_err(StartError::resource("signals"))?;
+        }
+        let shm_max = usize::try_from(start.shm_message_max).unwrap_or(usize::MAX);
+        let tcp_max = usize::try_from(start.tcp_message_max).unwrap_or(usize::MAX);
+        let held_max = shm_max.saturating_mul(budget::HELD_MESSAGES);
+        let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max);
+        let connections = Connections::new(listeners, tcp_max, start.deadline_us);
+        for listener in connections.listeners() {
+            bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;
+        }
+        ring.watch(bells.as_fd());
+        ring.submit().map_err(|error| StartError::Driver { error })?;
+        let runner = Runner::new(service);
+        let contract = runner.contract().clone();
+        let kernel = rustix::system::uname();
+        let why = format!("Linux {}: {}", kernel.release().to_string_lossy(), features.flags);
+        links.say(Mode::Scan);
+        control.report(&Report::Ready { contract, driver: "io_uring".to_owned(), why });
+        let idle = Idle::new(start.spin_us.saturating_mul(1_000));
+        Ok(Self { ring, bells, runner, links, connections, idle })
+    }
+}
