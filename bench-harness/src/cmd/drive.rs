@@ -1,0 +1,33 @@
+//! `drive`: the client's process of a row. Hidden: `compare` and `verify` start it.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::arguments::Drive;
+use crate::contender;
+use crate::measure::job::{Cpus, Job, Length, Outcome};
+use crate::measure::probe;
+use crate::run::parent::Parent;
+
+pub(crate) fn run(what: &Drive) -> Result<ExitCode> {
+    Parent.end_with_it_holding(probe::hold_none)?;
+    let (line, code) = match drive(what) {
+        Ok(outcome) => (format!("outcome {}", serde_json::to_string(&outcome)?), ExitCode::SUCCESS),
+        Err(error) => (format!("failed {error:#}").replace('\n', "; "), ExitCode::FAILURE),
+    };
+    Parent.say(&line)?;
+    Ok(code)
+}
+
+fn drive(what: &Drive) -> Result<Outcome> {
+    let millis = Duration::from_millis;
+    let length = match (what.calls, what.span_ms) {
+        (Some(calls), _) => Length::Checked(calls),
+        (None, span) => Length::Timed { warm_up: millis(what.warm_up_ms), span: millis(span.unwrap_or_default()) },
+    };
+    let cpus = what.cpu.zip(what.server_cpu).map(|(client, server)| Cpus { server, client });
+    let job = Job { shape: what.shape.shape(), length, cpus, server: what.server.clone() };
+    contender::find(&what.name)?.drive(&what.address, &job)
+}

@@ -1,0 +1,8 @@
+//! One file per verb.
+
+pub(crate) mod compare;
+pub(crate) mod drive;
+pub(crate) mod env;
+pub(crate) mod list;
+pub(crate) mod serve;
+pub(crate) mod verify;

@@ -1,0 +1,72 @@
+//! `verify`: does every contender answer right? What continuous integration runs; nothing is timed.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::arguments::Verify;
+use crate::contender::{self, Contender, Shape};
+use crate::measure::job::Length;
+use crate::run::interrupt::{self, Interrupt};
+use crate::run::real::Real;
+
+/// Shapes at the edges: stamps only, one line and full, one byte more than pages and pipes are long, and large.
+const SHAPES: [Shape; 9] = [
+    Shape { size: 16, depth: 1 },
+    Shape { size: 32, depth: 1 },
+    Shape { size: 56, depth: 1 },
+    Shape { size: 1024, depth: 1 },
+    Shape { size: 4097, depth: 1 },
+    Shape { size: 65_536, depth: 1 },
+    Shape { size: 1 << 20, depth: 1 },
+    Shape { size: 32, depth: 64 },
+    Shape { size: 1000, depth: 7 },
+];
+/// Calls for each; a ring of 64 slots goes round more than once.
+const CALLS: u64 = 100;
+
+pub(crate) fn run(what: &Verify) -> Result<ExitCode> {
+    let interrupt = Interrupt::listen()?;
+    let chosen = if what.peers.is_empty() {
+        contender::ALL.to_vec()
+    } else {
+        what.peers.iter().map(|name| contender::find(name)).collect::<Result<_>>()?
+    };
+    let real = Real { cpus: None, length: Length::Checked(CALLS), interrupt: interrupt.clone() };
+    let mut wrong = 0;
+    for contender in chosen {
+        match verify(contender, &real) {
+            Ok(shapes) => println!("ok      {:<16} {shapes}", contender.name()),
+            Err(_) if interrupt.has_come() => return Ok(ExitCode::from(interrupt::CODE)),
+            Err(error) => {
+                println!("FAILED  {:<16} {error:#}", contender.name());
+                wrong += 1;
+            }
+        }
+    }
+    if wrong > 0 {
+        bail!("{wrong} contenders do not answer right, or not at all");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The shapes that it takes and answered.
+fn verify(contender: &dyn Contender, real: &Real) -> Result<String> {
+    if let Some(missing) = contender.missing() {
+        bail!(missing);
+    }
+    let mut answered = vec![];
+    for shape in SHAPES.into_iter().filter(|shape| contender.takes(*shape)) {
+        let Shape { size, depth } = shape;
+        let shown = if depth == 1 { size.to_string() } else { format!("{depth}x{size}") };
+        let outcome = real.row(contender, shape).map_err(|error| error.context(format!("{shown} bytes")))?;
+        if outcome.checked < CALLS {
+            bail!("{shown} bytes: only {} of {CALLS} replies were checked", outcome.checked);
+        }
+        answered.push(shown);
+    }
+    if answered.is_empty() {
+        bail!("it takes none of the shapes");
+    }
+    Ok(format!("{} bytes", answered.join(", ")))
+}

@@ -1,0 +1,94 @@
+//! speedysvc as users get it: a supervisor, a worker, a typed client. The argument is borrowed, the reply owned.
+
+use std::convert::Infallible;
+use std::io;
+
+use anyhow::Result;
+
+use super::engine::{self, Engine};
+use super::{Client, Contender, Group, Shape};
+use crate::measure::job::{Job, Outcome};
+use crate::run::parent::Parent;
+
+/// The engine's built-in service.
+#[speedysvc::service]
+pub(crate) trait Echo {
+    /// The same text.
+    fn echo(&self, text: &str) -> String;
+    /// The same bytes.
+    fn echo_bytes(&self, bytes: &[u8]) -> Vec<u8>;
+}
+
+/// One transport of ours.
+pub(super) struct Ours {
+    name: &'static str,
+    what: &'static str,
+    address: fn(&Engine) -> Result<String>,
+}
+
+pub(super) const SHM: Ours = Ours {
+    name: "speedysvc-shm",
+    what: "ours over shared memory: speedysvc-engine with one worker, builtin echo, typed (rkyv), default settings",
+    address: |engine| Ok(engine.shm_address()),
+};
+pub(super) const TCP: Ours = Ours {
+    name: "speedysvc-tcp",
+    what: "the same service and client over TCP on loopback",
+    address: Engine::tcp_address,
+};
+
+impl Contender for Ours {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn group(&self) -> Group {
+        Group::Ours
+    }
+
+    fn what(&self) -> &'static str {
+        self.what
+    }
+
+    fn version(&self) -> String {
+        engine::version().unwrap_or_else(|_| "not built".into())
+    }
+
+    fn takes(&self, shape: Shape) -> bool {
+        shape.depth == 1
+    }
+
+    fn missing(&self) -> Option<String> {
+        engine::program().err().map(|error| format!("{error:#}"))
+    }
+
+    fn serve(&self, _: Shape, parent: &Parent) -> Result<Infallible> {
+        let engine = Engine::start()?;
+        parent.ready(&(self.address)(&engine)?, &engine.processes()?)?;
+        parent.wait_for_its_end();
+        engine.stop();
+        std::process::exit(0)
+    }
+
+    fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
+        job.run(Calls { client: EchoClient::connect(address)?, reply: vec![] })
+    }
+}
+
+/// A call is one call of the generated client: it has no halves.
+struct Calls {
+    client: EchoClient,
+    reply: Vec<u8>,
+}
+
+impl Client for Calls {
+    fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.reply = self.client.echo_bytes(request).map_err(io::Error::other)?;
+        Ok(())
+    }
+
+    fn receive(&mut self, reply: &mut Vec<u8>) -> io::Result<()> {
+        *reply = std::mem::take(&mut self.reply);
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! The closed loop: a fixed number of calls in flight, the next begun when the oldest has been answered.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use hdrhistogram::Histogram;
+
+use super::clock::Clock;
+use super::payload::Payload;
+use super::recorder::Recorder;
+use crate::contender::{Client, Shape};
+
+/// Calls at the start of a warm-up whose payload is new each time, and compared to the last byte.
+const COMPARED: u64 = 32;
+/// The shortest warm-up, since the clock is calibrated by it.
+const CALIBRATION: Duration = Duration::from_millis(50);
+
+/// What a span of calls gave.
+pub(super) struct Measured {
+    pub(super) calls: u64,
+    pub(super) seconds: f64,
+    pub(super) latencies: Histogram<u64>,
+}
+
+/// A client with its payload.
+pub(super) struct Closed<C> {
+    client: C,
+    depth: u64,
+    payload: Payload,
+    reply: Vec<u8>,
+    clock: Clock,
+    sent: u64,
+    answered: u64,
+}
+
+impl<C: Client> Closed<C> {
+    pub(super) fn new(client: C, shape: Shape) -> Self {
+        let (payload, reply) = (Payload::new(shape.size), vec![0; shape.size]);
+        let depth = shape.depth as u64;
+        Self { client, depth, payload, reply, clock: Clock::new(), sent: 0, answered: 0 }
+    }
+
+    /// Replies that were checked so far: all of them.
+    pub(super) fn checked(&self) -> u64 {
+        self.answered
+    }
+
+    /// Makes calls, one at a time, with a new payload each, and compares every byte of the replies.
+    pub(super) fn check(&mut self, calls: u64) -> Result<()> {
+        for _ in 0..calls {
+            self.payload.renew(self.sent);
+            self.send()?;
+            let call = self.receive()?;
+            if !self.payload.is_whole(call, &self.reply) {
+                bail!("the reply to call {call} is not what was sent");
+            }
+        }
+        // Then as many at once as the row has in flight.
+        for _ in 0..self.depth {
+            self.send()?;
+        }
+        self.drain()
+    }
+
+    /// Checks, then makes calls for some time, and learns how long a tick is.
+    pub(super) fn warm_up(&mut self, time: Duration) -> Result<()> {
+        self.check(COMPARED)?;
+        let (ticks, begin) = (self.clock.now(), Instant::now());
+        while begin.elapsed() < time.max(CALIBRATION) {
+            self.send()?;
+            self.receive()?;
+        }
+        self.clock.calibrate(ticks, begin);
+        Ok(())
+    }
+
+    /// Makes calls for some time. One look at the clock per call: the moment of a reply is that of the next request.
+    pub(super) fn measure(&mut self, span: Duration) -> Result<Measured> {
+        let mut recorder = Recorder::new();
+        let mut sent_at = vec![0_u64; usize::try_from(self.depth)?];
+        for at in &mut sent_at {
+            *at = self.clock.now();
+            self.send()?;
+        }
+        let begin = sent_at[0];
+        let end = begin + self.clock.ticks(span);
+        let (mut oldest, mut calls) = (0, 0_u64);
+        let last = loop {
+            self.receive()?;
+            let now = self.clock.now();
+            recorder.add(now.saturating_sub(sent_at[oldest]));
+            calls += 1;
+            if now >= end {
+                break now;
+            }
+            sent_at[oldest] = now;
+            self.send()?;
+            oldest = if oldest + 1 == sent_at.len() { 0 } else { oldest + 1 };
+        };
+        self.drain()?;
+        let seconds = self.clock.ns(last - begin) / 1e9;
+        Ok(Measured { calls, seconds, latencies: recorder.into_nanoseconds(&self.clock) })
+    }
+
+    /// Waits for what is still in flight.
+    fn drain(&mut self) -> Result<()> {
+        while self.answered < self.sent {
+            self.receive()?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn send(&mut self) -> Result<()> {
+        self.client.send(self.payload.stamped(self.sent)).with_context(|| format!("call {} failed", self.sent))?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// The number of the call that was answered.
+    #[inline]
+    fn receive(&mut self) -> Result<u64> {
+        let call = self.answered;
+        self.client.receive(&mut self.reply).with_context(|| format!("call {call} failed"))?;
+        if !self.payload.is_answered(call, &self.reply) {
+            bail!("the reply to call {call} has another size or stamp than its request");
+        }
+        self.answered += 1;
+        Ok(call)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use std::io;
+
+    /// Answers what it was sent, or with one bit changed.
+    struct Loopback {
+        queue: VecDeque<Vec<u8>>,
+        wrong_at: Option<usize>,
+        most: usize,
+    }
+
+    impl Loopback {
+        fn new(wrong_at: Option<usize>) -> Self {
+            Self { queue: VecDeque::new(), wrong_at, most: 0 }
+        }
+    }
+
+    impl Client for &mut Loopback {
+        fn send(&mut self, request: &[u8]) -> io::Result<()> {
+            self.queue.push_back(request.to_vec());
+            self.most = self.most.max(self.queue.len());
+            Ok(())
+        }
+
+        fn receive(&mut self, reply: &mut Vec<u8>) -> io::Result<()> {
+            *reply = self.queue.pop_front().ok_or(io::ErrorKind::UnexpectedEof)?;
+            if let Some(at) = self.wrong_at {
+                reply[at] ^= 1;
+            }
+            Ok(())
+        }
+    }
+
+    const SHAPE: Shape = Shape { size: 64, depth: 4 };
+
+    #[test]
+    fn as_many_are_in_flight_as_the_row_says_and_all_are_checked() {
+        let mut loopback = Loopback::new(None);
+        let mut closed = Closed::new(&mut loopback, SHAPE);
+        closed.warm_up(Duration::ZERO).unwrap();
+        let before = closed.checked();
+        let measured = closed.measure(Duration::from_millis(2)).unwrap();
+        assert_eq!(measured.latencies.len(), measured.calls);
+        assert_eq!(closed.checked() - before, measured.calls + 3);
+        assert_eq!((loopback.most, loopback.queue.len()), (4, 0));
+    }
+
+    #[test]
+    fn a_wrong_byte_anywhere_fails_the_row() {
+        for at in [0, 30, 63] {
+            let mut loopback = Loopback::new(Some(at));
+            let error = Closed::new(&mut loopback, SHAPE).check(1).unwrap_err();
+            assert!(error.to_string().starts_with("the reply to call 0"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a client process is told to do, and what it brings home.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::accounts::{self, Usage};
+use super::closed::Closed;
+use super::{cpus, probe};
+use crate::contender::{Client, Shape};
+use crate::stats::latency;
+
+/// How long a client runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Length {
+    /// So many calls, every reply compared to the last byte, nothing timed.
+    Checked(u64),
+    /// A warm-up, then a measured span.
+    Timed {
+        /// Not measured; its first replies are compared to the last byte.
+        warm_up: Duration,
+        /// Measured.
+        span: Duration,
+    },
+}
+
+/// Where the two sides of a row are pinned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Cpus {
+    /// The server's processor.
+    pub(crate) server: usize,
+    /// The client's.
+    pub(crate) client: usize,
+}
+
+/// One client's job.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// What a call looks like.
+    pub(crate) shape: Shape,
+    /// How long.
+    pub(crate) length: Length,
+    /// Pinning, and so probing; without it, neither.
+    pub(crate) cpus: Option<Cpus>,
+    /// The processes of the server, for its accounts.
+    pub(crate) server: Vec<u32>,
+}
+
+/// What a client found.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// Replies that were checked, warm-up included.
+    pub(crate) checked: u64,
+    /// Calls in the measured span.
+    pub(crate) calls: u64,
+    /// The measured span.
+    pub(crate) seconds: f64,
+    /// Pairs of latency in nanoseconds and how often, ascending.
+    pub(crate) latencies: Vec<(u64, u64)>,
+    /// The client's process in the measured span.
+    pub(crate) client: Usage,
+    /// The server's processes in the measured span.
+    pub(crate) server: Usage,
+    /// Stolen time of the whole machine in the measured span, in ticks of 10 ms.
+    pub(crate) steal_ticks: u64,
+    /// A flag's round trip between the two processors just before, in nanoseconds.
+    pub(crate) probe_before: Option<f64>,
+    /// And just after.
+    pub(crate) probe_after: Option<f64>,
+}
+
+impl Job {
+    /// Runs a connected client.
+    ///
+    /// # Errors
+    /// When a call fails, or a reply is wrong.
+    pub(crate) fn run<C: Client>(&self, client: C) -> Result<Outcome> {
+        // Only now: our client counts processors when it connects, and one that sees a single one never spins.
+        if let Some(cpus) = self.cpus {
+            cpus::pin(cpus.client).with_context(|| format!("cannot stay on processor {}", cpus.client))?;
+        }
+        let mut closed = Closed::new(client, self.shape);
+        match self.length {
+            Length::Checked(calls) => {
+                closed.check(calls)?;
+                Ok(Outcome { checked: closed.checked(), ..Outcome::default() })
+            }
+            Length::Timed { warm_up, span } => self.measure(&mut closed, warm_up, span),
+        }
+    }
+
+    fn measure<C: Client>(&self, closed: &mut Closed<C>, warm_up: Duration, span: Duration) -> Result<Outcome> {
+        closed.warm_up(warm_up)?;
+        let probe_before = self.probe()?;
+        let own = [std::process::id()];
+        let steal = accounts::steal_ticks();
+        let (server, client) = (self.server_usage()?, accounts::usage(&own)?);
+        let measured = closed.measure(span)?;
+        let (client, server) = (accounts::usage(&own)? - client, self.server_usage()? - server);
+        let steal_ticks = accounts::steal_ticks().saturating_sub(steal);
+        let probe_after = self.probe()?;
+        Ok(Outcome {
+            checked: closed.checked(),
+            calls: measured.calls,
+            seconds: measured.seconds,
+            latencies: latency::pairs(&measured.latencies),
+            client,
+            server,
+            steal_ticks,
+            probe_before,
+            probe_after,
+        })
+    }
+
+    fn server_usage(&self) -> Result<Usage> {
+        accounts::usage(&self.server).context("a process of the server has ended")
+    }
+
+    fn probe(&self) -> Result<Option<f64>> {
+        let Some(cpus) = self.cpus else { return Ok(None) };
+        let _held = probe::Held::new(&self.server);
+        probe::distance(cpus.client, cpus.server).context("the processors' distance cannot be probed")
+    }
+}

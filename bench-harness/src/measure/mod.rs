@@ -1,0 +1,10 @@
+//! One row: what a client process does, and what it reads of the machine meanwhile.
+
+pub(crate) mod accounts;
+pub(crate) mod clock;
+mod closed;
+pub(crate) mod cpus;
+pub(crate) mod job;
+mod payload;
+pub(crate) mod probe;
+mod recorder;

@@ -1,0 +1,103 @@
+//! results.md: the table with everything that is needed to doubt it.
+
+use super::numbers::{digits, time};
+use super::{Report, summary};
+use crate::stats::analysis::{Compared, Line};
+
+const LEGEND: &str = "
+Latencies are medians over rounds of each row's percentile. Ratios are of p50, taken inside a round between rows at the
+same distance; then their median with a 95 % bootstrap interval over rounds. `~`: the reference differs as much from
+itself, so that no difference is claimed; `?`: too few rounds. CPU is per call. \"stalled\" is the part of all time in
+calls of over 20 times the median: a closed loop sends nothing meanwhile, so that percentiles hide it. Void rounds had
+more steal or involuntary switches than 95 % of the A/A run's rows.
+";
+
+/// The file's text.
+pub(super) fn text(report: &Report) -> String {
+    let mut text = format!("# speedysvc and others, {}\n\n    {}\n\n", report.begun, report.command);
+    for warning in &report.warnings {
+        text.push_str(&format!("**{warning}**\n\n"));
+    }
+    text.push_str(&format!(
+        "{} of {} rows were run: {} rounds; {} ms of warm-up and {} ms measured in each row; server on processor {}, \
+         client on processor {}. {}\n",
+        report.rows_run,
+        report.rows_wanted,
+        report.rounds,
+        report.warm_up_ms,
+        report.span_ms,
+        report.cpus.server,
+        report.cpus.client,
+        distances(report),
+    ));
+    text.push_str(&summary::table(report).markdown());
+    text.push_str(LEGEND);
+    for compared in &report.compared {
+        text.push_str(&details(report, compared));
+    }
+    text.push_str(&people(report));
+    text
+}
+
+fn distances(report: &Report) -> String {
+    let kinds: Vec<String> =
+        report.distances.iter().map(|(low, high)| format!("{} to {}", time(*low), time(*high))).collect();
+    match kinds.len() {
+        0 => "The distance between them could not be probed.".into(),
+        1 => format!("A flag's round trip between them took {}, always.", kinds[0]),
+        _ => format!("A flag's round trip between them took, by turns, {}.", kinds.join("; ")),
+    }
+}
+
+fn details(report: &Report, compared: &Compared) -> String {
+    let mut text = format!("\n## {}\n\n", compared.scenario);
+    if let Some(scenario) = report.scenarios.iter().find(|scenario| scenario.name == compared.scenario) {
+        text.push_str(&format!("{} {}\n\n", scenario.what, scenario.why));
+        text.push_str(&format!("Expected: {}\n\n", scenario.expected));
+        text.push_str(&format!("It cannot show: {}\n\n", scenario.cannot_show));
+    }
+    if let Some(limits) = compared.limits {
+        text.push_str(&format!(
+            "Limits from the A/A run: {} ticks of steal and {} involuntary switches per second.\n\n",
+            digits(limits.steal),
+            digits(limits.switches)
+        ));
+    }
+    for line in &compared.lines {
+        text.push_str(&notes(report, line));
+    }
+    text
+}
+
+/// What the table has no room for.
+fn notes(report: &Report, line: &Line) -> String {
+    let mut notes = vec![];
+    if let Some(row) = &line.medians {
+        notes.push(format!("{} waits per call", digits(row.waits)));
+    }
+    if report.distances.len() > 1 {
+        let kinds = line.by_distance.iter().map(|(kind, p50, rounds)| {
+            let range = report.distances.get(*kind).map_or(String::new(), |(low, _)| time(*low));
+            format!("p50 {} at distances from {range} ({rounds} rounds)", time(*p50))
+        });
+        notes.extend(kinds);
+    }
+    for (ratio, _) in line.ratios.iter().filter(|(ratio, _)| ratio.unlike > 0) {
+        notes.push(format!("{} rounds not compared to {}: not at the same distance", ratio.unlike, ratio.to));
+    }
+    if let Some(why) = &line.failure {
+        notes.push(format!("{} rounds failed, the first: {why}", line.failed));
+    }
+    format!("* {}: {}\n", line.contender, notes.join("; "))
+}
+
+fn people(report: &Report) -> String {
+    let mut text = "\n## Who took part\n\n".to_owned();
+    for present in &report.present {
+        text.push_str(&format!("* {} ({}): {}\n", present.contender, present.version, present.what));
+    }
+    for absent in &report.absent {
+        text.push_str(&format!("* {} did not: {}\n", absent.contender, absent.why));
+    }
+    text
+}

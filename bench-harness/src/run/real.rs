@@ -1,0 +1,73 @@
+//! A row with real processes.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::campaign::Executor;
+use super::helper::Helper;
+use super::interrupt::Interrupt;
+use super::server::{Server, cpu_arguments, shape_arguments};
+use crate::contender::{self, Contender, Shape};
+use crate::measure::job::{Cpus, Length, Outcome};
+use crate::stats::plan::Row;
+
+/// Beyond the row's own time, how long a client may take to start, to be probed and to end.
+const OVERHEAD: Duration = Duration::from_secs(30);
+
+/// Starts a server and a client for each row, and ends both.
+pub(crate) struct Real {
+    /// Where they are pinned.
+    pub(crate) cpus: Option<Cpus>,
+    /// How long each client runs.
+    pub(crate) length: Length,
+    /// Ctrl-C.
+    pub(crate) interrupt: Interrupt,
+}
+
+impl Real {
+    /// One row.
+    ///
+    /// # Errors
+    /// When a process cannot be started, fails, takes too long, or gives a wrong answer.
+    pub(crate) fn row(&self, contender: &dyn Contender, shape: Shape) -> Result<Outcome> {
+        let server = Server::start(contender, shape, self.cpus.map(|cpus| cpus.server), &self.interrupt)?;
+        let mut client = Helper::start(&self.arguments(contender, shape, &server))?;
+        let line = client.line(self.longest(), &self.interrupt).context("the client")?;
+        let json = line.strip_prefix("outcome ").with_context(|| format!("the client said `{line}`"))?;
+        Ok(serde_json::from_str(json)?)
+    }
+
+    fn arguments(&self, contender: &dyn Contender, shape: Shape, server: &Server) -> Vec<String> {
+        let mut arguments: Vec<String> = vec!["drive".into(), contender.name().into(), server.address.clone()];
+        arguments.extend(shape_arguments(shape));
+        let numbers: Vec<String> = server.processes.iter().map(u32::to_string).collect();
+        arguments.extend(["--server".into(), numbers.join(",")]);
+        arguments.extend(cpu_arguments(self.cpus.map(|cpus| cpus.client)));
+        if let Some(cpus) = self.cpus {
+            arguments.extend(["--server-cpu".into(), cpus.server.to_string()]);
+        }
+        match self.length {
+            Length::Checked(calls) => arguments.extend(["--calls".into(), calls.to_string()]),
+            Length::Timed { warm_up, span } => {
+                arguments.extend(["--warm-up-ms".into(), warm_up.as_millis().to_string()]);
+                arguments.extend(["--span-ms".into(), span.as_millis().to_string()]);
+            }
+        }
+        arguments
+    }
+
+    fn longest(&self) -> Duration {
+        match self.length {
+            Length::Checked(_) => OVERHEAD,
+            Length::Timed { warm_up, span } => OVERHEAD + warm_up + span,
+        }
+    }
+}
+
+impl Executor for Real {
+    fn run(&mut self, row: &Row) -> Result<Outcome, String> {
+        let run = contender::find(&row.contender).and_then(|contender| self.row(contender, row.shape));
+        run.map_err(|error| format!("{error:#}"))
+    }
+}

@@ -1,0 +1,265 @@
+//! From rows to what may be said.
+
+use serde::Serialize;
+
+use super::bootstrap::{self, Interval};
+use super::distance::Distances;
+use super::latency::{self, Latency};
+use super::plan::{Part, Row, Scenario};
+use super::quantile;
+use super::ratio::{Point, Ratio, Verdict};
+use super::voiding::{Disturbance, Limits, Void};
+use crate::measure::job::Outcome;
+
+/// A row that was run, and what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    /// Which.
+    pub(crate) row: Row,
+    /// What was measured, or why nothing was.
+    pub(crate) outcome: Result<Outcome, String>,
+}
+
+/// One row's numbers.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Figures {
+    /// Latencies in nanoseconds.
+    #[serde(flatten)]
+    pub(crate) latency: Latency,
+    /// Calls per second.
+    pub(crate) rate: f64,
+    /// Processor time per call of the client, in nanoseconds.
+    pub(crate) client_cpu: f64,
+    /// And of the server.
+    pub(crate) server_cpu: f64,
+    /// Voluntary switches per call, both sides: waits.
+    pub(crate) waits: f64,
+    /// How much others took.
+    pub(crate) disturbance: Disturbance,
+    /// How far the processors were from each other, by number; nearest first.
+    pub(crate) distance: Option<usize>,
+    /// Why it does not count.
+    pub(crate) void: Option<Void>,
+}
+
+impl Figures {
+    fn new(outcome: &Outcome, limits: Option<&Limits>, distances: &Distances) -> Self {
+        let calls = outcome.calls as f64;
+        let involuntary = (outcome.client.involuntary + outcome.server.involuntary) as f64;
+        let disturbance = disturbance(outcome, involuntary);
+        Self {
+            latency: Latency::of(&latency::from_pairs(&outcome.latencies)),
+            rate: calls / outcome.seconds,
+            client_cpu: outcome.client.cpu_ns as f64 / calls,
+            server_cpu: outcome.server.cpu_ns as f64 / calls,
+            waits: (outcome.client.voluntary + outcome.server.voluntary) as f64 / calls,
+            disturbance,
+            distance: distances.kind(outcome.probe_before, outcome.probe_after),
+            void: limits.and_then(|limits| limits.judge(&disturbance)),
+        }
+    }
+}
+
+fn disturbance(outcome: &Outcome, involuntary: f64) -> Disturbance {
+    Disturbance { steal: outcome.steal_ticks as f64 / outcome.seconds, switches: involuntary / outcome.seconds }
+}
+
+/// A reference against itself.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Resolution {
+    /// The reference.
+    pub(crate) of: String,
+    /// Ratios within this are no difference.
+    pub(crate) ratio: Ratio,
+}
+
+/// One contender in one scenario: medians over its rounds that count.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Line {
+    /// The contender.
+    pub(crate) contender: String,
+    /// The median half-way latency with its interval, in nanoseconds.
+    pub(crate) p50: Option<Interval>,
+    /// The medians of everything; none when no round counts.
+    pub(crate) medians: Option<Figures>,
+    /// Half-way latency by how far the processors were from each other: the kind, the median, and of how many rounds.
+    pub(crate) by_distance: Vec<(usize, f64, usize)>,
+    /// Rounds that count.
+    pub(crate) rounds: usize,
+    /// Rounds that were disturbed too much.
+    pub(crate) void: usize,
+    /// Rounds that failed, and why the first did.
+    pub(crate) failed: usize,
+    /// Why the first failed.
+    pub(crate) failure: Option<String>,
+    /// Against the references.
+    pub(crate) ratios: Vec<(Ratio, Verdict)>,
+}
+
+/// One row as it is written down.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Written {
+    /// Which.
+    #[serde(flatten)]
+    pub(crate) row: Row,
+    /// Calls in the measured span.
+    pub(crate) calls: u64,
+    /// Its numbers.
+    pub(crate) figures: Option<Figures>,
+    /// A flag's round trip just before and just after, in nanoseconds.
+    pub(crate) probes: [Option<f64>; 2],
+    /// Why there are no numbers.
+    pub(crate) failure: Option<String>,
+}
+
+/// One scenario.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Compared {
+    /// Its name.
+    pub(crate) scenario: String,
+    /// The most that a row may have been disturbed.
+    pub(crate) limits: Option<Limits>,
+    /// What the A/A run could tell apart.
+    pub(crate) resolutions: Vec<Resolution>,
+    /// The contenders.
+    pub(crate) lines: Vec<Line>,
+    /// Every row that was run.
+    pub(crate) rows: Vec<Written>,
+}
+
+/// The kinds of distance that all rows together have seen.
+pub(crate) fn distances(done: &[Done]) -> Distances {
+    let outcomes = done.iter().filter_map(|done| done.outcome.as_ref().ok());
+    Distances::of(outcomes.flat_map(|outcome| [outcome.probe_before, outcome.probe_after]).flatten())
+}
+
+/// Compares the contenders of a scenario.
+pub(crate) fn compare(scenario: &Scenario, done: &[Done], distances: &Distances) -> Compared {
+    let mine: Vec<&Done> = done.iter().filter(|done| done.row.scenario == scenario.name).collect();
+    let limits = limits(&mine);
+    let view = View { mine, limits, distances };
+    let resolutions: Vec<Resolution> = scenario.references.iter().map(|name| view.resolution(name)).collect();
+    let lines = scenario.contenders.iter().map(|name| view.line(name, scenario, &resolutions)).collect();
+    let rows = view.written();
+    Compared { scenario: scenario.name.clone(), limits, resolutions, lines, rows }
+}
+
+fn limits(mine: &[&Done]) -> Option<Limits> {
+    let same = mine.iter().filter(|done| done.row.part != Part::Main).filter_map(|done| done.outcome.as_ref().ok());
+    let rows =
+        same.map(|outcome| disturbance(outcome, (outcome.client.involuntary + outcome.server.involuntary) as f64));
+    Limits::of(&rows.collect::<Vec<_>>())
+}
+
+/// The rows of one scenario.
+struct View<'a> {
+    mine: Vec<&'a Done>,
+    limits: Option<Limits>,
+    distances: &'a Distances,
+}
+
+impl View<'_> {
+    fn rows(&self, contender: &str, part: Part) -> impl Iterator<Item = &Done> {
+        let wanted = move |done: &&Done| done.row.contender == contender && done.row.part == part;
+        self.mine.iter().copied().filter(wanted)
+    }
+
+    /// Rows with their rounds.
+    fn figures(&self, contender: &str, part: Part) -> Vec<(usize, Figures)> {
+        let rows = self.rows(contender, part);
+        rows.filter_map(|done| Some((done.row.round, self.judged(part, done.outcome.as_ref().ok()?)))).collect()
+    }
+
+    /// Rows of the A/A run are the measure of disturbance, and are not judged by it.
+    fn judged(&self, part: Part, outcome: &Outcome) -> Figures {
+        Figures::new(outcome, self.limits.as_ref().filter(|_| part == Part::Main), self.distances)
+    }
+
+    fn written(&self) -> Vec<Written> {
+        let write = |done: &&Done| {
+            let outcome = done.outcome.as_ref().ok();
+            Written {
+                row: done.row.clone(),
+                calls: outcome.map_or(0, |outcome| outcome.calls),
+                figures: outcome.map(|outcome| self.judged(done.row.part, outcome)),
+                probes: outcome.map_or([None; 2], |outcome| [outcome.probe_before, outcome.probe_after]),
+                failure: done.outcome.as_ref().err().cloned(),
+            }
+        };
+        self.mine.iter().map(write).collect()
+    }
+
+    fn points(&self, contender: &str, part: Part) -> Vec<Point> {
+        let counted = self.figures(contender, part).into_iter().filter(|(_, figures)| figures.void.is_none());
+        counted.map(|(round, row)| Point { round, value: row.latency.p50, distance: row.distance }).collect()
+    }
+
+    fn ratio(&self, to: &str, points: &[Point], reference: &[Point]) -> Ratio {
+        Ratio::new(to, points, reference, self.distances.count() > 0)
+    }
+
+    fn resolution(&self, name: &str) -> Resolution {
+        let ratio = self.ratio(name, &self.points(name, Part::Again), &self.points(name, Part::Same));
+        Resolution { of: name.into(), ratio }
+    }
+
+    fn line(&self, name: &str, scenario: &Scenario, resolutions: &[Resolution]) -> Line {
+        let all = self.figures(name, Part::Main);
+        let counted: Vec<Figures> = all.iter().map(|(_, row)| *row).filter(|row| row.void.is_none()).collect();
+        let p50s: Vec<f64> = counted.iter().map(|row| row.latency.p50).collect();
+        let failures: Vec<&String> =
+            self.rows(name, Part::Main).filter_map(|done| done.outcome.as_ref().err()).collect();
+        let others = scenario.references.iter().zip(resolutions).filter(|(reference, _)| *reference != name);
+        let points = self.points(name, Part::Main);
+        let ratios = others.map(|(reference, resolution)| {
+            let ratio = self.ratio(reference, &points, &self.points(reference, Part::Main));
+            let verdict = ratio.verdict(resolution.ratio.interval.as_ref());
+            (ratio, verdict)
+        });
+        Line {
+            contender: name.into(),
+            p50: bootstrap::interval(&p50s),
+            medians: medians(&counted),
+            by_distance: self.by_distance(&counted),
+            rounds: counted.len(),
+            void: all.len() - counted.len(),
+            failed: failures.len(),
+            failure: failures.first().map(|why| (*why).clone()),
+            ratios: ratios.collect(),
+        }
+    }
+
+    fn by_distance(&self, rows: &[Figures]) -> Vec<(usize, f64, usize)> {
+        let kinds = (0..self.distances.count()).map(|kind| {
+            let of_kind = rows.iter().filter(|row| row.distance == Some(kind));
+            let p50s: Vec<f64> = of_kind.map(|row| row.latency.p50).collect();
+            (kind, quantile::median(&p50s), p50s.len())
+        });
+        kinds.filter(|(_, _, rounds)| *rounds > 0).collect()
+    }
+}
+
+/// The median of each number by itself.
+fn medians(rows: &[Figures]) -> Option<Figures> {
+    let first = rows.first()?;
+    let at = |read: fn(&Figures) -> f64| quantile::median(&rows.iter().map(read).collect::<Vec<_>>());
+    Some(Figures {
+        latency: Latency {
+            p50: at(|row| row.latency.p50),
+            p99: at(|row| row.latency.p99),
+            p999: at(|row| row.latency.p999),
+            max: at(|row| row.latency.max),
+            stalled: at(|row| row.latency.stalled),
+        },
+        rate: at(|row| row.rate),
+        client_cpu: at(|row| row.client_cpu),
+        server_cpu: at(|row| row.server_cpu),
+        waits: at(|row| row.waits),
+        disturbance: Disturbance {
+            steal: at(|row| row.disturbance.steal),
+            switches: at(|row| row.disturbance.switches),
+        },
+        distance: rows.iter().all(|row| row.distance == first.distance).then_some(first.distance).flatten(),
+        void: None,
+    })
+}
