@@ -1,13 +1,13 @@
 //! Frames: 48 bytes of header, and streams of them.
 
-use speedysvc_protocol::frame::{self, BadFrame, Header, MAGIC};
+use speedysvc_protocol::frame::{self, BadFrame, Header, Kind, MAGIC};
 use speedysvc_protocol::limits::FRAME_HEADER;
 
 pub fn target(data: &[u8]) {
     let whole = frame::peek(data);
     agrees_with_its_beginnings(data, whole);
     if let Ok(Some(header)) = whole {
-        assert_eq!(header.to_bytes(), data[..FRAME_HEADER], "two headers for one meaning");
+        assert_one_meaning(header, data);
         stands_in_a_stream(header);
     }
     almost(data);
@@ -45,6 +45,16 @@ fn almost(data: &[u8]) {
     bytes.copy_within(32..36, 36);
     bytes[40..].fill(0);
     if let Ok(header) = Header::parse(&bytes) {
-        assert_eq!(header.to_bytes(), bytes, "two headers for one meaning");
+        assert_one_meaning(header, &bytes);
     }
+}
+
+/// Writing a header again gives the bytes that it was read from, but for the status word of a reply: one of a later
+/// version is read as unknown.
+fn assert_one_meaning(header: Header, bytes: &[u8]) {
+    let mut written = header.to_bytes();
+    if matches!(header.kind, Kind::Reply { .. }) {
+        written[16..20].copy_from_slice(&bytes[16..20]);
+    }
+    assert_eq!(written, bytes[..FRAME_HEADER], "two headers for one meaning");
 }
