@@ -11,8 +11,8 @@ use speedysvc_protocol::shm::link::LinkFiles;
 use speedysvc_protocol::shm::{doorbell, handover};
 use speedysvc_protocol::status::Code;
 
-use crate::Event;
 use crate::service::{Link, Service};
+use crate::{Event, Watch};
 
 /// A connected client: first it greets, then it may wait for a worker, then it has a link.
 pub(crate) struct Client {
@@ -64,8 +64,9 @@ impl Client {
 }
 
 impl Service {
-    /// Makes the link that a greeting asks for, tells the workers, then the client.
-    pub(crate) fn attach(&mut self, id: u64, hello: &Hello, link: LinkId) -> Result<Event, Refusal> {
+    /// Makes the link that a greeting asks for, tells the workers, then the client. In this order: a client that calls at
+    /// once must not depend on us any more.
+    pub(crate) fn attach(&mut self, id: u64, hello: &Hello, link: LinkId, watch: &Watch) -> Result<Event, Refusal> {
         let contract = self.contract.as_ref().expect("greetings wait for a contract");
         let (version, methods) = hello.answer(contract)?;
         let no_memory = |error| Refusal::new(Code::ResourceExhausted, format!("cannot make a link: {error}"));
@@ -80,15 +81,16 @@ impl Service {
         };
         let answer = Attached::Welcome { welcome, link, geometry: self.geometry };
         let client = self.clients.get_mut(&id).expect("the caller has just looked it up");
-        let descriptors =
-            [files.request.as_fd(), files.reply_read_only.as_fd(), bell.as_fd(), self.board_read_only.as_fd()];
-        handover::send(&client.socket, &answer, &descriptors)
-            .map_err(|error| Refusal::new(Code::Unavailable, format!("the client does not listen: {error}")))?;
         client.state = State::Attached(link);
         let (pid, uid) = (client.peer.pid.as_raw_nonzero().get(), client.peer.uid.as_raw());
-        // The read-only descriptor is the client's alone from here on: one less of ours for each link.
-        let LinkFiles { request, reply, .. } = files;
+        let LinkFiles { request, reply, reply_read_only } = files;
         self.links.insert(link, Link { request, reply, bell, client: id, pid, uid });
+        self.announce(link, watch);
+        let made = &self.links[&link];
+        let descriptors =
+            [made.request.as_fd(), reply_read_only.as_fd(), made.bell.as_fd(), self.board_read_only.as_fd()];
+        handover::send(&self.clients[&id].socket, &answer, &descriptors)
+            .map_err(|error| Refusal::new(Code::Unavailable, format!("the client does not listen: {error}")))?;
         Ok(Event::Attached { service: self.key, link, pid, uid })
     }
 }

@@ -186,11 +186,8 @@ impl Service {
         *next += 1;
         // Strangers are refused only now: closing before they have spoken would lose them our answer.
         let allowed = self.options.allow.check(&self.clients[&id].peer);
-        match allowed.and_then(|()| self.attach(id, hello, link)) {
-            Ok(event) => {
-                events.push(event);
-                self.announce(link, watch);
-            }
+        match allowed.and_then(|()| self.attach(id, hello, link, watch)) {
+            Ok(event) => events.push(event),
             Err(refusal) => {
                 self.clients[&id].refuse(refusal);
                 self.drop_client(id, watch);
