@@ -85,8 +85,8 @@ impl Line {
 
     /// Makes a call, and makes it again while it has certainly not started and the deadline allows.
     pub(crate) fn exchange(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Error> {
-        // Known without another look at the clock. Sent all the same, it might still be begun: a loop looks at the clock
-        // only now and then.
+        // Known without another look at the clock. Sent all the same, it might still be begun: a loop looks at the
+        // clock only now and then.
         if ask.deadline.ns() <= ask.begun_ns {
             let message = "there was no time for the call when it was made";
             return Err(Error::not_started(Code::DeadlineExceeded, message));

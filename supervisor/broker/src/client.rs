@@ -64,8 +64,8 @@ impl Client {
 }
 
 impl Service {
-    /// Makes the link that a greeting asks for, tells the workers, then the client. In this order: a client that calls at
-    /// once must not depend on us any more.
+    /// Makes the link that a greeting asks for, tells the workers, then the client. In this order: a client that calls
+    /// at once must not depend on us any more.
     pub(crate) fn attach(&mut self, id: u64, hello: &Hello, link: LinkId, watch: &Watch) -> Result<Event, Refusal> {
         let contract = self.contract.as_ref().expect("greetings wait for a contract");
         let (version, methods) = hello.answer(contract)?;
