@@ -41,6 +41,26 @@ pub(crate) enum Verb {
     Drive(Drive),
 }
 
+/// What the harness asks of a program with peers. Not for people.
+#[derive(Parser, Debug)]
+pub(crate) struct Peers {
+    #[command(subcommand)]
+    pub(crate) verb: PeersVerb,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum PeersVerb {
+    /// Which version of a peer this is
+    Version {
+        /// The peer
+        name: String,
+    },
+    /// The server's process of a row
+    Serve(Serve),
+    /// The client's process of a row
+    Drive(Drive),
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
     /// Only these contenders, besides those that others are compared to
@@ -79,11 +99,13 @@ pub(crate) struct ShapeArguments {
     size: usize,
     #[arg(long)]
     depth: usize,
+    #[arg(long)]
+    connections: usize,
 }
 
 impl ShapeArguments {
     pub(crate) fn shape(self) -> Shape {
-        Shape { size: self.size, depth: self.depth }
+        Shape { size: self.size, depth: self.depth, connections: self.connections }
     }
 }
 
@@ -134,5 +156,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+        Peers::command().debug_assert();
     }
 }

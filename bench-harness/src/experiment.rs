@@ -22,8 +22,11 @@ pub(crate) struct Experiment {
     pub(crate) name: String,
     /// Bytes of each request, and of each reply.
     pub(crate) size: usize,
-    /// Calls in flight.
+    /// Calls in flight on each connection.
     pub(crate) depth: usize,
+    /// Connections of the one client process.
+    #[serde(default = "one")]
+    pub(crate) connections: usize,
     /// Whether it is part of `--quick`.
     pub(crate) quick: bool,
     /// The floor that others are compared to.
@@ -43,8 +46,12 @@ pub(crate) struct Experiment {
 impl Experiment {
     /// What a call looks like.
     pub(crate) fn shape(&self) -> Shape {
-        Shape { size: self.size, depth: self.depth }
+        Shape { size: self.size, depth: self.depth, connections: self.connections }
     }
+}
+
+fn one() -> usize {
+    1
 }
 
 /// All scenarios.

@@ -6,14 +6,14 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::arguments::Drive;
-use crate::contender;
+use crate::contender::Contender;
 use crate::measure::job::{Cpus, Job, Length, Outcome};
-use crate::measure::probe;
+use crate::measure::{descriptors, probe};
 use crate::run::parent::Parent;
 
-pub(crate) fn run(what: &Drive) -> Result<ExitCode> {
+pub(crate) fn run(what: &Drive, find: impl Fn(&str) -> Result<&'static dyn Contender>) -> Result<ExitCode> {
     Parent.end_with_it_holding(probe::hold_none)?;
-    let (line, code) = match drive(what) {
+    let (line, code) = match drive(what, find) {
         Ok(outcome) => (format!("outcome {}", serde_json::to_string(&outcome)?), ExitCode::SUCCESS),
         Err(error) => (format!("failed {error:#}").replace('\n', "; "), ExitCode::FAILURE),
     };
@@ -21,7 +21,8 @@ pub(crate) fn run(what: &Drive) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn drive(what: &Drive) -> Result<Outcome> {
+fn drive(what: &Drive, find: impl Fn(&str) -> Result<&'static dyn Contender>) -> Result<Outcome> {
+    descriptors::raise_limit();
     let millis = Duration::from_millis;
     let length = match (what.calls, what.span_ms) {
         (Some(calls), _) => Length::Checked(calls),
@@ -29,5 +30,5 @@ fn drive(what: &Drive) -> Result<Outcome> {
     };
     let cpus = what.cpu.zip(what.server_cpu).map(|(client, server)| Cpus { server, client });
     let job = Job { shape: what.shape.shape(), length, cpus, server: what.server.clone() };
-    contender::find(&what.name)?.drive(&what.address, &job)
+    find(&what.name)?.drive(&what.address, &job)
 }

@@ -5,20 +5,21 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::arguments::Serve;
-use crate::contender;
-use crate::measure::cpus;
+use crate::contender::Contender;
+use crate::measure::{cpus, descriptors};
 use crate::run::parent::Parent;
 
-pub(crate) fn run(what: &Serve) -> Result<ExitCode> {
-    let Err(error) = serve(what);
+pub(crate) fn run(what: &Serve, find: impl Fn(&str) -> Result<&'static dyn Contender>) -> Result<ExitCode> {
+    let Err(error) = serve(what, find);
     Parent.say(&format!("failed {error:#}").replace('\n', "; ")).context(error)?;
     Ok(ExitCode::FAILURE)
 }
 
-fn serve(what: &Serve) -> Result<std::convert::Infallible> {
+fn serve(what: &Serve, find: impl Fn(&str) -> Result<&'static dyn Contender>) -> Result<std::convert::Infallible> {
+    descriptors::raise_limit();
     if let Some(cpu) = what.cpu {
         // Before anything is started: the engine and its worker inherit it.
         cpus::pin(cpu).with_context(|| format!("cannot stay on processor {cpu}"))?;
     }
-    contender::find(&what.name)?.serve(what.shape.shape(), &Parent)
+    find(&what.name)?.serve(what.shape.shape(), &Parent)
 }

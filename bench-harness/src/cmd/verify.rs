@@ -5,22 +5,23 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::arguments::Verify;
-use crate::contender::{self, Contender, Shape};
+use crate::contender::{self, Contender, Group, Shape};
 use crate::measure::job::Length;
 use crate::run::interrupt::{self, Interrupt};
 use crate::run::real::Real;
 
 /// Shapes at the edges: stamps only, one line and full, one byte more than pages and pipes are long, and large.
-const SHAPES: [Shape; 9] = [
-    Shape { size: 16, depth: 1 },
-    Shape { size: 32, depth: 1 },
-    Shape { size: 56, depth: 1 },
-    Shape { size: 1024, depth: 1 },
-    Shape { size: 4097, depth: 1 },
-    Shape { size: 65_536, depth: 1 },
-    Shape { size: 1 << 20, depth: 1 },
-    Shape { size: 32, depth: 64 },
-    Shape { size: 1000, depth: 7 },
+const SHAPES: [Shape; 10] = [
+    Shape::new(16, 1),
+    Shape::new(32, 1),
+    Shape::new(56, 1),
+    Shape::new(1024, 1),
+    Shape::new(4097, 1),
+    Shape::new(65_536, 1),
+    Shape::new(1 << 20, 1),
+    Shape::new(32, 64),
+    Shape::new(1000, 7),
+    Shape { size: 64, depth: 1, connections: 16 },
 ];
 /// Calls for each; a ring of 64 slots goes round more than once.
 const CALLS: u64 = 100;
@@ -35,6 +36,11 @@ pub(crate) fn run(what: &Verify) -> Result<ExitCode> {
     let real = Real { cpus: None, length: Length::Checked(CALLS), interrupt: interrupt.clone() };
     let mut wrong = 0;
     for contender in chosen {
+        // Peers are built by those who want them; whoever names one does.
+        if let (Group::Peer, true, Some(why)) = (contender.group(), what.peers.is_empty(), contender.missing()) {
+            println!("absent  {:<16} {why}", contender.name());
+            continue;
+        }
         match verify(contender, &real) {
             Ok(shapes) => println!("ok      {:<16} {shapes}", contender.name()),
             Err(_) if interrupt.has_come() => return Ok(ExitCode::from(interrupt::CODE)),
@@ -57,13 +63,11 @@ fn verify(contender: &dyn Contender, real: &Real) -> Result<String> {
     }
     let mut answered = vec![];
     for shape in SHAPES.into_iter().filter(|shape| contender.takes(*shape)) {
-        let Shape { size, depth } = shape;
-        let shown = if depth == 1 { size.to_string() } else { format!("{depth}x{size}") };
-        let outcome = real.row(contender, shape).map_err(|error| error.context(format!("{shown} bytes")))?;
+        let outcome = real.row(contender, shape).map_err(|error| error.context(format!("{shape} bytes")))?;
         if outcome.checked < CALLS {
-            bail!("{shown} bytes: only {} of {CALLS} replies were checked", outcome.checked);
+            bail!("{shape} bytes: only {} of {CALLS} replies were checked", outcome.checked);
         }
-        answered.push(shown);
+        answered.push(shape.to_string());
     }
     if answered.is_empty() {
         bail!("it takes none of the shapes");

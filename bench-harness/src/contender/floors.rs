@@ -88,7 +88,7 @@ impl<W: Wait + Sync> Contender for Flags<W> {
     }
 
     fn takes(&self, shape: Shape) -> bool {
-        shape.depth == 1 && self.payload(shape).is_some()
+        shape.connections == 1 && shape.depth == 1 && self.payload(shape).is_some()
     }
 
     fn serve(&self, shape: Shape, parent: &Parent) -> Result<Infallible> {
@@ -100,7 +100,8 @@ impl<W: Wait + Sync> Contender for Flags<W> {
     }
 
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
-        job.run(PingPong::<W>::connect(address, self.payload_of_row(job.shape)?)?)
+        let payload = self.payload_of_row(job.shape)?;
+        job.run(|| Ok(PingPong::<W>::connect(address, payload)?))
     }
 }
 
@@ -125,7 +126,7 @@ impl Contender for Ring {
     }
 
     fn takes(&self, shape: Shape) -> bool {
-        fits_a_line(shape) && shape.depth <= ring::DEPTH
+        shape.connections == 1 && fits_a_line(shape) && shape.depth <= ring::DEPTH
     }
 
     fn serve(&self, shape: Shape, parent: &Parent) -> Result<Infallible> {
@@ -136,6 +137,6 @@ impl Contender for Ring {
     }
 
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
-        job.run(ring::Ring::connect(address)?)
+        job.run(|| Ok(ring::Ring::connect(address)?))
     }
 }

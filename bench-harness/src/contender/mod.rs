@@ -6,11 +6,13 @@
 mod engine;
 mod floors;
 mod ours;
+mod peers;
 mod plain;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
@@ -19,20 +21,43 @@ use crate::run::parent::Parent;
 
 /// What one call looks like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Shape {
+pub struct Shape {
     /// Bytes of the request, and of the reply.
-    pub(crate) size: usize,
-    /// Calls in flight on the one connection.
-    pub(crate) depth: usize,
+    pub size: usize,
+    /// Calls in flight on each connection.
+    pub depth: usize,
+    /// Connections of the one client process.
+    pub connections: usize,
+}
+
+impl Shape {
+    /// Calls on one connection.
+    #[must_use]
+    pub const fn new(size: usize, depth: usize) -> Self {
+        Self { size, depth, connections: 1 }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { size, depth, connections } = self;
+        match (depth, connections) {
+            (1, 1) => write!(f, "{size}"),
+            (_, 1) => write!(f, "{depth}x{size}"),
+            _ => write!(f, "{connections}x{depth}x{size}"),
+        }
+    }
 }
 
 /// A kind of contender.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Group {
+pub enum Group {
     /// As small as it can be written.
     Floor,
     /// Sockets without any library.
     Plain,
+    /// What others have made.
+    Peer,
     /// speedysvc.
     Ours,
 }
@@ -42,22 +67,29 @@ impl fmt::Display for Group {
         f.pad(match self {
             Self::Floor => "floor",
             Self::Plain => "plain",
+            Self::Peer => "peer",
             Self::Ours => "ours",
         })
     }
 }
 
-/// The client's step, connected. Replies come in the order of their requests.
-pub(crate) trait Client {
+/// The client's step on one connection. Replies come in the order of their requests.
+pub trait Client {
     /// Begins a call.
+    ///
+    /// # Errors
+    /// When it cannot be begun, or another has failed.
     fn send(&mut self, request: &[u8]) -> io::Result<()>;
     /// Ends the oldest call that was begun: waits for its reply, and puts it into `reply`, which comes with the size of
     /// a reply and may be replaced by another buffer.
+    ///
+    /// # Errors
+    /// When the call fails.
     fn receive(&mut self, reply: &mut Vec<u8>) -> io::Result<()>;
 }
 
 /// One of those who are compared.
-pub(crate) trait Contender: Sync {
+pub trait Contender: Sync {
     /// As in tables and on the command line.
     fn name(&self) -> &'static str;
     /// Its kind.
@@ -72,9 +104,19 @@ pub(crate) trait Contender: Sync {
     fn missing(&self) -> Option<String> {
         None
     }
+    /// The program that holds it; none when it is this one.
+    fn program(&self) -> Option<PathBuf> {
+        None
+    }
     /// In the server's process: tells `parent` where it is, and answers until the parent goes.
+    ///
+    /// # Errors
+    /// Why it cannot serve.
     fn serve(&self, shape: Shape, parent: &Parent) -> Result<Infallible>;
-    /// In the client's process: connects, and hands the connected client to the job.
+    /// In the client's process: hands a way to connect to the job.
+    ///
+    /// # Errors
+    /// When there is no connection, a call fails, or a reply is wrong.
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome>;
 }
 
@@ -88,6 +130,12 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &plain::Tcp,
     &plain::TcpPoll,
     &plain::Unix,
+    &peers::TOKIO_URING,
+    &peers::TONIC,
+    &peers::TARPC,
+    &peers::CAPNP,
+    &peers::ICEORYX2,
+    &peers::VOLO,
     &ours::SHM,
     &ours::TCP,
 ];
@@ -98,14 +146,8 @@ pub(crate) const NOT_YET: &[(&str, &str)] = &[
     ("floor-uring-spin", "the same, spinning"),
     ("floor-epoll", "raw epoll echo"),
     ("tokio-tcp", "tokio, current-thread runtimes"),
-    ("tokio-uring", "tokio-uring over TCP"),
     ("axum-json", "axum over HTTP/1.1 with keep-alive, JSON bodies"),
     ("axum-raw", "the same with raw bodies"),
-    ("tonic", "gRPC"),
-    ("tarpc", "tarpc over TCP"),
-    ("capnp", "Cap'n Proto RPC"),
-    ("iceoryx2", "iceoryx2 request-response"),
-    ("volo", "Volo over shared memory"),
     ("speedysvc-unix", "ours over a Unix socket"),
     ("speedysvc-http", "ours over HTTP with JSON"),
     ("speedysvc-raw", "ours with raw bodies instead of rkyv"),
@@ -141,7 +183,7 @@ mod tests {
     #[test]
     fn a_wrong_name_says_what_there_is() {
         let said = |name| find(name).err().unwrap().to_string();
-        assert!(said("tonic").contains("not here yet"));
+        assert!(said("axum-raw").contains("not here yet"));
         assert!(said("spin").contains("floor-spin"));
     }
 }

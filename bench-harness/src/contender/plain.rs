@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::thread;
 
 use anyhow::Result;
 
@@ -16,6 +17,8 @@ use crate::run::parent::Parent;
 
 /// Room for what is read at once when several calls are in flight.
 const READ: usize = 64 * 1024;
+/// A thread that reads and writes needs little.
+const STACK: usize = 64 * 1024;
 
 /// A socket that is never waited for: a read or a write that cannot go on is tried again at once.
 struct Polled<S>(S);
@@ -126,11 +129,20 @@ fn serve_tcp(shape: Shape, parent: &Parent, is_polled: bool) -> Result<Infallibl
     parent.end_with_it()?;
     parent.ready(&listener.local_addr()?.to_string(), &[std::process::id()])?;
     loop {
-        let (mut stream, _) = listener.accept()?;
+        let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(is_polled)?;
-        if is_polled { echo(&mut Polled(stream), shape)? } else { echo(&mut stream, shape)? }
+        if is_polled { echo(&mut Polled(stream), shape)? } else { serve_one(stream, shape)? }
     }
+}
+
+/// Blocking servers have a thread for each connection, and none for a single one.
+fn serve_one(mut stream: impl Read + Write + Send + 'static, shape: Shape) -> io::Result<()> {
+    if shape.connections == 1 {
+        return echo(&mut stream, shape);
+    }
+    thread::Builder::new().stack_size(STACK).spawn(move || echo(&mut stream, shape))?;
+    Ok(())
 }
 
 fn connect_tcp(address: &str) -> Result<TcpStream> {
@@ -173,7 +185,7 @@ impl Contender for Tcp {
     }
 
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
-        job.run(Frames::new(connect_tcp(address)?, job.shape))
+        job.run(|| Ok(Frames::new(connect_tcp(address)?, job.shape)))
     }
 }
 
@@ -198,7 +210,7 @@ impl Contender for TcpPoll {
     }
 
     fn takes(&self, shape: Shape) -> bool {
-        fits(shape)
+        shape.connections == 1 && fits(shape)
     }
 
     fn serve(&self, shape: Shape, parent: &Parent) -> Result<Infallible> {
@@ -206,9 +218,11 @@ impl Contender for TcpPoll {
     }
 
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
-        let stream = connect_tcp(address)?;
-        stream.set_nonblocking(true)?;
-        job.run(Frames::new(Polled(stream), job.shape))
+        job.run(|| {
+            let stream = connect_tcp(address)?;
+            stream.set_nonblocking(true)?;
+            Ok(Frames::new(Polled(stream), job.shape))
+        })
     }
 }
 
@@ -243,12 +257,14 @@ impl Contender for Unix {
         parent.end_with_it()?;
         parent.ready(&name, &[std::process::id()])?;
         loop {
-            echo(&mut listener.accept()?.0, shape)?;
+            serve_one(listener.accept()?.0, shape)?;
         }
     }
 
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
-        let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(address)?)?;
-        job.run(Frames::new(stream, job.shape))
+        job.run(|| {
+            let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(address)?)?;
+            Ok(Frames::new(stream, job.shape))
+        })
     }
 }

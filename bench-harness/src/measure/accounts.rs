@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 /// Used so far, or between two moments.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Usage {
+pub struct Usage {
     /// Time on a processor. The kernel brings it up to date at every tick (1 to 10 ms) and every switch.
-    pub(crate) cpu_ns: u64,
+    pub cpu_ns: u64,
     /// Switches because a thread waited.
-    pub(crate) voluntary: u64,
+    pub voluntary: u64,
     /// Switches because somebody else was to run.
-    pub(crate) involuntary: u64,
+    pub involuntary: u64,
 }
 
 impl Add for Usage {

@@ -22,22 +22,27 @@ pub(super) struct Measured {
     pub(super) latencies: Histogram<u64>,
 }
 
-/// A client with its payload.
+/// A client with its payload. Calls go round its connections, so that they are answered in the order of their numbers.
 pub(super) struct Closed<C> {
-    client: C,
-    depth: u64,
+    clients: Vec<C>,
+    in_flight: u64,
     payload: Payload,
     reply: Vec<u8>,
     clock: Clock,
     sent: u64,
     answered: u64,
+    /// The connections whose turn it is.
+    sender: usize,
+    receiver: usize,
 }
 
 impl<C: Client> Closed<C> {
-    pub(super) fn new(client: C, shape: Shape) -> Self {
+    /// Of at least one connection.
+    pub(super) fn new(clients: Vec<C>, shape: Shape) -> Self {
         let (payload, reply) = (Payload::new(shape.size), vec![0; shape.size]);
-        let depth = shape.depth as u64;
-        Self { client, depth, payload, reply, clock: Clock::new(), sent: 0, answered: 0 }
+        let in_flight = (shape.depth * clients.len()) as u64;
+        let clock = Clock::new();
+        Self { clients, in_flight, payload, reply, clock, sent: 0, answered: 0, sender: 0, receiver: 0 }
     }
 
     /// Replies that were checked so far: all of them.
@@ -56,7 +61,7 @@ impl<C: Client> Closed<C> {
             }
         }
         // Then as many at once as the row has in flight.
-        for _ in 0..self.depth {
+        for _ in 0..self.in_flight {
             self.send()?;
         }
         self.drain()
@@ -77,7 +82,7 @@ impl<C: Client> Closed<C> {
     /// Makes calls for some time. One look at the clock per call: the moment of a reply is that of the next request.
     pub(super) fn measure(&mut self, span: Duration) -> Result<Measured> {
         let mut recorder = Recorder::new();
-        let mut sent_at = vec![0_u64; usize::try_from(self.depth)?];
+        let mut sent_at = vec![0_u64; usize::try_from(self.in_flight)?];
         for at in &mut sent_at {
             *at = self.clock.now();
             self.send()?;
@@ -95,7 +100,7 @@ impl<C: Client> Closed<C> {
             }
             sent_at[oldest] = now;
             self.send()?;
-            oldest = if oldest + 1 == sent_at.len() { 0 } else { oldest + 1 };
+            oldest = next(oldest, sent_at.len());
         };
         self.drain()?;
         let seconds = self.clock.ns(last - begin) / 1e9;
@@ -112,7 +117,9 @@ impl<C: Client> Closed<C> {
 
     #[inline]
     fn send(&mut self) -> Result<()> {
-        self.client.send(self.payload.stamped(self.sent)).with_context(|| format!("call {} failed", self.sent))?;
+        let client = &mut self.clients[self.sender];
+        client.send(self.payload.stamped(self.sent)).with_context(|| format!("call {} failed", self.sent))?;
+        self.sender = next(self.sender, self.clients.len());
         self.sent += 1;
         Ok(())
     }
@@ -121,13 +128,21 @@ impl<C: Client> Closed<C> {
     #[inline]
     fn receive(&mut self) -> Result<u64> {
         let call = self.answered;
-        self.client.receive(&mut self.reply).with_context(|| format!("call {call} failed"))?;
+        let client = &mut self.clients[self.receiver];
+        client.receive(&mut self.reply).with_context(|| format!("call {call} failed"))?;
+        self.receiver = next(self.receiver, self.clients.len());
         if !self.payload.is_answered(call, &self.reply) {
             bail!("the reply to call {call} has another size or stamp than its request");
         }
         self.answered += 1;
         Ok(call)
     }
+}
+
+/// The one after this one, in a circle.
+#[inline]
+fn next(place: usize, count: usize) -> usize {
+    if place + 1 == count { 0 } else { place + 1 }
 }
 
 #[cfg(test)]
@@ -165,12 +180,12 @@ mod tests {
         }
     }
 
-    const SHAPE: Shape = Shape { size: 64, depth: 4 };
+    const SHAPE: Shape = Shape::new(64, 4);
 
     #[test]
     fn as_many_are_in_flight_as_the_row_says_and_all_are_checked() {
         let mut loopback = Loopback::new(None);
-        let mut closed = Closed::new(&mut loopback, SHAPE);
+        let mut closed = Closed::new(vec![&mut loopback], SHAPE);
         closed.warm_up(Duration::ZERO).unwrap();
         let before = closed.checked();
         let measured = closed.measure(Duration::from_millis(2)).unwrap();
@@ -183,7 +198,7 @@ mod tests {
     fn a_wrong_byte_anywhere_fails_the_row() {
         for at in [0, 30, 63] {
             let mut loopback = Loopback::new(Some(at));
-            let error = Closed::new(&mut loopback, SHAPE).check(1).unwrap_err();
+            let error = Closed::new(vec![&mut loopback], SHAPE).check(1).unwrap_err();
             assert!(error.to_string().starts_with("the reply to call 0"), "{error}");
         }
     }

@@ -13,7 +13,7 @@ use crate::stats::latency;
 
 /// How long a client runs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Length {
+pub enum Length {
     /// So many calls, every reply compared to the last byte, nothing timed.
     Checked(u64),
     /// A warm-up, then a measured span.
@@ -27,60 +27,61 @@ pub(crate) enum Length {
 
 /// Where the two sides of a row are pinned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Cpus {
+pub struct Cpus {
     /// The server's processor.
-    pub(crate) server: usize,
+    pub server: usize,
     /// The client's.
-    pub(crate) client: usize,
+    pub client: usize,
 }
 
 /// One client's job.
 #[derive(Clone, Debug)]
-pub(crate) struct Job {
+pub struct Job {
     /// What a call looks like.
-    pub(crate) shape: Shape,
+    pub shape: Shape,
     /// How long.
-    pub(crate) length: Length,
+    pub length: Length,
     /// Pinning, and so probing; without it, neither.
-    pub(crate) cpus: Option<Cpus>,
+    pub cpus: Option<Cpus>,
     /// The processes of the server, for its accounts.
-    pub(crate) server: Vec<u32>,
+    pub server: Vec<u32>,
 }
 
 /// What a client found.
 #[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct Outcome {
+pub struct Outcome {
     /// Replies that were checked, warm-up included.
-    pub(crate) checked: u64,
+    pub checked: u64,
     /// Calls in the measured span.
-    pub(crate) calls: u64,
+    pub calls: u64,
     /// The measured span.
-    pub(crate) seconds: f64,
+    pub seconds: f64,
     /// Pairs of latency in nanoseconds and how often, ascending.
-    pub(crate) latencies: Vec<(u64, u64)>,
+    pub latencies: Vec<(u64, u64)>,
     /// The client's process in the measured span.
-    pub(crate) client: Usage,
+    pub client: Usage,
     /// The server's processes in the measured span.
-    pub(crate) server: Usage,
+    pub server: Usage,
     /// Stolen time of the whole machine in the measured span, in ticks of 10 ms.
-    pub(crate) steal_ticks: u64,
+    pub steal_ticks: u64,
     /// A flag's round trip between the two processors just before, in nanoseconds.
-    pub(crate) probe_before: Option<f64>,
+    pub probe_before: Option<f64>,
     /// And just after.
-    pub(crate) probe_after: Option<f64>,
+    pub probe_after: Option<f64>,
 }
 
 impl Job {
-    /// Runs a connected client.
+    /// Connects as often as the shape says, and makes calls.
     ///
     /// # Errors
-    /// When a call fails, or a reply is wrong.
-    pub(crate) fn run<C: Client>(&self, client: C) -> Result<Outcome> {
+    /// When there is no connection, a call fails, or a reply is wrong.
+    pub fn run<C: Client>(&self, mut connect: impl FnMut() -> Result<C>) -> Result<Outcome> {
+        let clients = (0..self.shape.connections).map(|_| connect()).collect::<Result<_>>()?;
         // Only now: our client counts processors when it connects, and one that sees a single one never spins.
         if let Some(cpus) = self.cpus {
             cpus::pin(cpus.client).with_context(|| format!("cannot stay on processor {}", cpus.client))?;
         }
-        let mut closed = Closed::new(client, self.shape);
+        let mut closed = Closed::new(clients, self.shape);
         match self.length {
             Length::Checked(calls) => {
                 closed.check(calls)?;

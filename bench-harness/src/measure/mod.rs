@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod clock;
 mod closed;
 pub(crate) mod cpus;
+pub(crate) mod descriptors;
 pub(crate) mod job;
 mod payload;
 pub(crate) mod probe;

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,10 +29,10 @@ pub(crate) struct Helper {
 }
 
 impl Helper {
-    /// Starts this program again with these arguments.
-    pub(crate) fn start(arguments: &[String]) -> Result<Self> {
-        let own = env::current_exe().context("this program's own path is not known")?;
-        let mut command = Command::new(own);
+    /// Starts a program, or this one again, with these arguments.
+    pub(crate) fn start(program: Option<PathBuf>, arguments: &[String]) -> Result<Self> {
+        let own = || env::current_exe().context("this program's own path is not known");
+        let mut command = Command::new(program.map_or_else(own, Ok)?);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         // A group of its own: Ctrl-C reaches the harness alone.
         let mut child = command.process_group(0).spawn().context("a helper process cannot be started")?;

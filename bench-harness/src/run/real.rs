@@ -32,7 +32,7 @@ impl Real {
     /// When a process cannot be started, fails, takes too long, or gives a wrong answer.
     pub(crate) fn row(&self, contender: &dyn Contender, shape: Shape) -> Result<Outcome> {
         let server = Server::start(contender, shape, self.cpus.map(|cpus| cpus.server), &self.interrupt)?;
-        let mut client = Helper::start(&self.arguments(contender, shape, &server))?;
+        let mut client = Helper::start(contender.program(), &self.arguments(contender, shape, &server))?;
         let line = client.line(self.longest(), &self.interrupt).context("the client")?;
         let json = line.strip_prefix("outcome ").with_context(|| format!("the client said `{line}`"))?;
         Ok(serde_json::from_str(json)?)

@@ -31,7 +31,7 @@ impl Server {
         let mut arguments: Vec<String> = vec!["serve".into(), contender.name().into()];
         arguments.extend(shape_arguments(shape));
         arguments.extend(cpu_arguments(cpu));
-        let mut helper = Helper::start(&arguments)?;
+        let mut helper = Helper::start(contender.program(), &arguments)?;
         let line = helper.line(STARTS, interrupt).with_context(|| format!("the server of {}", contender.name()))?;
         let (address, processes) = parse(&line).with_context(|| format!("the server said `{line}`"))?;
         Ok(Self { address, processes, _helper: helper })
@@ -39,8 +39,10 @@ impl Server {
 }
 
 /// What both kinds of helper are told of a call's shape.
-pub(crate) fn shape_arguments(shape: Shape) -> [String; 4] {
-    ["--size".into(), shape.size.to_string(), "--depth".into(), shape.depth.to_string()]
+pub(crate) fn shape_arguments(shape: Shape) -> Vec<String> {
+    let Shape { size, depth, connections } = shape;
+    let numbers = [("--size", size), ("--depth", depth), ("--connections", connections)];
+    numbers.into_iter().flat_map(|(name, number)| [name.to_owned(), number.to_string()]).collect()
 }
 
 /// Where a helper is pinned.

@@ -82,7 +82,7 @@ mod tests {
     fn rounds_turn_and_the_same_comes_first() {
         let scenario = Scenario {
             name: "s".into(),
-            shape: Shape { size: 32, depth: 1 },
+            shape: Shape::new(32, 1),
             contenders: ["a", "b", "c"].map(Into::into).into(),
             references: vec!["b".into()],
         };

@@ -53,7 +53,7 @@ impl<F: FnMut(usize, &Row) -> Result<Fake, String>> Executor for FakeExecutor<F>
 fn run(rounds: usize, fake: impl FnMut(usize, &Row) -> Result<Fake, String>) -> Compared {
     let scenario = Scenario {
         name: "s".into(),
-        shape: Shape { size: 32, depth: 1 },
+        shape: Shape::new(32, 1),
         contenders: ["base", "other"].map(Into::into).into(),
         references: vec!["base".into()],
     };
@@ -174,12 +174,8 @@ fn failures_are_counted_and_quoted() {
 
 #[test]
 fn an_interrupted_campaign_keeps_what_it_has() {
-    let scenario = Scenario {
-        name: "s".into(),
-        shape: Shape { size: 32, depth: 1 },
-        contenders: vec!["a".into()],
-        references: vec![],
-    };
+    let scenario =
+        Scenario { name: "s".into(), shape: Shape::new(32, 1), contenders: vec!["a".into()], references: vec![] };
     let all = rows(&[scenario], 10);
     let ran = std::cell::Cell::new(0);
     let mut executor = FakeExecutor(0, |number, _: &Row| {
