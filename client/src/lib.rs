@@ -20,6 +20,8 @@ pub use channel::{CallError, Error};
 pub use server::{Running, Server, ServerError, serve};
 pub use speedysvc_macros::{data, service};
 pub use speedysvc_protocol::archive::Archived;
+#[cfg(feature = "server")]
+pub use speedysvc_protocol::stats;
 pub use speedysvc_protocol::status::{Code, Outcome};
 
 #[doc(hidden)]

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use speedysvc_protocol::control::Report;
@@ -16,6 +17,7 @@ use crate::control::{Control, Equipment};
 use crate::dispatch::Runner;
 use crate::error::StartError;
 use crate::idle::Idle;
+use crate::meter::Meter;
 use crate::source::shm::Links;
 use crate::source::tcp::Connections;
 use crate::uring::Ring;
@@ -37,7 +39,7 @@ impl Parts {
         equipment: Equipment,
         signals: Option<&UnixStream>,
     ) -> Result<Self, StartError> {
-        let Equipment { start, board, pool_bell, listeners } = equipment;
+        let Equipment { start, board, pool_bell, stats, listeners } = equipment;
         let (mut ring, features) = Ring::new().map_err(|error| StartError::Driver { error })?;
         let bells = Bells::new().map_err(StartError::resource("epoll"))?;
         let board = Board::map(&board, Access::ReadWrite).map_err(StartError::resource("the board"))?;
@@ -49,14 +51,16 @@ impl Parts {
         let shm_max = usize::try_from(start.shm_message_max).unwrap_or(usize::MAX);
         let tcp_max = usize::try_from(start.tcp_message_max).unwrap_or(usize::MAX);
         let held_max = shm_max.saturating_mul(budget::HELD_MESSAGES);
-        let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max);
-        let connections = Connections::new(listeners, tcp_max, start.deadline_us);
+        let meter = Meter::new(&stats, service.contract().methods.len());
+        let meter = Rc::new(meter.map_err(StartError::resource("the stats page"))?);
+        let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max, Rc::clone(&meter));
+        let connections = Connections::new(listeners, tcp_max, start.deadline_us, Rc::clone(&meter));
         for listener in connections.listeners() {
             bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;
         }
         ring.watch(bells.as_fd());
         ring.submit().map_err(|error| StartError::Driver { error })?;
-        let runner = Runner::new(service);
+        let runner = Runner::new(service, meter);
         let contract = runner.contract().clone();
         let kernel = rustix::system::uname();
         let why = format!("Linux {}: {}", kernel.release().to_string_lossy(), features.flags);

@@ -42,4 +42,4 @@ pub const HELD_MESSAGES: usize = 4;
 const _: () = assert!(COMPLETIONS as usize >= OPERATIONS && COMPLETIONS.is_power_of_two());
 const _: () = assert!(COMPLETIONS <= 1 << 16, "the kernel's limit for a completion queue");
 const _: () = assert!(RECEIVE_BUFFER <= u32::MAX as usize);
-const _: () = assert!(LISTENERS + 2 <= speedysvc_protocol::limits::DESCRIPTORS_MAX, "they come in one message");
+const _: () = assert!(LISTENERS + 3 <= speedysvc_protocol::limits::DESCRIPTORS_MAX, "they come in one message");

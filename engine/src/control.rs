@@ -29,6 +29,7 @@ pub(crate) struct Equipment {
     pub(crate) start: Start,
     pub(crate) board: OwnedFd,
     pub(crate) pool_bell: OwnedFd,
+    pub(crate) stats: OwnedFd,
     pub(crate) listeners: Vec<OwnedFd>,
 }
 
@@ -44,10 +45,10 @@ impl Control {
                 Heard::Nothing => self.wait().map_err(|error| StartError::Control(error.to_string()))?,
                 Heard::Order(Order::Start(start), descriptors) => {
                     let mut descriptors = descriptors.into_iter();
-                    let (Some(board), Some(pool_bell)) = (descriptors.next(), descriptors.next()) else {
+                    let [Some(board), Some(pool_bell), Some(stats)] = [(); 3].map(|()| descriptors.next()) else {
                         return Err(StartError::Control("the start order came without its descriptors".to_owned()));
                     };
-                    return Ok(Equipment { start, board, pool_bell, listeners: descriptors.collect() });
+                    return Ok(Equipment { start, board, pool_bell, stats, listeners: descriptors.collect() });
                 }
                 Heard::Order(other, _) => return Err(StartError::Control(format!("{other:?} came before Start"))),
                 Heard::Gone => return Err(StartError::Control("it was closed before the start order".to_owned())),

@@ -2,17 +2,21 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Call, Reply, Service};
-use speedysvc_protocol::status::{Code, Failure};
+use speedysvc_protocol::stats::{self, Counter};
+use speedysvc_protocol::status::{Code, Failure, Status};
 
 use crate::budget::KEEP;
 use crate::clock::now_ns;
+use crate::meter::Meter;
 use crate::predict::Predictor;
+use crate::timing::Timing;
 
 /// Hears that a handler is about to run which is known to run long, and that it has ended.
 pub(crate) trait Elsewhere {
@@ -33,12 +37,15 @@ pub(crate) struct Runner {
     pub(crate) reply: Reply,
     scratch: Buffer,
     predictor: Predictor,
+    pub(crate) timing: Timing,
+    pub(crate) meter: Rc<Meter>,
 }
 
 impl Runner {
-    pub(crate) fn new(service: Arc<dyn Service>) -> Self {
-        let predictor = Predictor::new(service.contract().methods.len());
-        Self { service, arguments: Buffer::new(0), reply: Reply::new(0), scratch: Buffer::new(0), predictor }
+    pub(crate) fn new(service: Arc<dyn Service>, meter: Rc<Meter>) -> Self {
+        let (predictor, timing) = (Predictor::new(service.contract().methods.len()), Timing::new());
+        let (arguments, reply, scratch) = (Buffer::new(0), Reply::new(0), Buffer::new(0));
+        Self { service, arguments, reply, scratch, predictor, timing, meter }
     }
 
     pub(crate) fn contract(&self) -> &'static Contract {
@@ -58,7 +65,8 @@ impl Runner {
         self.scratch.trim(KEEP);
         self.scratch.set_limit(rewritten(limit));
         let index = usize::from(method.0);
-        let started = self.predictor.wants_time(index).then(now_ns);
+        let wanted = self.predictor.wants_time(index);
+        let started = self.timing.start(now_ns).or_else(|| wanted.then(now_ns));
         let long = self.predictor.is_long(index);
         if long {
             elsewhere.step_aside();
@@ -67,11 +75,20 @@ impl Runner {
         self.call(method, codec);
         elsewhere.running(None);
         if let Some(started) = started {
-            self.predictor.took(index, now_ns().saturating_sub(started));
+            let ended = now_ns();
+            self.predictor.took(index, ended.saturating_sub(started));
+            self.timing.end(started, ended);
         }
         if long {
             elsewhere.step_back();
         }
+    }
+
+    /// The last call has been answered with this status: counts it, after that.
+    pub(crate) fn answered(&mut self, method: MethodIndex, transport: Counter, status: Status) {
+        let (bytes_in, bytes_out) = (self.arguments.as_slice().len() as u64, self.reply.body().len() as u64);
+        let times = self.timing.take();
+        self.meter.answered(method, transport, &stats::Call { status, bytes_in, bytes_out, times });
     }
 
     fn call(&mut self, method: MethodIndex, codec: Codec) {
@@ -83,6 +100,7 @@ impl Runner {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => self.reply.fail(&failure),
             Err(panic) => {
+                self.meter.count(Counter::Panics);
                 let text = format!("the handler panicked: {}", panic_text(panic.as_ref()));
                 self.reply.fail(&Failure::done(Code::Internal, text));
             }

@@ -9,6 +9,8 @@
 #![deny(unsafe_code)]
 
 mod bells;
+#[doc(hidden)]
+pub mod bench;
 mod boot;
 mod budget;
 mod clock;
@@ -17,9 +19,11 @@ mod dispatch;
 mod error;
 mod held;
 mod idle;
+mod meter;
 mod predict;
 pub mod signals;
 mod source;
+mod timing;
 #[expect(unsafe_code, reason = "room 2: memory that the kernel reads and writes for us")]
 mod uring;
 mod worker;

@@ -11,6 +11,7 @@ use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::layout::Geometry;
 use speedysvc_protocol::shm::link::WorkerLink;
+use speedysvc_protocol::stats::Counter;
 
 use crate::bells::{Bells, Rang};
 use crate::boot::Parts;
@@ -110,6 +111,7 @@ impl Worker {
     /// One turn: hear what happened, look at the slots, serve the sockets, enter the kernel, rest.
     fn turn(&mut self) -> Result<(), StartError> {
         self.turns = self.turns.wrapping_add(1);
+        self.runner.meter.count(Counter::Turns);
         if self.turns.is_multiple_of(CLOCK_EVERY) {
             self.now_ns = now_ns();
         }
@@ -122,6 +124,7 @@ impl Worker {
         self.tell_broker();
         if self.ring.wants_entering() {
             self.ring.submit().map_err(StartError::in_loop("submission"))?;
+            self.runner.meter.set(Counter::CqOverflows, self.ring.overflows().into());
         }
         self.rest(worked)
     }
@@ -131,6 +134,7 @@ impl Worker {
         let mut worked = false;
         while let Some(completion) = self.ring.reap() {
             worked = true;
+            self.runner.meter.count(Counter::Completions);
             if let Completion::Watched { more } = completion {
                 self.rang = true;
                 if !more {
@@ -153,6 +157,7 @@ impl Worker {
             }
             self.now_ns = now_ns();
             for who in rang {
+                self.count_bell(who);
                 match who {
                     Rang::Control => self.obey()?,
                     Rang::Signal => self.drain(),
@@ -168,6 +173,14 @@ impl Worker {
         // Somebody may still be ringing: the next turn looks again.
         self.rang = true;
         Ok(true)
+    }
+
+    fn count_bell(&self, who: Rang) {
+        match who {
+            Rang::Link(_) => self.runner.meter.count(Counter::BellsHeard),
+            Rang::Pool => self.runner.meter.count(Counter::PoolBellsHeard),
+            Rang::Control | Rang::Signal | Rang::Knock => {}
+        }
     }
 
     fn obey(&mut self) -> Result<(), StartError> {
@@ -268,11 +281,12 @@ impl Worker {
     /// Says that this loop sleeps, looks once more, and sleeps (rule 21).
     fn sleep(&mut self) -> Result<(), StartError> {
         self.links.say(Mode::Asleep);
-        if !self.links.demote_all(&mut self.runner, self.now_ns) {
-            self.ring.wait(None).map_err(StartError::in_loop("wait"))?;
+        if self.links.demote_all(&mut self.runner, self.now_ns) {
+            self.now_ns = now_ns();
+        } else {
+            self.wait(None)?;
         }
         self.links.say(Mode::Scan);
-        self.now_ns = now_ns();
         Ok(())
     }
 
@@ -284,7 +298,17 @@ impl Worker {
             self.connections.close_quiet();
             return Ok(());
         }
-        self.ring.wait(Some(LINGER)).map_err(StartError::in_loop("wait"))
+        self.wait(Some(LINGER))
+    }
+
+    /// The one place where the loop sleeps. The time has just been looked at.
+    fn wait(&mut self, longest: Option<Duration>) -> Result<(), StartError> {
+        self.ring.wait(longest).map_err(StartError::in_loop("wait"))?;
+        let now_ns = now_ns();
+        self.runner.meter.count(Counter::Sleeps);
+        self.runner.meter.add(Counter::AsleepNs, now_ns.saturating_sub(self.now_ns));
+        self.now_ns = now_ns;
+        Ok(())
     }
 }
 

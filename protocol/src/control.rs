@@ -44,7 +44,8 @@ pub enum Attached {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
 pub enum Order {
-    /// The first message. Descriptors: board (read-write), pool bell, then one for each listener.
+    /// The first message. Descriptors: board (read-write), pool bell, stats page (read-write), then one for each
+    /// listener.
     Start(Start),
     /// A client has attached. Descriptors: request segment, reply segment (both read-write), bell.
     Link {

@@ -9,6 +9,7 @@
 //! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`json`]: the same in JSON.
 //! * [`contract`]: what a service offers. [`service`]: the trait that the service macro implements.
 //! * [`status`]: what a caller may be told, and whether its call ran. [`ids`], [`limits`]: names and numbers.
+//! * [`stats`]: what is counted and timed.
 //!
 //! Trust: whatever a peer wrote is an allegation. Every parser here checks lengths before it allocates, and every
 //! shared word is loaded once into a local before it is judged.
@@ -25,4 +26,5 @@ pub mod limits;
 pub mod service;
 #[expect(unsafe_code, reason = "room 1: memory that another process maps too")]
 pub mod shm;
+pub mod stats;
 pub mod status;

@@ -8,7 +8,7 @@ pub const HELLO_MAX: usize = 64 * 1024;
 /// Longest message between broker and worker. Below the kernel's default `SO_SNDBUF` (212,992 bytes), which bounds one
 /// message of a sequenced-packet socket.
 pub const CONTROL_MAX: usize = 128 * 1024;
-/// Most file descriptors in one message: a worker's board, pool bell and listeners.
+/// Most file descriptors in one message: a worker's board, pool bell, stats page and listeners.
 pub const DESCRIPTORS_MAX: usize = 20;
 /// Most methods of a service.
 pub const METHODS_MAX: usize = 512;

@@ -9,6 +9,7 @@ use speedysvc_broker::{Broker, Burial, ServiceKey, ServiceOptions};
 use speedysvc_config::{Config, Service};
 use speedysvc_protocol::control::WORKER_ENV;
 use speedysvc_protocol::ids::WorkerId;
+use speedysvc_protocol::stats::Snapshot;
 
 use crate::lines::plain;
 use crate::policy::{self, count};
@@ -72,6 +73,11 @@ impl<'a> Hands<'a> {
     /// Where a service listens, with real ports.
     pub(crate) fn addresses(&self, key: ServiceKey) -> &[SocketAddr] {
         &self.addresses[key.0]
+    }
+
+    /// All numbers of a service, those of its dead workers included.
+    pub(crate) fn stats(&self, key: ServiceKey) -> Snapshot {
+        self.broker.meters(key).snapshot()
     }
 
     /// Readable when [`Hands::reports`] has something.

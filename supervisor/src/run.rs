@@ -104,6 +104,7 @@ impl Supervisor<'_, '_> {
     fn watch(&mut self) -> Result<u8, StartError> {
         loop {
             if let Some(code) = self.exit {
+                self.say_what_was_done();
                 return Ok(code);
             }
             let dead = self.wait().map_err(StartError::denied("cannot wait for events"))?;
@@ -235,6 +236,14 @@ impl Supervisor<'_, '_> {
             Action::Exit(code) => self.exit = Some(code),
         }
         Ok(None)
+    }
+
+    /// `echo: 1,234 calls, 3 errors; handler p50 1.2 µs, p99 8 µs`, for each service.
+    fn say_what_was_done(&mut self) {
+        for (number, service) in self.config.services.iter().enumerate() {
+            let stats = self.hands.stats(ServiceKey(number));
+            self.lines.say(&format!("{}: {stats}", service.name));
+        }
     }
 
     /// `echo: shm://echo, tcp://127.0.0.1:5555; 2 workers; io_uring (Linux 6.18, SINGLE_ISSUER)`.

@@ -10,11 +10,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use speedysvc_broker::{Allow, Broker, Event, ServiceKey, ServiceOptions, TakeError};
+use speedysvc_broker::{Allow, Broker, Event, Meters, ServiceKey, ServiceOptions, TakeError};
 use speedysvc_core::StartError;
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::doorbell;
+use speedysvc_protocol::stats::Snapshot;
 
 use crate::address::{Address, Environment};
 
@@ -119,11 +120,12 @@ impl Server {
         let control = broker.admit(key, WORKER).map_err(io_error("making a worker"))?;
         let stop = doorbell::bell().map_err(io_error("making a bell"))?;
         let stop_too = stop.try_clone().map_err(io_error("copying a bell"))?;
+        let meters = broker.meters(key);
         let service = self.service;
         let worker = spawn("speedysvc-loop", move || speedysvc_core::serve(service, control, None))?;
         let (events, ready) = mpsc::channel();
         let broker = spawn("speedysvc-broker", move || attend(broker, key, &stop_too, &events))?;
-        let mut running = Running { name: self.name, folder, tcp, stop, threads: Some((worker, broker)) };
+        let mut running = Running { name: self.name, folder, tcp, meters, stop, threads: Some((worker, broker)) };
         match ready.recv() {
             Ok(Ok(())) => Ok(running),
             Ok(Err(why)) => Err(ServerError::Worker(why)),
@@ -138,7 +140,7 @@ impl Server {
     pub fn run(self) -> Result<(), ServerError> {
         let signals = speedysvc_core::signals::asked_to_end().map_err(io_error("listening for signals"))?;
         signals.set_nonblocking(false).map_err(io_error("listening for signals"))?;
-        let running = self.start()?;
+        let mut running = self.start()?;
         let addresses: Vec<String> = running.addresses().collect();
         // Nobody may be listening to our output; that is no reason to stop.
         let _unheard = writeln!(
@@ -149,7 +151,10 @@ impl Server {
             std::process::id()
         );
         let _ended = BufReader::with_capacity(1, signals).fill_buf().map_err(io_error("waiting for signals"))?;
-        running.stop()
+        running.end()?;
+        // As above.
+        let _unheard = writeln!(io::stderr(), "speedysvc: {}: {}", running.name, running.stats());
+        Ok(())
     }
 
     fn make_folder(&self) -> Result<PathBuf, ServerError> {
@@ -258,6 +263,7 @@ pub struct Running {
     name: String,
     folder: PathBuf,
     tcp: Vec<SocketAddr>,
+    meters: Arc<Meters>,
     stop: OwnedFd,
     threads: Option<Threads>,
 }
@@ -282,6 +288,12 @@ impl Running {
     pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
         let tcp = self.tcp.iter().map(|address| format!("tcp://{address}"));
         std::iter::once(self.shm_address()).chain(tcp)
+    }
+
+    /// What has been counted and timed since the start. A call is counted a moment after it has been answered.
+    #[must_use]
+    pub fn stats(&self) -> Snapshot {
+        self.meters.snapshot()
     }
 
     /// Finishes the calls that have begun, refuses the others, and ends.

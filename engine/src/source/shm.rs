@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use slab::Slab;
 use speedysvc_protocol::control::Report;
@@ -11,10 +12,12 @@ use speedysvc_protocol::shm::claim::{Look, Request};
 use speedysvc_protocol::shm::layout::{Grant, INLINE};
 use speedysvc_protocol::shm::link::{Board, WorkerLink};
 use speedysvc_protocol::shm::{PeerFault, doorbell, wake};
+use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
 
 use crate::dispatch::{Elsewhere, Runner};
 use crate::held::{Held, Place};
+use crate::meter::Meter;
 
 /// A client's link, as this worker knows it.
 struct Attached {
@@ -41,6 +44,7 @@ pub(crate) struct Links {
     belled: Vec<usize>,
     held: Held,
     passes: u32,
+    meter: Rc<Meter>,
     /// Bells of clients that broke a rule, to be taken out of the set: they must wake nobody any more.
     pub(crate) silenced: Vec<OwnedFd>,
     /// Broken rules, to be told to the broker.
@@ -48,10 +52,17 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(me: Incarnation, board: Board, pool_bell: OwnedFd, message_max: usize, held_max: usize) -> Self {
+    pub(crate) fn new(
+        me: Incarnation,
+        board: Board,
+        pool_bell: OwnedFd,
+        message_max: usize,
+        held_max: usize,
+        meter: Rc<Meter>,
+    ) -> Self {
         let (all, keys, hot, belled) = (Slab::new(), HashMap::new(), Vec::new(), Vec::new());
         let (held, silenced, reports) = (Held::new(held_max), Vec::new(), Vec::new());
-        Self { me, board, pool_bell, message_max, all, keys, hot, belled, held, passes: 0, silenced, reports }
+        Self { me, board, pool_bell, message_max, all, keys, hot, belled, held, passes: 0, meter, silenced, reports }
     }
 
     /// Adds a client's link. It is looked at when its bell rings.
@@ -100,6 +111,7 @@ impl Links {
 
     /// Looks at all slots of what was just belled, whoever polls it: a bell may mean a fetch, or a loop that is stuck.
     pub(crate) fn look_at_belled(&mut self, runner: &mut Runner, now_ns: u64) {
+        runner.timing.belled(now_ns);
         for key in std::mem::take(&mut self.belled) {
             self.look(key, usize::MAX, runner, now_ns);
         }
@@ -110,12 +122,14 @@ impl Links {
         let board = |number| self.board.line(number);
         if attached.link.poller().adopt(self.me, board) && !self.hot.contains(&key) {
             self.hot.push(key);
+            self.meter.count(Counter::LinksAdopted);
         }
     }
 
     /// One pass over the links that this loop polls. Whether anything was done.
     pub(crate) fn sweep(&mut self, runner: &mut Runner, now_ns: u64) -> bool {
         self.passes = self.passes.wrapping_add(1);
+        runner.timing.pass();
         let full = self.passes.is_multiple_of(FULL_EVERY);
         let mut worked = false;
         let mut place = 0;
@@ -176,7 +190,8 @@ impl Links {
         // First of all: a client that gave a call up before it was claimed may use slot and buffer again at once (rule
         // 11), so nothing else in the request can be trusted to belong together, and nothing goes into the buffer.
         if request.cancelled {
-            return self.refuse(&at, None, &Failure::not_started(Code::Cancelled, "cancelled before it started"));
+            self.refuse(&at, None, &Failure::not_started(Code::Cancelled, "cancelled before it started"));
+            return self.meter.count(Counter::Cancelled);
         }
         let grant = match request.grant(self.all[key].link.geometry()) {
             Ok(grant) => grant,
@@ -188,11 +203,16 @@ impl Links {
         if request.head.fetch {
             return self.serve_fetch(&at, grant, now_ns);
         }
+        let method = MethodIndex(request.head.method);
         match self.prepare(&at, grant, runner, now_ns) {
-            Err(failure) => self.refuse(&at, Some(grant), &failure),
+            Err(failure) => {
+                self.refuse(&at, Some(grant), &failure);
+                self.meter.refused(Some(method), Counter::ShmCalls, &failure);
+            }
             Ok(codec) => {
-                runner.run(MethodIndex(request.head.method), codec, self.message_max, self);
-                self.reply(&at, grant, runner.reply.status(), runner.reply.body(), now_ns);
+                runner.run(method, codec, self.message_max, self);
+                let status = self.reply(&at, grant, runner.reply.status(), runner.reply.body(), now_ns);
+                runner.answered(method, Counter::ShmCalls, status);
             }
         }
     }
@@ -224,19 +244,24 @@ impl Links {
         self.publish(at, grant, Status::Failed(failure.code, failure.outcome), text);
     }
 
-    /// Publishes a reply, or holds it until a larger buffer is granted.
-    fn reply(&mut self, at: &At<'_>, grant: Grant, status: Status, body: &[u8], now_ns: u64) {
+    /// Publishes a reply, or holds it until a larger buffer is granted. Returns what the caller is told in the end.
+    fn reply(&mut self, at: &At<'_>, grant: Grant, status: Status, body: &[u8], now_ns: u64) -> Status {
         if body.len() <= INLINE || body.len() as u64 <= grant.capacity {
-            return self.publish(at, Some(grant), status, body);
+            self.publish(at, Some(grant), status, body);
+            return status;
         }
         let place = Place { link: self.all[at.key].id, slot: at.slot };
         if self.held.keep(place, status, body, now_ns) {
             let slot = self.all[at.key].link.slot(at.slot);
             slot.publish(self.me, at.request.seq, Status::Need, wire_len(body), &[]);
-            slot.wake(at.request.seq);
+            self.count_wake(slot.wake(at.request.seq));
+            self.meter.count(Counter::RepliesHeld);
+            status
         } else {
             let text = "the reply is larger than its buffer, and the worker holds too many such replies already";
-            self.refuse(at, Some(grant), &Failure::done(Code::ResourceExhausted, text));
+            let failure = Failure::done(Code::ResourceExhausted, text);
+            self.refuse(at, Some(grant), &failure);
+            Status::Failed(failure.code, failure.outcome)
         }
     }
 
@@ -249,7 +274,13 @@ impl Links {
         }
         let slot = link.slot(at.slot);
         slot.publish(self.me, at.request.seq, status, wire_len(body), inline);
-        slot.wake(at.request.seq);
+        self.count_wake(slot.wake(at.request.seq));
+    }
+
+    fn count_wake(&self, woken: bool) {
+        if woken {
+            self.meter.count(Counter::ClientsWoken);
+        }
     }
 
     fn serve_fetch(&mut self, at: &At<'_>, grant: Grant, now_ns: u64) {
@@ -257,10 +288,14 @@ impl Links {
         let ours = at.request.head.method == self.me.0.get();
         let place = Place { link: self.all[at.key].id, slot: at.slot };
         match self.held.take(place).filter(|_| ours) {
-            Some(held) => self.reply(at, grant, held.status, &held.body, now_ns),
+            Some(held) => {
+                self.reply(at, grant, held.status, &held.body, now_ns);
+                self.meter.count(Counter::RepliesFetched);
+            }
             None => {
                 let text = "the worker that held the reply is gone";
                 self.refuse(at, Some(grant), &Failure::done(Code::DataLoss, text));
+                self.meter.count(Counter::RepliesLost);
             }
         }
     }
@@ -268,6 +303,7 @@ impl Links {
     /// Stops polling all links, and looks once more: whatever was published before its client could know is served
     /// here; what comes after rings (rule 21). `false` when nothing was found, and it is safe to sleep.
     pub(crate) fn demote_all(&mut self, runner: &mut Runner, now_ns: u64) -> bool {
+        runner.timing.pass();
         let was_hot = std::mem::take(&mut self.hot);
         for key in &was_hot {
             self.all[*key].link.poller().leave(self.me);
@@ -305,11 +341,13 @@ fn wire_len(body: &[u8]) -> u32 {
 
 impl Elsewhere for Links {
     fn step_aside(&self) {
+        self.meter.count(Counter::StepsAside);
         self.say(Mode::Busy);
         wake::before_second_look();
         if self.anything_ready() {
             // It fails only for a descriptor that is no bell.
             let _never = doorbell::ring(&self.pool_bell);
+            self.meter.count(Counter::PoolBellsRung);
         }
     }
 

@@ -50,6 +50,7 @@ impl Mapped {
         Ok(Self { geometry, request, reply })
     }
 
+    #[inline]
     fn slot(&self, index: usize) -> Slot<'_> {
         assert!(index < self.geometry.slots(), "slot {index} of {}", self.geometry.slots());
         let index = index as u64;
@@ -97,6 +98,7 @@ macro_rules! both_sides {
             }
 
             /// The slot with this index.
+            #[inline]
             #[must_use]
             pub fn slot(&self, index: usize) -> $slot<'_> {
                 $slot(self.0.slot(index))

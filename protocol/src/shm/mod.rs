@@ -8,6 +8,7 @@
 //! | arena | client and workers, never a control word | |
 //! | reply lines, claim words, poller word ([`layout`]) | workers; the supervisor after a death | the client |
 //! | board ([`board`]) | each loop its own line | clients |
+//! | stats page ([`stats_page`]), one for each loop | that loop | broker and supervisor |
 //!
 //! A call's way: [`slot::Caller::post`] → [`claim::Taker::claim`] → handler → [`claim::Taker::publish`] →
 //! [`slot::Caller::poll`]. Waking is in [`wake`], and after a death [`verdict`] tells the callers.
@@ -30,6 +31,10 @@ mod loom_tests;
 pub mod segment;
 pub mod seq;
 pub mod slot;
+#[cfg(not(loom))]
+pub mod stats_page;
+#[cfg(all(test, not(loom)))]
+mod stats_page_tests;
 #[cfg(all(test, not(loom)))]
 mod steps_tests;
 mod sync;

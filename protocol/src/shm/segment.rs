@@ -64,6 +64,8 @@ unsafe impl SharedWords for RequestLine {}
 unsafe impl SharedWords for ReplyLine {}
 // SAFETY: as above.
 unsafe impl SharedWords for BoardLine {}
+// SAFETY: an array of atomic integers.
+unsafe impl<const N: usize> SharedWords for [AtomicU64; N] {}
 
 impl Segment {
     /// Maps `len` bytes of a memory file that the broker made.
@@ -88,6 +90,7 @@ impl Segment {
         Ok(Self { map, access })
     }
 
+    #[inline]
     fn bounds(&self, offset: u64, len: usize) -> usize {
         let start = usize::try_from(offset).expect("offsets come from a geometry that was mapped");
         let end = start.checked_add(len).expect("lengths come from a geometry that was mapped");
@@ -97,6 +100,11 @@ impl Segment {
 
     /// The word at `offset`.
     pub(super) fn word(&self, offset: u64) -> &AtomicU64 {
+        self.at(offset)
+    }
+
+    /// `N` words from `offset` on.
+    pub(super) fn words<const N: usize>(&self, offset: u64) -> &[AtomicU64; N] {
         self.at(offset)
     }
 
@@ -115,6 +123,7 @@ impl Segment {
         self.at(offset)
     }
 
+    #[inline]
     fn at<T: SharedWords>(&self, offset: u64) -> &T {
         let start = self.bounds(offset, size_of::<T>());
         assert!(start.is_multiple_of(align_of::<T>()), "a line at {start} is not aligned");

@@ -55,6 +55,7 @@ pub enum GivenUp {
 
 impl Caller<'_> {
     /// Publishes a request. `seq` must be larger than any before in this slot.
+    #[inline]
     pub fn post(self, seq: Seq, post: &Post<'_>) {
         let line = self.0.request;
         debug_assert!(post.inline.len() <= INLINE);
@@ -71,6 +72,7 @@ impl Caller<'_> {
     }
 
     /// The reply to call `seq`, once it is there.
+    #[inline]
     #[must_use]
     pub fn poll(self, seq: Seq) -> Option<ReplyHead> {
         // PAIR reply-published: the reply's fields and its bytes in the arena are behind this number.
@@ -84,6 +86,7 @@ impl Caller<'_> {
     }
 
     /// Copies the inline part of a reply that [`Caller::poll`] returned; `out` has at most [`INLINE`] bytes.
+    #[inline]
     pub fn read_inline(self, out: &mut [u8]) {
         load_bytes(&self.0.reply.inline, out);
     }
@@ -105,19 +108,29 @@ impl Caller<'_> {
 }
 
 /// Spreads up to [`INLINE`] bytes over words; words beyond the bytes are left as they are.
+#[inline]
 pub(super) fn store_bytes(words: &[AtomicU64; INLINE_WORDS], bytes: &[u8]) {
-    for (word, chunk) in words.iter().zip(bytes.chunks(8)) {
-        let mut padded = [0; 8];
-        padded[..chunk.len()].copy_from_slice(chunk);
-        word.store(u64::from_le_bytes(padded), Ordering::Relaxed);
+    let (whole, rest) = bytes.as_chunks::<8>();
+    for (word, chunk) in words.iter().zip(whole) {
+        word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
+    }
+    if let Some(word) = words.get(whole.len()).filter(|_| !rest.is_empty()) {
+        // By hand: a copy of so few bytes by a library call costs more than the rest of this.
+        let gathered = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        word.store(gathered, Ordering::Relaxed);
     }
 }
 
 /// Gathers up to [`INLINE`] bytes from words, each word loaded once.
+#[inline]
 pub(super) fn load_bytes(words: &[AtomicU64; INLINE_WORDS], out: &mut [u8]) {
     debug_assert!(out.len() <= INLINE);
-    for (word, chunk) in words.iter().zip(out.chunks_mut(8)) {
+    let (whole, rest) = out.as_chunks_mut::<8>();
+    for (word, chunk) in words.iter().zip(&mut *whole) {
+        *chunk = word.load(Ordering::Relaxed).to_le_bytes();
+    }
+    if let Some(word) = words.get(whole.len()).filter(|_| !rest.is_empty()) {
         let bytes = word.load(Ordering::Relaxed).to_le_bytes();
-        chunk.copy_from_slice(&bytes[..chunk.len()]);
+        rest.iter_mut().zip(bytes).for_each(|(out, byte)| *out = byte);
     }
 }

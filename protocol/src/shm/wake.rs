@@ -19,6 +19,7 @@ pub struct Poller<'a>(pub &'a AtomicU64);
 
 impl Poller<'_> {
     /// Whether a client that has just published must ring: nobody polls its link, or the loop that does is not looking.
+    #[inline]
     #[must_use]
     pub fn needs_bell<'b>(self, board: impl Fn(u16) -> &'b BoardLine) -> bool {
         // PAIR publish-or-sleep: the request is out before we look; a loop that stops looking looks again after
@@ -80,8 +81,18 @@ impl Caller<'_> {
     }
 }
 
-/// The reply's sequence word as a client saw it after announcing its sleep: what it may sleep on.
-#[derive(Clone, Copy, Debug)]
+impl Caller<'_> {
+    /// The reply's sequence word now, for a thread that sleeps for calls whose own threads announce the sleep. What it
+    /// does not find after this, and what is announced then, it is woken for.
+    #[must_use]
+    pub fn look(self) -> Unanswered {
+        // PAIR reply-published: a reply that is found by this number may be read.
+        Unanswered(self.0.reply.seq.load(Ordering::Acquire))
+    }
+}
+
+/// The reply's sequence word as a client saw it: what it may sleep on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unanswered(pub(super) u64);
 
 impl Taker<'_> {

@@ -5,6 +5,7 @@ use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::layout::Geometry;
 use speedysvc_protocol::shm::link::WorkerLink;
+use speedysvc_protocol::stats::Counter;
 
 use crate::service::{Link, Service};
 use crate::{Burial, Watch};
@@ -20,6 +21,9 @@ impl Service {
         // From here on everybody sees that the loop is gone: fetches from it, and links that it polled, are free.
         line.set(dead, Mode::Gone);
         let unknown = self.links.values().map(|link| resolve(link, self.geometry, dead)).sum();
+        self.meters.retire(number);
+        self.meters.count(Counter::LoopsEnded, 1);
+        self.meters.count(Counter::CallsUnknown, unknown as u64);
         // It fails only for a descriptor that is no bell.
         let _never = doorbell::ring(&self.pool_bell);
         self.incarnations.free(dead);

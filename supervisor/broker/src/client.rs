@@ -9,6 +9,7 @@ use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
 use speedysvc_protocol::ids::LinkId;
 use speedysvc_protocol::shm::link::LinkFiles;
 use speedysvc_protocol::shm::{doorbell, handover};
+use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
 
 use crate::service::{Link, Service};
@@ -85,6 +86,7 @@ impl Service {
         let (pid, uid) = (client.peer.pid.as_raw_nonzero().get(), client.peer.uid.as_raw());
         let LinkFiles { request, reply, reply_read_only } = files;
         self.links.insert(link, Link { request, reply, bell, client: id, pid, uid });
+        self.meters.count(Counter::ClientsAttached, 1);
         self.announce(link, watch);
         let made = &self.links[&link];
         let descriptors =

@@ -11,6 +11,7 @@ mod access;
 mod burial;
 mod client;
 mod incarnations;
+mod meters;
 mod rendezvous;
 mod service;
 mod worker;
@@ -18,12 +19,14 @@ mod worker;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use speedysvc_protocol::ids::{LinkId, WorkerId};
 
 pub use access::Allow;
+pub use meters::Meters;
 pub use rendezvous::TakeError;
 use service::Service;
 pub use service::ServiceOptions;
@@ -237,6 +240,12 @@ impl Broker {
     /// this process): callers of what it had taken are told "unknown", and the other workers look at its links.
     pub fn bury(&mut self, service: ServiceKey, worker: WorkerId) -> Burial {
         self.services[service.0].bury(worker, &mut self.watch)
+    }
+
+    /// Where the numbers of a service can be read, from any thread.
+    #[must_use]
+    pub fn meters(&self, service: ServiceKey) -> Arc<Meters> {
+        Arc::clone(&self.services[service.0].meters)
     }
 
     /// Takes no more clients, hangs up on those that are attached, and removes the service's files.

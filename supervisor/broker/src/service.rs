@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -17,11 +18,13 @@ use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::layout::Geometry;
 use speedysvc_protocol::shm::link::Board;
 use speedysvc_protocol::shm::segment::Access;
+use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
 
 use crate::access::Allow;
 use crate::client::{self, Client, State};
 use crate::incarnations::Incarnations;
+use crate::meters::Meters;
 use crate::rendezvous::{Rendezvous, TakeError};
 use crate::worker::{self, Worker};
 use crate::{Event, ServiceKey, Source, Watch};
@@ -70,6 +73,7 @@ pub(crate) struct Service {
     pub(crate) board_read_only: OwnedFd,
     pub(crate) pool_bell: OwnedFd,
     pub(crate) incarnations: Incarnations,
+    pub(crate) meters: Arc<Meters>,
     /// What the program offers; known once a worker has been ready.
     pub(crate) contract: Option<Contract>,
     pub(crate) workers: HashMap<WorkerId, Worker>,
@@ -106,6 +110,7 @@ impl Service {
             board_read_only,
             pool_bell,
             incarnations: Incarnations::default(),
+            meters: Arc::default(),
             contract: None,
             workers: HashMap::new(),
             clients: HashMap::new(),
@@ -201,6 +206,7 @@ impl Service {
         watch.remove(&client.socket, client.token);
         if let Some(link) = client.link() {
             self.links.remove(&link);
+            self.meters.count(Counter::ClientsDetached, 1);
             self.retract(link, watch);
         }
         drop(client);
@@ -224,6 +230,8 @@ impl Service {
                 events.push(Event::HungUp { service, worker: number });
             }
             worker::Heard::Report(Report::Ready { contract, driver, why }) => {
+                let names = contract.methods.iter().map(|method| method.name.clone()).collect();
+                self.meters.name_methods(number, names);
                 self.contract = Some(contract);
                 events.push(Event::Ready { service, worker: number, driver, why });
                 self.serve_waiting(next, watch, events);
@@ -241,6 +249,7 @@ impl Service {
                 // Two workers may report the same link; the second finds it gone.
                 let Some(Link { client, pid, .. }) = self.links.get(&link) else { return };
                 let (client, pid) = (*client, *pid);
+                self.meters.count(Counter::ClientsExpelled, 1);
                 self.drop_client(client, watch);
                 events.push(Event::Misbehaved { service, link, pid, rule });
             }

@@ -83,10 +83,12 @@ impl Service {
             .ok_or_else(|| io::Error::other("all lines of the service's board are taken: too many workers at once"))?;
         let (ours, theirs) = handover::pair()?;
         let start = Order::Start(self.start(number, incarnation));
-        let mut descriptors: Vec<BorrowedFd<'_>> = vec![self.board_file.as_fd(), self.pool_bell.as_fd()];
+        let stats = self.meters.make_page(number)?;
+        let mut descriptors: Vec<BorrowedFd<'_>> = vec![self.board_file.as_fd(), self.pool_bell.as_fd(), stats.as_fd()];
         descriptors.extend(self.options.listeners.iter().map(AsFd::as_fd));
-        handover::send(&ours, &start, &descriptors)?;
-        let token = watch.add(&ours, Source::Worker(self.key, number))?;
+        let told = handover::send(&ours, &start, &descriptors);
+        let watched = told.and_then(|()| watch.add(&ours, Source::Worker(self.key, number)));
+        let token = watched.inspect_err(|_| self.meters.retire(number))?;
         let outbox = self.links.keys().map(|link| Queued::Link(*link)).collect();
         self.workers.insert(number, Worker { socket: ours, token, incarnation, outbox });
         self.flush(number, watch);

@@ -7,6 +7,7 @@ use speedysvc_protocol::frame::{self, BadFrame, Header, Kind};
 use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
 use speedysvc_protocol::ids::{CallId, Codec, MethodId};
 use speedysvc_protocol::limits::{FRAME_HEADER, HELLO_MAX};
+use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
 
 use super::receive_buffer::ReceiveBuffer;
@@ -32,8 +33,8 @@ enum Stage {
     Refused,
     /// The peer sends no more: what it has asked is answered.
     Closing,
-    /// Shut down; operations under way are ending.
-    Ended,
+    /// Shut down, for the reason that this counts; operations under way are ending.
+    Ended(Counter),
 }
 
 pub(super) struct Connection {
@@ -110,14 +111,14 @@ impl Connection {
             Ok(None) if matches!(self.stage, Stage::Greeting | Stage::Serving) => self.stage = Stage::Closing,
             Ok(None) => {}
             Err(error) if is_passing(&error) => {}
-            Err(_) => self.shut_down(),
+            Err(_) => self.shut_down(Counter::ClosedError),
         }
     }
 
     pub(super) fn sent(&mut self, mut buffer: Vec<u8>, result: io::Result<()>) {
         self.sending = false;
         if result.is_err() {
-            self.shut_down();
+            self.shut_down(Counter::ClosedError);
         }
         if buffer.capacity() <= KEEP {
             buffer.clear();
@@ -136,7 +137,7 @@ impl Connection {
     fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere) -> bool {
         for _ in 0..FRAMES_PER_TURN {
             // When the peer reads too slowly, its calls wait; it can only hold up itself.
-            let deaf = matches!(self.stage, Stage::Refused | Stage::Ended);
+            let deaf = matches!(self.stage, Stage::Refused | Stage::Ended(_));
             if deaf || self.outbox.len() > unsent(self.settings.message_max) {
                 return false;
             }
@@ -145,7 +146,7 @@ impl Connection {
                 Ok(Next::Wait) => return false,
                 Err(_bad) => {
                     // Nothing after a broken frame can be understood. The peer sees the end of the connection.
-                    self.shut_down();
+                    self.shut_down(Counter::ClosedBroken);
                     return false;
                 }
             }
@@ -162,7 +163,7 @@ impl Connection {
         let Some(header) = frame::peek(self.inbox.waiting())? else { return Ok(Next::Wait) };
         let body_len = header.body_len as usize;
         if body_len > self.body_max() {
-            return self.refuse_body(header);
+            return self.refuse_body(header, runner);
         }
         if self.inbox.waiting().len() < FRAME_HEADER + body_len {
             self.inbox.expect(FRAME_HEADER + body_len);
@@ -172,10 +173,12 @@ impl Connection {
         match (self.stage, header.kind) {
             (Stage::Greeting | Stage::Closing, Kind::Hello) if !self.greeted => self.greet(body_ends, runner),
             (Stage::Serving | Stage::Closing, Kind::Call { id, method, codec, left_us }) if self.greeted => {
-                if self.is_late(left_us) {
+                let now_ns = now_ns();
+                if self.is_late(left_us, now_ns) {
                     let text = "the deadline passed before it started";
-                    self.fail(id, &Failure::not_started(Code::DeadlineExceeded, text));
+                    self.refuse(id, method, &Failure::not_started(Code::DeadlineExceeded, text), runner);
                 } else {
+                    runner.timing.frame(self.arrived_ns, now_ns);
                     self.call(id, method, codec, body_ends, runner, elsewhere);
                 }
             }
@@ -189,9 +192,9 @@ impl Connection {
 
     /// Whether a call waited here for longer than it had left. It is taken to have come with the latest bytes, so the
     /// error is on the caller's side: a call is rather begun too late than refused too early.
-    fn is_late(&self, left_us: u64) -> bool {
+    fn is_late(&self, left_us: u64, now_ns: u64) -> bool {
         let left_us = if left_us == 0 { self.settings.deadline_us } else { left_us };
-        now_ns().saturating_sub(self.arrived_ns) > left_us.saturating_mul(1_000)
+        now_ns.saturating_sub(self.arrived_ns) > left_us.saturating_mul(1_000)
     }
 
     fn body_max(&self) -> usize {
@@ -199,14 +202,14 @@ impl Connection {
     }
 
     /// A call that is too large is answered, its body thrown away, and the connection goes on.
-    fn refuse_body(&mut self, header: Header) -> Result<Next, BadFrame> {
-        let Kind::Call { id, .. } = header.kind else { return Err(BadFrame::Reserved) };
+    fn refuse_body(&mut self, header: Header, runner: &Runner) -> Result<Next, BadFrame> {
+        let Kind::Call { id, method, .. } = header.kind else { return Err(BadFrame::Reserved) };
         if !self.greeted {
             return Err(BadFrame::Reserved);
         }
         let (len, max) = (header.body_len, self.body_max());
         let text = format!("a request of {len} bytes is over the limit of {max} bytes");
-        self.fail(id, &Failure::not_started(Code::ResourceExhausted, text));
+        self.refuse(id, method, &Failure::not_started(Code::ResourceExhausted, text), runner);
         self.inbox.handle(FRAME_HEADER);
         self.skip = len as usize;
         Ok(Next::Frame)
@@ -255,31 +258,38 @@ impl Connection {
     ) {
         let Some(index) = runner.contract().index_of(method) else {
             let text = format!("this service has no method with the id {:016x}", method.0);
-            return self.fail(id, &Failure::not_started(Code::Unimplemented, text));
+            return self.refuse(id, method, &Failure::not_started(Code::Unimplemented, text), runner);
         };
         let body = &self.inbox.waiting()[FRAME_HEADER..body_ends];
         match runner.take_arguments(body.len(), self.settings.message_max) {
             Ok(arguments) => arguments.copy_from_slice(body),
-            Err(failure) => return self.fail(id, &failure),
+            Err(failure) => return self.refuse(id, method, &failure, runner),
         }
         runner.run(index, codec, self.settings.message_max, elsewhere);
-        frame::append(&mut self.outbox, Kind::Reply { id, status: runner.reply.status() }, runner.reply.body());
+        let status = runner.reply.status();
+        frame::append(&mut self.outbox, Kind::Reply { id, status }, runner.reply.body());
+        runner.answered(index, Counter::TcpCalls, status);
     }
 
-    fn fail(&mut self, id: CallId, failure: &Failure) {
+    /// Answers a call that does not reach its handler.
+    fn refuse(&mut self, id: CallId, method: MethodId, failure: &Failure, runner: &Runner) {
         let status = Status::Failed(failure.code, failure.outcome);
         frame::append(&mut self.outbox, Kind::Reply { id, status }, failure.wire_text().as_bytes());
+        runner.meter.refused(runner.contract().index_of(method), Counter::TcpCalls, failure);
     }
 
     fn flush(&mut self, ring: &mut Ring) {
-        if !self.sending && !self.outbox.is_empty() && self.stage != Stage::Ended {
+        if !self.sending && !self.outbox.is_empty() && !self.has_ended() {
             self.sending = true;
             let buffer = std::mem::replace(&mut self.outbox, std::mem::take(&mut self.spare));
             ring.send(self.socket.as_fd(), self.tag, buffer);
         }
-        let last = matches!(self.stage, Stage::Refused | Stage::Closing);
-        if last && !self.sending && self.outbox.is_empty() {
-            self.shut_down();
+        if !self.sending && self.outbox.is_empty() {
+            match self.stage {
+                Stage::Refused => self.shut_down(Counter::ClosedRefused),
+                Stage::Closing => self.shut_down(Counter::ClosedByPeer),
+                Stage::Greeting | Stage::Serving | Stage::Ended(_) => {}
+            }
         }
     }
 
@@ -301,7 +311,7 @@ impl Connection {
         if self.stage == Stage::Serving {
             frame::append(&mut self.outbox, Kind::Goodbye, &[]);
         } else if self.stage == Stage::Greeting {
-            self.shut_down();
+            self.shut_down(Counter::ClosedDraining);
         }
     }
 
@@ -310,17 +320,25 @@ impl Connection {
         self.inbox.waiting().is_empty() && self.skip == 0 && self.outbox.is_empty() && !self.sending
     }
 
-    /// Ends the connection; the socket is closed when the ring has let go of it.
-    pub(super) fn shut_down(&mut self) {
-        if self.stage != Stage::Ended {
-            self.stage = Stage::Ended;
+    fn has_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended(_))
+    }
+
+    /// Ends the connection; the socket is closed when the ring has let go of it. `why` is the counter of the reason.
+    pub(super) fn shut_down(&mut self, why: Counter) {
+        if !self.has_ended() {
+            self.stage = Stage::Ended(why);
             super::shutdown(&self.socket);
         }
     }
 
-    /// Whether the socket can be closed: closing it earlier would not stop the kernel's operations on it.
-    pub(super) fn is_over(&self) -> bool {
-        self.stage == Stage::Ended && !self.receiving && !self.sending
+    /// Whether the socket can be closed, and the counter of the reason: closing it earlier would not stop the kernel's
+    /// operations on it.
+    pub(super) fn over(&self) -> Option<Counter> {
+        match self.stage {
+            Stage::Ended(why) if !self.receiving && !self.sending => Some(why),
+            _ => None,
+        }
     }
 }
 

@@ -5,14 +5,17 @@ mod receive_buffer;
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::set_tcp_nodelay;
 use slab::Slab;
+use speedysvc_protocol::stats::Counter;
 
 use crate::budget::CONNECTIONS;
 use crate::dispatch::{Elsewhere, Runner};
+use crate::meter::Meter;
 use crate::uring::{Completion, Ring, Tag};
 use connection::{Connection, Settings};
 
@@ -32,13 +35,15 @@ pub(crate) struct Connections {
     draining: bool,
     /// Descriptors ran out: accepting waits until one is free, and clients in the listener's backlog.
     starved: bool,
+    meter: Rc<Meter>,
 }
 
 impl Connections {
-    pub(crate) fn new(listeners: Vec<OwnedFd>, message_max: usize, deadline_us: u64) -> Self {
+    pub(crate) fn new(listeners: Vec<OwnedFd>, message_max: usize, deadline_us: u64, meter: Rc<Meter>) -> Self {
         let settings = Settings { message_max, deadline_us };
         let (open, dirty) = (Slab::new(), Vec::new());
-        Self { listeners, knocked: true, open, generation: 0, dirty, settings, draining: false, starved: false }
+        let (knocked, draining, starved) = (true, false, false);
+        Self { listeners, knocked, open, generation: 0, dirty, settings, draining, starved, meter }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -72,10 +77,14 @@ impl Connections {
                 match rustix::net::accept_with(&self.listeners[index], SocketFlags::CLOEXEC) {
                     Ok(socket) => {
                         accepted = true;
+                        self.meter.count(Counter::ConnectionsAccepted);
                         self.greet(socket, ring);
                     }
                     Err(Errno::AGAIN) => break,
-                    Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => self.starved = true,
+                    Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                        self.starved = true;
+                        self.meter.count(Counter::AcceptsStarved);
+                    }
                     // Whoever it was has gone again, or a signal came.
                     Err(_) => {}
                 }
@@ -91,6 +100,8 @@ impl Connections {
         match completion {
             Completion::Received { tag, received, more } => {
                 let open = self.find(tag);
+                let bytes = received.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| ring.bytes(chunk).len());
+                self.meter.add(Counter::TcpBytesIn, bytes as u64);
                 match (open, received) {
                     (Some(key), received) => {
                         self.open[key].received(received, more, ring);
@@ -101,6 +112,8 @@ impl Connections {
                 }
             }
             Completion::Sent { tag, buffer, result } => {
+                let bytes = if result.is_ok() { buffer.len() } else { 0 };
+                self.meter.add(Counter::TcpBytesOut, bytes as u64);
                 if let Some(key) = self.find(tag) {
                     self.open[key].sent(buffer, result);
                     self.mark(key);
@@ -141,8 +154,9 @@ impl Connections {
             let connection = &mut self.open[key];
             connection.dirty = false;
             let again = connection.serve(runner, elsewhere, ring);
-            if self.open[key].is_over() {
+            if let Some(why) = self.open[key].over() {
                 self.open.remove(key);
+                self.meter.count(why);
                 self.descriptor_freed();
             } else if again {
                 self.mark(key);
@@ -171,7 +185,7 @@ impl Connections {
         let quiet: Vec<usize> =
             self.open.iter().filter(|(_, connection)| connection.is_quiet()).map(|(key, _)| key).collect();
         for key in quiet {
-            self.open[key].shut_down();
+            self.open[key].shut_down(Counter::ClosedDraining);
             self.mark(key);
         }
     }

@@ -1,0 +1,66 @@
+//! From arguments to reply: the service alone, and as the loop runs it, with its catching of panics, its clock and its
+//! accounts. The difference is what the loop adds.
+
+use std::hint::black_box;
+use std::sync::{Arc, LazyLock};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use speedysvc_core::bench::Dispatch;
+use speedysvc_protocol::archive::{self, Buffer};
+use speedysvc_protocol::contract::{Contract, Method};
+use speedysvc_protocol::ids::{Codec, MethodId, MethodIndex, Shape};
+use speedysvc_protocol::service::{Call, Reply, Service};
+use speedysvc_protocol::status::Failure;
+
+/// The struct of the codec measurements: {u64, text of 24 bytes, sixteen u32}.
+type Realistic = (u64, String, Vec<u32>);
+
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
+    let (service, signature) = ("adder".to_owned(), "add(u64, String, Vec<u32>) -> u64".to_owned());
+    let id = MethodId::of(&service, &signature);
+    let method = Method { name: "add".to_owned(), signature, id, shape: Shape(0) };
+    Contract { service, version: 1, methods: vec![method] }
+});
+
+/// Adds the numbers of its arguments.
+struct Adder;
+
+impl Service for Adder {
+    fn contract(&self) -> &'static Contract {
+        &CONTRACT
+    }
+
+    fn call(&self, _: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
+        let arguments = archive::view::<Realistic>(call.body)?;
+        let sum: u64 = arguments.2.iter().map(|number| u64::from(number.to_native())).sum();
+        call.reply.ok(call.codec, &(arguments.0.to_native() + arguments.1.len() as u64 + sum))
+    }
+}
+
+fn dispatch(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("dispatch");
+    let value: Realistic =
+        (1_234_567, "a text of 24 bytes......".to_owned(), (0..16).map(|place| place * 65_537).collect());
+    let mut arguments = Buffer::new(4096);
+    archive::encode(&value, &mut arguments).expect("it fits");
+    let arguments = arguments.as_slice();
+
+    let service: Arc<dyn Service> = black_box(Arc::new(Adder));
+    let (mut scratch, mut reply) = (Buffer::new(4096), Reply::new(4096));
+    group.bench_function("the service alone", |bencher| {
+        bencher.iter(|| {
+            reply.prepare(4096, 4096);
+            let (scratch, reply) = (&mut scratch, &mut reply);
+            let call = Call { codec: Codec::Rkyv, body: black_box(arguments), scratch, reply };
+            service.call(black_box(MethodIndex(0)), call).expect("it adds");
+        });
+    });
+    let mut dispatch = Dispatch::new(Arc::clone(&service)).expect("memory for a page");
+    group.bench_function("as the loop runs it, metered", |bencher| {
+        bencher.iter(|| dispatch.call(black_box(MethodIndex(0)), black_box(arguments)).expect("it adds"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, dispatch);
+criterion_main!(benches);

@@ -1,0 +1,57 @@
+//! What this loop has done, in its stats page. The loop is the only writer; whoever reads neither waits nor is waited
+//! for. Counting comes after answering: nobody waits for it.
+
+use std::os::fd::OwnedFd;
+
+use speedysvc_protocol::ids::MethodIndex;
+use speedysvc_protocol::shm::stats_page::StatsWriter;
+use speedysvc_protocol::stats::{Call, Counter};
+use speedysvc_protocol::status::{Code, Failure, Status};
+
+#[derive(Debug)]
+pub(crate) struct Meter {
+    page: StatsWriter,
+    /// Methods of the contract. What a peer says beyond them is no method.
+    methods: usize,
+}
+
+impl Meter {
+    pub(crate) fn new(page: &OwnedFd, methods: usize) -> std::io::Result<Self> {
+        Ok(Self { page: StatsWriter::map(page)?, methods })
+    }
+
+    /// It happened once more.
+    pub(crate) fn count(&self, counter: Counter) {
+        self.page.add(counter, 1);
+    }
+
+    /// That much of it happened.
+    pub(crate) fn add(&self, counter: Counter, more: u64) {
+        self.page.add(counter, more);
+    }
+
+    /// Takes over a count that is kept elsewhere.
+    pub(crate) fn set(&self, counter: Counter, value: u64) {
+        self.page.set(counter, value);
+    }
+
+    /// A call that ran was answered.
+    pub(crate) fn answered(&self, method: MethodIndex, transport: Counter, call: &Call) {
+        self.page.add(transport, 1);
+        self.page.record(self.row(method), call);
+    }
+
+    /// A call was refused before it started; `None` when its method is not known.
+    pub(crate) fn refused(&self, method: Option<MethodIndex>, transport: Counter, failure: &Failure) {
+        self.count(transport);
+        self.count(if failure.code == Code::DeadlineExceeded { Counter::Expired } else { Counter::Refused });
+        let status = Status::Failed(failure.code, failure.outcome);
+        let row = method.map_or(usize::MAX, |method| self.row(method));
+        self.page.record(row, &Call { status, bytes_in: 0, bytes_out: 0, times: None });
+    }
+
+    fn row(&self, method: MethodIndex) -> usize {
+        let index = usize::from(method.0);
+        if index < self.methods { index } else { usize::MAX }
+    }
+}

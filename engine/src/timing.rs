@@ -1,0 +1,156 @@
+//! Which calls are timed, and from when. A pure rule: the clock is handed in.
+//!
+//! Calls that one pass over the links finds are a batch. No request says when its client published it; the loop knows
+//! only that its last pass did not find it. So the wait of a call is counted from the batch's beginning: from the first
+//! call of the pass, or from the bell that brought it. Over TCP it is counted from the latest bytes.
+//!
+//! Two looks at the clock cost half of a short call. So short calls are timed by the batch, one batch in sixteen; all
+//! are timed when calls take longer on average, when a bell has brought them, and over TCP.
+
+use speedysvc_protocol::stats::Times;
+
+/// One batch in this many is timed, when calls are short.
+const SAMPLE: u32 = 16;
+/// From this average on every call is timed: the clock then costs less than a twentieth.
+const SHORT_NS: u64 = 1_000;
+/// How far back the average reaches, in calls.
+const WINDOW: u64 = 16;
+
+#[derive(Clone, Copy, Debug)]
+enum Batch {
+    /// Nothing was found in it yet.
+    Fresh,
+    /// Not timed.
+    Untimed,
+    /// Timed; it began then.
+    Since(u64),
+    /// One call, which came and was started then.
+    Started { came_ns: u64, started_ns: u64 },
+}
+
+#[derive(Debug)]
+pub(crate) struct Timing {
+    batch: Batch,
+    batches: u32,
+    average_ns: u64,
+    times: Option<Times>,
+}
+
+impl Timing {
+    pub(crate) fn new() -> Self {
+        Self { batch: Batch::Fresh, batches: 0, average_ns: 0, times: None }
+    }
+
+    /// A pass over the links begins.
+    pub(crate) fn pass(&mut self) {
+        self.batch = Batch::Fresh;
+    }
+
+    /// A bell was heard; what is found now has waited since then, or longer.
+    pub(crate) fn belled(&mut self, now_ns: u64) {
+        self.batch = Batch::Since(now_ns);
+    }
+
+    /// The next call came and starts at these times.
+    pub(crate) fn frame(&mut self, came_ns: u64, started_ns: u64) {
+        self.batch = Batch::Started { came_ns, started_ns };
+    }
+
+    /// A handler starts: the time, if this call is timed.
+    pub(crate) fn start(&mut self, clock: impl FnOnce() -> u64) -> Option<u64> {
+        match self.batch {
+            Batch::Untimed => None,
+            Batch::Since(_) => Some(clock()),
+            Batch::Started { started_ns, .. } => Some(started_ns),
+            Batch::Fresh => {
+                let now = self.wants().then(clock);
+                self.batch = now.map_or(Batch::Untimed, Batch::Since);
+                now
+            }
+        }
+    }
+
+    fn wants(&mut self) -> bool {
+        let sampled = self.batches.is_multiple_of(SAMPLE);
+        self.batches = self.batches.wrapping_add(1);
+        sampled || self.average_ns >= SHORT_NS
+    }
+
+    /// A handler that was started then has ended now. In a batch that is not timed this says nothing of the wait, and
+    /// is left out.
+    pub(crate) fn end(&mut self, started_ns: u64, ended_ns: u64) {
+        let (Batch::Since(since) | Batch::Started { came_ns: since, .. }) = self.batch else { return };
+        let handler_ns = ended_ns.saturating_sub(started_ns);
+        self.times = Some(Times { queue_ns: started_ns.saturating_sub(since), handler_ns });
+        self.average_ns = self.average_ns - self.average_ns / WINDOW + handler_ns / WINDOW;
+    }
+
+    /// The times of the call that has just ended, once.
+    pub(crate) fn take(&mut self) -> Option<Times> {
+        self.times.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call of this length at this time; whether and how it was timed.
+    fn call(timing: &mut Timing, now_ns: u64, handler_ns: u64) -> Option<Times> {
+        if let Some(started) = timing.start(|| now_ns) {
+            timing.end(started, started + handler_ns);
+        }
+        timing.take()
+    }
+
+    #[test]
+    fn short_calls_are_sampled_by_the_batch() {
+        let mut timing = Timing::new();
+        let mut timed = 0;
+        for batch in 0..SAMPLE * 10 {
+            timing.pass();
+            // Sixteen calls a batch: sampling by calls would always meet the same one.
+            let in_batch = (0..16).filter(|_| call(&mut timing, u64::from(batch), 100).is_some()).count();
+            assert!(in_batch == 0 || in_batch == 16);
+            timed += in_batch;
+        }
+        assert_eq!(timed, 16 * 10);
+    }
+
+    #[test]
+    fn long_calls_are_all_timed_until_they_are_short_again() {
+        let mut timing = Timing::new();
+        assert!(call(&mut timing, 5, 1_000_000).is_some(), "the first batch is");
+        let mut timed = 0;
+        for _ in 0..1_000 {
+            timing.pass();
+            timed += u32::from(call(&mut timing, 9, 100).is_some());
+        }
+        assert!((100..300).contains(&timed), "the average fell, and then {timed} of 1000 were timed");
+    }
+
+    #[test]
+    fn a_call_waits_from_the_beginning_of_its_batch() {
+        let mut timing = Timing::new();
+        timing.pass();
+        assert_eq!(call(&mut timing, 1_000, 300), Some(Times { queue_ns: 0, handler_ns: 300 }));
+        assert_eq!(call(&mut timing, 1_400, 200), Some(Times { queue_ns: 400, handler_ns: 200 }));
+        timing.belled(2_000);
+        assert_eq!(call(&mut timing, 2_100, 50), Some(Times { queue_ns: 100, handler_ns: 50 }));
+        timing.frame(3_000, 3_500);
+        assert_eq!(call(&mut timing, 0, 70), Some(Times { queue_ns: 500, handler_ns: 70 }));
+    }
+
+    #[test]
+    fn times_are_of_one_call_only() {
+        let mut timing = Timing::new();
+        timing.belled(0);
+        timing.end(1, 2);
+        assert!(timing.take().is_some() && timing.take().is_none());
+        (timing.batches, timing.batch) = (1, Batch::Fresh);
+        assert!(timing.start(|| 0).is_none());
+        // Timed for another reason.
+        timing.end(1, 2);
+        assert!(timing.take().is_none());
+    }
+}
