@@ -49,7 +49,7 @@ fn dispatch(bench: &mut Criterion) {
     let (mut scratch, mut reply) = (Buffer::new(4096), Reply::new(4096));
     group.bench_function("the service alone", |bencher| {
         bencher.iter(|| {
-            reply.prepare(4096, 4096);
+            reply.prepare(4096, 4096, None);
             let (scratch, reply) = (&mut scratch, &mut reply);
             let call = Call { codec: Codec::Rkyv, body: black_box(arguments), scratch, reply };
             service.call(black_box(MethodIndex(0)), call).expect("it adds");

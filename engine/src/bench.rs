@@ -10,7 +10,7 @@ use speedysvc_protocol::shm::stats_page::create_page;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Failure;
 
-use crate::dispatch::{Elsewhere, Runner};
+use crate::dispatch::{Elsewhere, Room, Runner};
 use crate::meter::Meter;
 
 const MESSAGE_MAX: usize = 1 << 20;
@@ -22,8 +22,8 @@ pub struct Dispatch(Runner);
 struct Alone;
 
 impl Elsewhere for Alone {
-    fn step_aside(&self) {}
-    fn step_back(&self) {}
+    fn step_aside(&mut self) {}
+    fn step_back(&mut self) {}
     fn running(&self, _: Option<MethodIndex>) {}
 }
 
@@ -44,7 +44,8 @@ impl Dispatch {
     pub fn call(&mut self, method: MethodIndex, arguments: &[u8]) -> Result<usize, Failure> {
         self.0.timing.pass();
         self.0.take_arguments(arguments.len(), MESSAGE_MAX)?.copy_from_slice(arguments);
-        self.0.run(method, Codec::Rkyv, MESSAGE_MAX, &Alone);
+        let room = Room { limit: MESSAGE_MAX, window: None };
+        self.0.run(method, Codec::Rkyv, room, &mut Alone);
         self.0.answered(method, Counter::ShmCalls, self.0.reply.status());
         Ok(self.0.reply.body().len())
     }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use speedysvc_protocol::archive::Buffer;
+use speedysvc_protocol::archive::{Buffer, Sink};
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Call, Reply, Service};
@@ -21,12 +21,23 @@ use crate::timing::Timing;
 /// Hears that a handler is about to run which is known to run long, and that it has ended.
 pub(crate) trait Elsewhere {
     /// What is waiting here should be looked at by others.
-    fn step_aside(&self);
+    fn step_aside(&mut self);
     /// This loop looks again.
-    fn step_back(&self);
+    fn step_back(&mut self);
     /// Which method runs, for whoever reads the board after a crash.
     fn running(&self, method: Option<MethodIndex>);
 }
+
+/// Room for a reply.
+pub(crate) struct Room {
+    /// Most bytes.
+    pub(crate) limit: usize,
+    /// Where it may be written instead of our buffer.
+    pub(crate) window: Option<Box<dyn Sink>>,
+}
+
+/// From this many bytes on a reply is worth a window: below, the copy that it saves costs less than making one.
+const WINDOW_FROM: usize = 2048;
 
 /// The service with the buffers of the call that it runs: arguments in, reply out, kept from call to call.
 pub(crate) struct Runner {
@@ -39,13 +50,16 @@ pub(crate) struct Runner {
     predictor: Predictor,
     pub(crate) timing: Timing,
     pub(crate) meter: Rc<Meter>,
+    /// Bytes of each method's last reply.
+    replied: Vec<usize>,
 }
 
 impl Runner {
     pub(crate) fn new(service: Arc<dyn Service>, meter: Rc<Meter>) -> Self {
-        let (predictor, timing) = (Predictor::new(service.contract().methods.len()), Timing::new());
+        let methods = service.contract().methods.len();
+        let (predictor, timing, replied) = (Predictor::new(methods), Timing::new(), vec![0; methods]);
         let (arguments, reply, scratch) = (Buffer::new(0), Reply::new(0), Buffer::new(0));
-        Self { service, arguments, reply, scratch, predictor, timing, meter }
+        Self { service, arguments, reply, scratch, predictor, timing, meter, replied }
     }
 
     pub(crate) fn contract(&self) -> &'static Contract {
@@ -59,9 +73,20 @@ impl Runner {
         self.arguments.room(len).map_err(|failure| Failure::not_started(failure.code, failure.message))
     }
 
+    /// Whether replies of this method are so large that they should be written where they are read.
+    pub(crate) fn replies_largely(&self, method: MethodIndex) -> bool {
+        self.replied.get(usize::from(method.0)).is_some_and(|bytes| *bytes >= WINDOW_FROM)
+    }
+
+    /// Whether this method is known to be so short that others may wait for it.
+    pub(crate) fn is_short(&self, method: MethodIndex) -> bool {
+        self.predictor.is_short(usize::from(method.0))
+    }
+
     /// Runs the handler on `self.arguments`; the answer is in `self.reply` afterwards, whatever happens.
-    pub(crate) fn run(&mut self, method: MethodIndex, codec: Codec, limit: usize, elsewhere: &impl Elsewhere) {
-        self.reply.prepare(limit, KEEP);
+    pub(crate) fn run(&mut self, method: MethodIndex, codec: Codec, room: Room, elsewhere: &mut impl Elsewhere) {
+        let Room { limit, window } = room;
+        self.reply.prepare(limit, KEEP, window);
         self.scratch.trim(KEEP);
         self.scratch.set_limit(rewritten(limit));
         let index = usize::from(method.0);
@@ -79,14 +104,22 @@ impl Runner {
             self.predictor.took(index, ended.saturating_sub(started));
             self.timing.end(started, ended);
         }
+        let bytes = self.replied_bytes();
+        if let Some(replied) = self.replied.get_mut(index) {
+            *replied = bytes;
+        }
         if long {
             elsewhere.step_back();
         }
     }
 
+    fn replied_bytes(&self) -> usize {
+        self.reply.in_window().unwrap_or(self.reply.body().len())
+    }
+
     /// The last call has been answered with this status: counts it, after that.
     pub(crate) fn answered(&mut self, method: MethodIndex, transport: Counter, status: Status) {
-        let (bytes_in, bytes_out) = (self.arguments.as_slice().len() as u64, self.reply.body().len() as u64);
+        let (bytes_in, bytes_out) = (self.arguments.as_slice().len() as u64, self.replied_bytes() as u64);
         let times = self.timing.take();
         self.meter.answered(method, transport, &stats::Call { status, bytes_in, bytes_out, times });
     }

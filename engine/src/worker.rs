@@ -77,6 +77,9 @@ struct Draining {
 /// Turns with work between two looks at the clock; a turn without work looks each time.
 const CLOCK_EVERY: u32 = 8;
 
+/// Passes with work while spinning, before the other phases have their turn: bells, and what must be told the broker.
+const SERVED_MAX: u32 = 64;
+
 /// How long a draining worker waits for clients to fetch what it holds for them: they do so at once, or never.
 const FETCHING_NS: u64 = 1_000_000_000;
 /// Looks at the bells in one turn, so that a client that never stops ringing cannot keep us from the sockets.
@@ -120,7 +123,7 @@ impl Worker {
             worked |= self.hear_bells()?;
         }
         worked |= self.links.sweep(&mut self.runner, self.now_ns);
-        worked |= self.connections.serve(&mut self.runner, &self.links, &mut self.ring);
+        worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut self.ring);
         self.tell_broker();
         if self.ring.wants_entering() {
             self.ring.submit().map_err(StartError::in_loop("submission"))?;
@@ -162,8 +165,8 @@ impl Worker {
                     Rang::Control => self.obey()?,
                     Rang::Signal => self.drain(),
                     Rang::Knock => self.connections.knock(),
-                    Rang::Pool if self.draining.is_none() => self.links.adopt_all(),
-                    Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link),
+                    Rang::Pool if self.draining.is_none() => self.links.adopt_all(self.now_ns),
+                    Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link, self.now_ns),
                     Rang::Link(link) => self.links.look_for_fetches(link),
                     Rang::Pool => {}
                 }
@@ -266,15 +269,26 @@ impl Worker {
         }
     }
 
-    /// Looks at memory only, until something is there or it is time to look at the clock.
+    /// Looks at memory only, until something is there for the kernel or it is time to look at the clock. Slots are served
+    /// here, without the other phases between two calls, as long as calls come.
     fn spin(&mut self) {
-        const LOOKS: usize = 32;
-        for _ in 0..LOOKS {
-            if self.ring.has_work() || self.links.sweep(&mut self.runner, self.now_ns) {
+        const LOOKS: u32 = 32;
+        let (mut looks, mut served) = (0, 0);
+        while looks < LOOKS && served < SERVED_MAX {
+            if self.ring.has_work() {
                 self.idle.worked();
                 return;
             }
-            std::hint::spin_loop();
+            if self.links.sweep(&mut self.runner, self.now_ns) {
+                self.idle.worked();
+                (looks, served) = (0, served + 1);
+                if served % CLOCK_EVERY == 0 {
+                    self.now_ns = now_ns();
+                }
+            } else {
+                looks += 1;
+                std::hint::spin_loop();
+            }
         }
     }
 

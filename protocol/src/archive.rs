@@ -30,11 +30,30 @@ pub const FORMAT: &str = "rkyv-0.8/little-endian/aligned/32";
 /// A value's archived form, as a handler may borrow it.
 pub type Archived<T> = <T as Archive>::Archived;
 
-type Arena<'a> = LowSerializer<&'a mut Buffer, ArenaHandle<'a>, Error>;
+type Arena<'o, 'a> = LowSerializer<Out<'o>, ArenaHandle<'a>, Error>;
+
+/// Where an archive is written.
+#[doc(hidden)]
+pub enum Out<'a> {
+    Buffer(&'a mut Buffer),
+    Elsewhere(&'a mut dyn Sink),
+}
+
+/// A place for an archive that is no [`Buffer`].
+pub trait Sink {
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    /// [`Failure`] when there is no room for them.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Failure>;
+
+    /// Bytes so far.
+    fn written(&self) -> usize;
+}
 
 /// What can be written as an archive.
-pub trait Encode: for<'a> Serialize<Arena<'a>> {}
-impl<T: for<'a> Serialize<Arena<'a>> + ?Sized> Encode for T {}
+pub trait Encode: for<'o, 'a> Serialize<Arena<'o, 'a>> {}
+impl<T: for<'o, 'a> Serialize<Arena<'o, 'a>> + ?Sized> Encode for T {}
 
 /// What can be read from an archive by borrowing.
 pub trait View: Archive<Archived: Portable + for<'a> CheckBytes<LowValidator<'a, Error>>> {}
@@ -137,15 +156,22 @@ fn too_large(len: usize, limit: usize) -> Failure {
     Failure::done(Code::ResourceExhausted, message)
 }
 
-impl Positional for Buffer {
+impl Positional for Out<'_> {
     fn pos(&self) -> usize {
-        self.len
+        match self {
+            Self::Buffer(buffer) => buffer.len,
+            Self::Elsewhere(sink) => sink.written(),
+        }
     }
 }
 
-impl Writer<Error> for Buffer {
+impl Writer<Error> for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.append(bytes).map_err(Error::new)
+        let written = match self {
+            Self::Buffer(buffer) => buffer.append(bytes),
+            Self::Elsewhere(sink) => sink.append(bytes),
+        };
+        written.map_err(Error::new)
     }
 }
 
@@ -156,13 +182,28 @@ impl Writer<Error> for Buffer {
 pub fn encode<T: Encode>(value: &T, out: &mut Buffer) -> Result<(), Failure> {
     out.clear();
     out.refused = None;
-    let written = rkyv::util::with_arena(|arena| {
-        rkyv::api::low::to_bytes_in_with_alloc::<_, _, Error>(value, &mut *out, arena.acquire()).map(|_| ())
-    });
-    written.map_err(|error| match out.refused.take() {
+    write(value, Out::Buffer(out)).map_err(|error| match out.refused.take() {
         Some(len) => too_large(len, out.limit),
-        None => Failure::done(Code::Internal, format!("the value cannot be archived: {error}")),
+        None => not_archived(&error),
     })
+}
+
+/// Writes a value's archive into an empty sink, whose first byte is aligned to [`ARCHIVE_ALIGN`] for its reader.
+///
+/// # Errors
+/// [`Failure`] when it does not fit: what the sink holds then is of no use.
+pub fn encode_into<T: Encode>(value: &T, sink: &mut dyn Sink) -> Result<(), Failure> {
+    write(value, Out::Elsewhere(sink)).map_err(|error| not_archived(&error))
+}
+
+fn write<T: Encode>(value: &T, out: Out<'_>) -> Result<(), Error> {
+    rkyv::util::with_arena(|arena| {
+        rkyv::api::low::to_bytes_in_with_alloc::<_, _, Error>(value, out, arena.acquire()).map(|_| ())
+    })
+}
+
+fn not_archived(error: &Error) -> Failure {
+    Failure::done(Code::Internal, format!("the value cannot be archived: {error}"))
 }
 
 /// Reads an archive where it lies, after checking all of it.

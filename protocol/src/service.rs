@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::archive::{self, Archived, Buffer, Bytes, Decode, Encode, View};
+use crate::archive::{self, Archived, Buffer, Bytes, Decode, Encode, Sink, View};
 use crate::contract::Contract;
 use crate::ids::{Codec, MethodIndex};
 use crate::json::{self, Base64};
@@ -48,6 +48,8 @@ pub struct Call<'a> {
 /// A reply as it is written.
 pub struct Reply {
     body: Buffer,
+    /// Where an archive may be written instead; empty until one is there.
+    window: Option<Box<dyn Sink>>,
     status: Status,
 }
 
@@ -55,7 +57,7 @@ impl Reply {
     /// An empty reply with room for at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { body: Buffer::new(limit), status: Status::Ok }
+        Self { body: Buffer::new(limit), window: None, status: Status::Ok }
     }
 
     /// What the body is.
@@ -64,14 +66,22 @@ impl Reply {
         self.status
     }
 
-    /// The body as it goes to the caller.
+    /// The body as it goes to the caller, unless it is in the window.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         self.body.as_slice()
     }
 
-    /// Takes a new limit for the next reply, and gives unusually large room back.
-    pub fn prepare(&mut self, limit: usize, keep: usize) {
+    /// Bytes of the body in the window that was offered, when it is there.
+    #[must_use]
+    pub fn in_window(&self) -> Option<usize> {
+        self.window.as_ref().map(|window| window.written()).filter(|written| *written > 0)
+    }
+
+    /// Takes a new limit for the next reply, and gives unusually large room back. An archive that fits into `window` is
+    /// written there.
+    pub fn prepare(&mut self, limit: usize, keep: usize, window: Option<Box<dyn Sink>>) {
+        self.window = window;
         self.body.trim(keep);
         self.body.clear();
         self.body.set_limit(limit);
@@ -80,6 +90,7 @@ impl Reply {
 
     /// Replaces whatever was written by a failure.
     pub fn fail(&mut self, failure: &Failure) {
+        self.window = None;
         self.status = Status::Failed(failure.code, failure.outcome);
         let text = failure.wire_text().as_bytes();
         if let Err(no_room) = self.body.room(text.len()).map(|room| room.copy_from_slice(text)) {
@@ -104,7 +115,7 @@ impl Reply {
     pub fn ok_bytes(&mut self, codec: Codec, value: Vec<u8>) -> Result<(), Failure> {
         self.status = Status::Ok;
         match codec {
-            Codec::Rkyv => archive::encode(&Bytes(&value), &mut self.body),
+            Codec::Rkyv => self.archive(&Bytes(&value)),
             Codec::Json => json::encode(&Base64(value), &mut self.body),
         }
     }
@@ -120,9 +131,20 @@ impl Reply {
 
     fn write<T: Encode + Serialize>(&mut self, codec: Codec, value: &T) -> Result<(), Failure> {
         match codec {
-            Codec::Rkyv => archive::encode(value, &mut self.body),
+            Codec::Rkyv => self.archive(value),
             Codec::Json => json::encode(value, &mut self.body),
         }
+    }
+
+    fn archive<T: Encode>(&mut self, value: &T) -> Result<(), Failure> {
+        if let Some(window) = &mut self.window {
+            if archive::encode_into(value, &mut **window).is_ok() {
+                return Ok(());
+            }
+            // It did not fit, or cannot be archived at all: the second attempt says which.
+            self.window = None;
+        }
+        archive::encode(value, &mut self.body)
     }
 }
 

@@ -18,24 +18,35 @@ pub enum Mode {
     Asleep = 3,
 }
 
-/// One loop's line.
+/// One loop's line: two pairs of cache lines.
+///
+/// Clients read `state` after every request that they publish, and it changes seldom; `running` changes with every call.
+/// In one line they moved that line twice a call, and the reply's fence waited for it.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C, align(256))]
 pub struct BoardLine {
     /// Mode in the lowest 8 bits, incarnation in the next 16, a generation in the rest: a changed word is a new sleep.
     state: AtomicU64,
+    _apart: [AtomicU64; 15],
     /// The method index that the loop runs, plus 1; 0 for none. For crash reports.
     running: AtomicU64,
-    _later: [AtomicU64; 6],
+    _later: [AtomicU64; 15],
 }
 
+/// Bytes of a loop's line.
+pub const BOARD_LINE_BYTES: usize = 256;
+
 #[cfg(not(loom))]
-const _: () = assert!(size_of::<BoardLine>() == 64);
+const _: () = {
+    assert!(size_of::<BoardLine>() == BOARD_LINE_BYTES);
+    assert!(std::mem::offset_of!(BoardLine, running) == 128, "processors fetch lines in pairs");
+};
 
 impl Default for BoardLine {
     fn default() -> Self {
         Self {
             state: AtomicU64::new(0),
+            _apart: std::array::from_fn(|_| AtomicU64::new(0)),
             running: AtomicU64::new(0),
             _later: std::array::from_fn(|_| AtomicU64::new(0)),
         }
@@ -43,7 +54,7 @@ impl Default for BoardLine {
 }
 
 /// Bytes of a board.
-pub const BOARD_BYTES: u64 = (BOARD_LINES * 64) as u64;
+pub const BOARD_BYTES: u64 = (BOARD_LINES * BOARD_LINE_BYTES) as u64;
 
 /// The line of a loop: incarnations are allotted so that no two living loops share one.
 #[must_use]

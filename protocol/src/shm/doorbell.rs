@@ -12,7 +12,7 @@ use super::claim::Taker;
 use super::seq::Seq;
 use super::slot::Caller;
 use super::sync::{AtomicU32, AtomicU64};
-use super::wake::Unanswered;
+use super::wake::{Unanswered, before_looks_for_sleepers};
 use crate::limits::SLOTS_MAX;
 
 #[cfg(target_endian = "big")]
@@ -110,7 +110,14 @@ impl Taker<'_> {
     /// Wakes the client if it sleeps for call `seq`, whose reply has just been published. One system call at most;
     /// whether it was made.
     pub fn wake(self, seq: Seq) -> bool {
-        let sleeps = self.must_wake(seq);
+        before_looks_for_sleepers();
+        self.wake_who_says_it_sleeps(seq)
+    }
+
+    /// The same without the fence, which must have come between the reply and this; without it, `false` means nothing.
+    /// Whether the system call was made.
+    pub fn wake_who_says_it_sleeps(self, seq: Seq) -> bool {
+        let sleeps = self.says_it_sleeps(seq);
         if sleeps {
             // Waking nobody is no error: the client may just have seen the reply.
             let _woken = futex::wake(lower_half(&self.0.reply.seq), futex::Flags::empty(), 1);

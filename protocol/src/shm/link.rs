@@ -2,15 +2,17 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::Mode;
 
-use super::board::{BOARD_BYTES, BoardLine, Mode as LoopMode, line_of};
+use super::board::{BOARD_BYTES, BOARD_LINE_BYTES, BoardLine, Mode as LoopMode, line_of};
 use super::claim::Taker;
 use super::layout::{Geometry, Grant};
 use super::segment::{Access, Segment, create, reopen_read_only};
 use super::slot::{Caller, Slot};
 use super::wake::Poller;
+use super::window::Window;
 
 /// A link's memory files as the broker keeps and hands them out.
 #[derive(Debug)]
@@ -39,13 +41,14 @@ impl LinkFiles {
 #[derive(Debug)]
 struct Mapped {
     geometry: Geometry,
-    request: Segment,
+    /// Shared with the windows that replies are written through.
+    request: Arc<Segment>,
     reply: Segment,
 }
 
 impl Mapped {
     fn new(geometry: Geometry, request: impl AsFd, reply: impl AsFd, access: Access) -> io::Result<Self> {
-        let request = Segment::map(request.as_fd(), geometry.request_segment(), Access::ReadWrite)?;
+        let request = Arc::new(Segment::map(request.as_fd(), geometry.request_segment(), Access::ReadWrite)?);
         let reply = Segment::map(reply.as_fd(), geometry.reply_segment(), access)?;
         Ok(Self { geometry, request, reply })
     }
@@ -138,6 +141,16 @@ impl ClientLink {
     }
 }
 
+impl WorkerLink {
+    /// A granted buffer as a place for an archive of at most `limit` bytes.
+    #[must_use]
+    pub fn window(&self, grant: Grant, limit: usize) -> Window {
+        let offset = self.0.check(grant, 0);
+        let capacity = usize::try_from(grant.capacity).map_or(limit, |capacity| capacity.min(limit));
+        Window::new(Arc::clone(&self.0.request), offset, capacity)
+    }
+}
+
 /// A service's board.
 #[derive(Debug)]
 pub struct Board(Segment);
@@ -164,7 +177,7 @@ impl Board {
     /// The line where the loop of this incarnation writes.
     #[must_use]
     pub fn line(&self, incarnation: u16) -> &BoardLine {
-        self.0.board_line(line_of(incarnation) as u64 * 64)
+        self.0.board_line((line_of(incarnation) * BOARD_LINE_BYTES) as u64)
     }
 
     /// Whether the loop of this incarnation lives.

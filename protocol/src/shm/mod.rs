@@ -40,6 +40,8 @@ mod steps_tests;
 mod sync;
 pub mod verdict;
 pub mod wake;
+#[cfg(not(loom))]
+pub mod window;
 
 use thiserror::Error;
 

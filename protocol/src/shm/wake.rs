@@ -95,12 +95,24 @@ impl Caller<'_> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unanswered(pub(super) u64);
 
+/// Orders replies that were published before the looks for their sleepers: one fence for as many as there are.
+pub fn before_looks_for_sleepers() {
+    // PAIR reply-or-sleep: the replies are out before we look for sleepers.
+    fence(Ordering::SeqCst);
+}
+
 impl Taker<'_> {
     /// Whether the client sleeps for call `seq`, whose reply has just been published.
     #[must_use]
     pub fn must_wake(self, seq: Seq) -> bool {
-        // PAIR reply-or-sleep: the reply is out before we look for a sleeper.
-        fence(Ordering::SeqCst);
+        before_looks_for_sleepers();
+        self.says_it_sleeps(seq)
+    }
+
+    /// Whether the client has said that it sleeps for call `seq`. That it has not means nothing, unless
+    /// [`before_looks_for_sleepers`] came between the reply and this.
+    #[must_use]
+    pub fn says_it_sleeps(self, seq: Seq) -> bool {
         self.0.request.sleep.load(Ordering::Relaxed) == (seq.word() << 8 | BY_FUTEX)
     }
 }

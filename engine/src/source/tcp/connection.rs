@@ -13,7 +13,7 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 use super::receive_buffer::ReceiveBuffer;
 use crate::budget::{KEEP, unhandled, unsent};
 use crate::clock::now_ns;
-use crate::dispatch::{Elsewhere, Runner};
+use crate::dispatch::{Elsewhere, Room, Runner};
 use crate::uring::{Chunk, Ring, Tag};
 
 /// What all connections of a service share.
@@ -127,14 +127,14 @@ impl Connection {
     }
 
     /// Handles frames that have arrived, and sends. Whether there is more to handle at once.
-    pub(super) fn serve(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere, ring: &mut Ring) -> bool {
+    pub(super) fn serve(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere, ring: &mut Ring) -> bool {
         let again = self.handle_frames(runner, elsewhere);
         self.flush(ring);
         self.regulate(ring);
         again
     }
 
-    fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere) -> bool {
+    fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> bool {
         for _ in 0..FRAMES_PER_TURN {
             // When the peer reads too slowly, its calls wait; it can only hold up itself.
             let deaf = matches!(self.stage, Stage::Refused | Stage::Ended(_));
@@ -154,7 +154,7 @@ impl Connection {
         true
     }
 
-    fn handle_frame(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere) -> Result<Next, BadFrame> {
+    fn handle_frame(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> Result<Next, BadFrame> {
         if self.skip > 0 {
             let now = self.skip.min(self.inbox.waiting().len());
             self.inbox.handle(now);
@@ -254,7 +254,7 @@ impl Connection {
         codec: Codec,
         body_ends: usize,
         runner: &mut Runner,
-        elsewhere: &impl Elsewhere,
+        elsewhere: &mut impl Elsewhere,
     ) {
         let Some(index) = runner.contract().index_of(method) else {
             let text = format!("this service has no method with the id {:016x}", method.0);
@@ -265,7 +265,8 @@ impl Connection {
             Ok(arguments) => arguments.copy_from_slice(body),
             Err(failure) => return self.refuse(id, method, &failure, runner),
         }
-        runner.run(index, codec, self.settings.message_max, elsewhere);
+        let room = Room { limit: self.settings.message_max, window: None };
+        runner.run(index, codec, room, elsewhere);
         let status = runner.reply.status();
         frame::append(&mut self.outbox, Kind::Reply { id, status }, runner.reply.body());
         runner.answered(index, Counter::TcpCalls, status);

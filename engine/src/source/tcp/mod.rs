@@ -147,7 +147,7 @@ impl Connections {
     }
 
     /// Handles what has arrived and sends what is ready. Whether anything was done.
-    pub(crate) fn serve(&mut self, runner: &mut Runner, elsewhere: &impl Elsewhere, ring: &mut Ring) -> bool {
+    pub(crate) fn serve(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere, ring: &mut Ring) -> bool {
         let dirty = std::mem::take(&mut self.dirty);
         let worked = !dirty.is_empty();
         for key in dirty {

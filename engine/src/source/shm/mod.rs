@@ -1,0 +1,314 @@
+//! Calls from shared memory: which links this loop looks at. What it does with a request that it finds is in [`serve`].
+
+mod serve;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use slab::Slab;
+use speedysvc_protocol::control::Report;
+use speedysvc_protocol::ids::{Incarnation, LinkId, MethodIndex};
+use speedysvc_protocol::shm::board::Mode;
+use speedysvc_protocol::shm::claim::{Look, Request};
+use speedysvc_protocol::shm::link::{Board, WorkerLink};
+use speedysvc_protocol::shm::{PeerFault, doorbell, wake};
+use speedysvc_protocol::stats::Counter;
+
+use crate::dispatch::{Elsewhere, Runner};
+use crate::held::Held;
+use crate::meter::Meter;
+use serve::{OWED_MAX, Owed};
+
+/// A client's link, as this worker knows it.
+struct Attached {
+    id: LinkId,
+    link: WorkerLink,
+    bell: OwnedFd,
+    /// Slots that every pass looks at: up to the highest that was in use lately. The others every [`FULL_EVERY`]
+    /// passes.
+    reach: usize,
+}
+
+/// A link that this loop polls.
+struct Hot {
+    key: usize,
+    /// When a request was found there last.
+    found_ns: u64,
+}
+
+const FULL_EVERY: u32 = 64;
+/// Most links that a loop polls (rule 28). The others ring for every call.
+const HOT_MAX: usize = 64;
+/// Up to so many are polled even while they are quiet: looking at them costs less than their bells would.
+const HOT_FREE: usize = 8;
+/// Beyond that, a link without a request for this long is polled no more.
+const QUIET_NS: u64 = 100_000;
+/// Requests of short methods that are claimed before the first of them runs: a claim is a full barrier, which behind a
+/// reply waits for that to leave this core (rule 13).
+const CLAIMS_MAX: usize = 16;
+
+pub(crate) struct Links {
+    me: Incarnation,
+    board: Board,
+    pool_bell: OwnedFd,
+    message_max: usize,
+    all: Slab<Attached>,
+    keys: HashMap<LinkId, usize>,
+    /// Those that this loop polls, as far as it knows: their poller words decide.
+    hot: Vec<Hot>,
+    /// Keys of those whose bell rang, until they have been looked at.
+    belled: Vec<usize>,
+    held: Held,
+    /// Claimed and not yet run: none between two looks.
+    claimed: Vec<(usize, Request)>,
+    /// Looks for sleepers that are still to be made: none between two passes, none while a long handler runs.
+    owed: Vec<Owed>,
+    passes: u32,
+    meter: Rc<Meter>,
+    /// Bells of clients that broke a rule, to be taken out of the set: they must wake nobody any more.
+    pub(crate) silenced: Vec<OwnedFd>,
+    /// Broken rules, to be told to the broker.
+    pub(crate) reports: Vec<Report>,
+}
+
+impl Links {
+    pub(crate) fn new(
+        me: Incarnation,
+        board: Board,
+        pool_bell: OwnedFd,
+        message_max: usize,
+        held_max: usize,
+        meter: Rc<Meter>,
+    ) -> Self {
+        let (all, keys, hot, belled) = (Slab::new(), HashMap::new(), Vec::new(), Vec::new());
+        let (held, silenced, reports) = (Held::new(held_max), Vec::new(), Vec::new());
+        let (claimed, owed) = (Vec::with_capacity(CLAIMS_MAX), Vec::with_capacity(OWED_MAX));
+        Self {
+            me,
+            board,
+            pool_bell,
+            message_max,
+            all,
+            keys,
+            hot,
+            belled,
+            held,
+            claimed,
+            owed,
+            passes: 0,
+            meter,
+            silenced,
+            reports,
+        }
+    }
+
+    /// Adds a client's link. It is looked at when its bell rings.
+    pub(crate) fn add(&mut self, id: LinkId, link: WorkerLink, bell: OwnedFd) {
+        let key = self.all.insert(Attached { id, link, bell, reach: 1 });
+        self.keys.insert(id, key);
+    }
+
+    /// Forgets a client that has left; returns its bell.
+    pub(crate) fn remove(&mut self, id: LinkId) -> Option<OwnedFd> {
+        self.look_for_sleepers();
+        self.held.forget(id);
+        let key = self.keys.remove(&id)?;
+        self.hot.retain(|hot| hot.key != key);
+        Some(self.all.remove(key).bell)
+    }
+
+    /// Whether any reply waits here for its fetch.
+    pub(crate) fn holds_replies(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// A link's bell rang while this worker drains: it is looked at, and left to the others.
+    pub(crate) fn look_for_fetches(&mut self, id: LinkId) {
+        self.belled.extend(self.keys.get(&id));
+    }
+
+    /// Says what this loop does, for those who decide whether to ring.
+    pub(crate) fn say(&self, mode: Mode) {
+        self.board.line(self.me.0.get()).set(self.me, mode);
+    }
+
+    /// A link's bell rang: take it over unless a living, looking loop has it, and look at it soon either way.
+    pub(crate) fn adopt_belled(&mut self, id: LinkId, now_ns: u64) {
+        if let Some(key) = self.keys.get(&id).copied() {
+            self.adopt(key, now_ns);
+            self.belled.push(key);
+        }
+    }
+
+    /// The pool bell rang: take over every link that nobody looks at.
+    pub(crate) fn adopt_all(&mut self, now_ns: u64) {
+        let all: Vec<usize> = self.keys.values().copied().collect();
+        all.iter().for_each(|key| self.adopt(*key, now_ns));
+        self.belled.extend(all);
+    }
+
+    /// Looks at all slots of what was just belled, whoever polls it: a bell may mean a fetch, or a loop that is stuck.
+    pub(crate) fn look_at_belled(&mut self, runner: &mut Runner, now_ns: u64) {
+        runner.timing.belled(now_ns);
+        for key in std::mem::take(&mut self.belled) {
+            self.look(key, usize::MAX, runner, now_ns);
+        }
+        self.look_for_sleepers();
+    }
+
+    fn adopt(&mut self, key: usize, now_ns: u64) {
+        let Some(attached) = self.all.get(key) else { return };
+        if self.hot.len() >= HOT_MAX || self.hot.iter().any(|hot| hot.key == key) {
+            return;
+        }
+        if attached.link.poller().adopt(self.me, |number| self.board.line(number)) {
+            self.hot.push(Hot { key, found_ns: now_ns });
+            self.meter.count(Counter::LinksAdopted);
+        }
+    }
+
+    /// One pass over the links that this loop polls. Whether anything was done.
+    pub(crate) fn sweep(&mut self, runner: &mut Runner, now_ns: u64) -> bool {
+        self.passes = self.passes.wrapping_add(1);
+        runner.timing.pass();
+        let full = self.passes.is_multiple_of(FULL_EVERY);
+        let mut worked = false;
+        let mut place = 0;
+        while let Some(Hot { key, .. }) = self.hot.get(place) {
+            let (key, attached) = (*key, &self.all[*key]);
+            if !attached.link.poller().is(self.me) {
+                self.hot.swap_remove(place);
+                continue;
+            }
+            let slots = if full { usize::MAX } else { attached.reach };
+            if self.look(key, slots, runner, now_ns) {
+                worked = true;
+                // Its client may have broken a rule meanwhile, and be gone.
+                if let Some(hot) = self.hot.get_mut(place).filter(|hot| hot.key == key) {
+                    hot.found_ns = now_ns;
+                }
+            }
+            place += 1;
+        }
+        self.look_for_sleepers();
+        let is_quiet = |hot: &Hot| now_ns.saturating_sub(hot.found_ns) > QUIET_NS;
+        if full && self.hot.len() > HOT_FREE && self.hot.iter().any(is_quiet) {
+            worked |= self.demote(runner, now_ns, is_quiet);
+        }
+        worked
+    }
+
+    /// Looks at the first `slots` slots of a link, and serves what it can claim.
+    fn look(&mut self, key: usize, slots: usize, runner: &mut Runner, now_ns: u64) -> bool {
+        let Some(attached) = self.all.get(key) else { return false };
+        let slots = slots.min(attached.link.geometry().slots());
+        let mut highest = None;
+        for slot in 0..slots {
+            let Some(attached) = self.all.get(key) else { return true };
+            match attached.link.slot(slot).claim(self.me, |number| self.board.alive(number)) {
+                Look::Nothing => {}
+                Look::Taken(request) => {
+                    highest = Some(slot);
+                    let is_short = runner.is_short(MethodIndex(request.head.method));
+                    self.claimed.push((slot, request));
+                    if !is_short || self.claimed.len() == CLAIMS_MAX {
+                        self.serve_claimed(key, runner, now_ns);
+                    }
+                }
+                Look::Broken(fault) => self.expel(key, fault),
+            }
+        }
+        self.serve_claimed(key, runner, now_ns);
+        self.adjust_reach(key, slots, highest);
+        highest.is_some()
+    }
+
+    /// Serves what was claimed together, in the order of its slots.
+    fn serve_claimed(&mut self, key: usize, runner: &mut Runner, now_ns: u64) {
+        let mut claimed = std::mem::take(&mut self.claimed);
+        for (slot, request) in claimed.drain(..) {
+            // Its client may have broken a rule with the one before.
+            if self.all.contains(key) {
+                self.serve(key, slot, &request, runner, now_ns);
+            }
+        }
+        self.claimed = claimed;
+    }
+
+    /// The reach grows at once to what was in use, and shrinks slowly, on full passes.
+    fn adjust_reach(&mut self, key: usize, looked_at: usize, highest: Option<usize>) {
+        let Some(attached) = self.all.get_mut(key) else { return };
+        let used = highest.map_or(1, |slot| slot + 1);
+        if used > attached.reach {
+            attached.reach = used;
+        } else if looked_at > attached.reach {
+            attached.reach -= (attached.reach - used).min(1);
+        }
+    }
+
+    /// A client broke a rule: this worker looks at its link no more, and the broker takes it away.
+    fn expel(&mut self, key: usize, fault: PeerFault) {
+        let Some(id) = self.all.get(key).map(|attached| attached.id) else { return };
+        let bell = self.remove(id);
+        self.silenced.extend(bell);
+        self.reports.push(Report::Misbehaved { link: id, rule: fault.to_string() });
+    }
+
+    /// Stops polling all links. `false` when nothing was found there, and it is safe to sleep.
+    pub(crate) fn demote_all(&mut self, runner: &mut Runner, now_ns: u64) -> bool {
+        self.demote(runner, now_ns, |_| true)
+    }
+
+    /// Stops polling these links, and looks once more: whatever was published before its client could know is served
+    /// here; what comes after rings (rule 21). Whether anything was found.
+    fn demote(&mut self, runner: &mut Runner, now_ns: u64, which: impl Fn(&Hot) -> bool) -> bool {
+        runner.timing.pass();
+        let (leaving, staying) = std::mem::take(&mut self.hot).into_iter().partition(which);
+        self.hot = staying;
+        let leaving: Vec<Hot> = leaving;
+        for hot in &leaving {
+            self.all[hot.key].link.poller().leave(self.me);
+        }
+        wake::before_second_look();
+        let mut found = false;
+        for Hot { key, .. } in leaving {
+            if self.look(key, usize::MAX, runner, now_ns) {
+                found = true;
+                self.adopt(key, now_ns);
+            }
+        }
+        self.look_for_sleepers();
+        found
+    }
+
+    /// Whether any polled link has a request that nobody has claimed.
+    fn anything_ready(&self) -> bool {
+        self.hot
+            .iter()
+            .filter_map(|hot| self.all.get(hot.key))
+            .any(|attached| (0..attached.link.geometry().slots()).any(|slot| attached.link.slot(slot).is_ready()))
+    }
+}
+
+impl Elsewhere for Links {
+    fn step_aside(&mut self) {
+        self.meter.count(Counter::StepsAside);
+        self.look_for_sleepers();
+        self.say(Mode::Busy);
+        wake::before_second_look();
+        if self.anything_ready() {
+            // It fails only for a descriptor that is no bell.
+            let _never = doorbell::ring(&self.pool_bell);
+            self.meter.count(Counter::PoolBellsRung);
+        }
+    }
+
+    fn step_back(&mut self) {
+        self.say(Mode::Scan);
+    }
+
+    fn running(&self, method: Option<MethodIndex>) {
+        self.board.line(self.me.0.get()).set_running(method.map(|index| index.0));
+    }
+}

@@ -1,0 +1,193 @@
+//! A claimed request: checked, run, answered, and its client woken. Rules 9, 10, 22 and 27.
+
+use speedysvc_protocol::archive::Sink;
+use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::shm::claim::Request;
+use speedysvc_protocol::shm::layout::{Grant, INLINE};
+use speedysvc_protocol::shm::seq::Seq;
+use speedysvc_protocol::shm::wake;
+use speedysvc_protocol::stats::Counter;
+use speedysvc_protocol::status::{Code, Failure, Status};
+
+use super::Links;
+use crate::dispatch::{Room, Runner};
+use crate::held::Place;
+
+/// Replies that are published before one fence and a second look for all of their sleepers (rule 13).
+pub(super) const OWED_MAX: usize = 64;
+
+/// A published reply whose client had not said that it sleeps, when looked at without a fence.
+pub(super) struct Owed {
+    key: usize,
+    slot: usize,
+    seq: Seq,
+}
+
+/// A claimed request and where it lies.
+struct At<'a> {
+    key: usize,
+    slot: usize,
+    request: &'a Request,
+}
+
+fn wire_len(body: &[u8]) -> u32 {
+    u32::try_from(body.len()).expect("message limits are below 4 GiB")
+}
+
+impl Links {
+    pub(super) fn serve(&mut self, key: usize, slot: usize, request: &Request, runner: &mut Runner, now_ns: u64) {
+        let at = At { key, slot, request };
+        // First of all: a client that gave a call up before it was claimed may use slot and buffer again at once (rule
+        // 11), so nothing else in the request can be trusted to belong together, and nothing goes into the buffer.
+        if request.cancelled {
+            self.refuse(&at, None, &Failure::not_started(Code::Cancelled, "cancelled before it started"));
+            return self.meter.count(Counter::Cancelled);
+        }
+        let grant = match request.grant(self.all[key].link.geometry()) {
+            Ok(grant) => grant,
+            Err(fault) => {
+                self.refuse(&at, None, &Failure::not_started(Code::InvalidArgument, fault.to_string()));
+                return self.expel(key, fault);
+            }
+        };
+        if request.head.fetch {
+            return self.serve_fetch(&at, grant, now_ns);
+        }
+        let method = MethodIndex(request.head.method);
+        match self.prepare(&at, grant, runner, now_ns) {
+            Err(failure) => {
+                self.refuse(&at, Some(grant), &failure);
+                self.meter.refused(Some(method), Counter::ShmCalls, &failure);
+            }
+            Ok(codec) => {
+                let window = runner.replies_largely(method).then(|| self.window(key, grant));
+                runner.run(method, codec, Room { limit: self.message_max, window }, self);
+                let status = runner.reply.status();
+                let status = match runner.reply.in_window() {
+                    None => self.reply(&at, grant, status, runner.reply.body(), now_ns),
+                    Some(len) => self.publish_written(&at, grant, status, len),
+                };
+                runner.answered(method, Counter::ShmCalls, status);
+            }
+        }
+    }
+
+    /// Checks a request and copies its arguments to where its client cannot change them.
+    fn prepare(&self, at: &At<'_>, grant: Grant, runner: &mut Runner, now_ns: u64) -> Result<Codec, Failure> {
+        let request = at.request;
+        if request.deadline_ns != 0 && request.deadline_ns <= now_ns {
+            return Err(Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started"));
+        }
+        let codec = Codec::from_wire(request.head.codec).ok_or_else(|| {
+            Failure::not_started(Code::Unimplemented, format!("codec {} does not exist", request.head.codec))
+        })?;
+        let link = &self.all[at.key].link;
+        let arguments = runner.take_arguments(request.head.len as usize, self.message_max)?;
+        if arguments.len() <= INLINE {
+            link.slot(at.slot).read_inline(arguments);
+        } else {
+            link.copy_out(grant, arguments);
+        }
+        Ok(codec)
+    }
+
+    /// Answers with a failure, its text cut to the room that the client gave.
+    fn refuse(&mut self, at: &At<'_>, grant: Option<Grant>, failure: &Failure) {
+        let room = grant.map_or(0, |grant| usize::try_from(grant.capacity).unwrap_or(usize::MAX)).max(INLINE);
+        let text = failure.wire_text().as_bytes();
+        let text = &text[..text.len().min(room)];
+        self.publish(at, grant, Status::Failed(failure.code, failure.outcome), text);
+    }
+
+    /// Publishes a reply, or holds it until a larger buffer is granted. Returns what the caller is told in the end.
+    fn reply(&mut self, at: &At<'_>, grant: Grant, status: Status, body: &[u8], now_ns: u64) -> Status {
+        if body.len() <= INLINE || body.len() as u64 <= grant.capacity {
+            self.publish(at, Some(grant), status, body);
+            return status;
+        }
+        let place = Place { link: self.all[at.key].id, slot: at.slot };
+        if self.held.keep(place, status, body, now_ns) {
+            let slot = self.all[at.key].link.slot(at.slot);
+            slot.publish(self.me, at.request.seq, Status::Need, wire_len(body), &[]);
+            self.wake(at);
+            self.meter.count(Counter::RepliesHeld);
+            status
+        } else {
+            let text = "the reply is larger than its buffer, and the worker holds too many such replies already";
+            let failure = Failure::done(Code::ResourceExhausted, text);
+            self.refuse(at, Some(grant), &failure);
+            Status::Failed(failure.code, failure.outcome)
+        }
+    }
+
+    fn window(&self, key: usize, grant: Grant) -> Box<dyn Sink> {
+        Box::new(self.all[key].link.window(grant, self.message_max))
+    }
+
+    /// Publishes a body of so many bytes that lies in its buffer already.
+    fn publish_written(&mut self, at: &At<'_>, grant: Grant, status: Status, len: usize) -> Status {
+        let link = &self.all[at.key].link;
+        let mut inline = [0; INLINE];
+        let inline = if len <= INLINE { &mut inline[..len] } else { &mut [] };
+        link.copy_out(grant, inline);
+        let len = u32::try_from(len).expect("message limits are below 4 GiB");
+        link.slot(at.slot).publish(self.me, at.request.seq, status, len, inline);
+        self.wake(at);
+        status
+    }
+
+    /// Publishes a body that fits: inline, or over the request in its buffer.
+    fn publish(&mut self, at: &At<'_>, grant: Option<Grant>, status: Status, body: &[u8]) {
+        let link = &self.all[at.key].link;
+        let inline = if body.len() <= INLINE { body } else { &[] };
+        if let Some(grant) = grant.filter(|_| inline.len() < body.len()) {
+            link.copy_in(grant, body);
+        }
+        let slot = link.slot(at.slot);
+        slot.publish(self.me, at.request.seq, status, wire_len(body), inline);
+        self.wake(at);
+    }
+
+    /// Wakes a client that is seen to sleep at once; who may just be falling asleep is looked at again with others.
+    fn wake(&mut self, at: &At<'_>) {
+        let seq = at.request.seq;
+        if self.all[at.key].link.slot(at.slot).wake_who_says_it_sleeps(seq) {
+            return self.meter.count(Counter::ClientsWoken);
+        }
+        self.owed.push(Owed { key: at.key, slot: at.slot, seq });
+        if self.owed.len() == OWED_MAX {
+            self.look_for_sleepers();
+        }
+    }
+
+    fn serve_fetch(&mut self, at: &At<'_>, grant: Grant, now_ns: u64) {
+        // A fetch of a reply that another loop held reaches us only after that loop's death.
+        let ours = at.request.head.method == self.me.0.get();
+        let place = Place { link: self.all[at.key].id, slot: at.slot };
+        match self.held.take(place).filter(|_| ours) {
+            Some(held) => {
+                self.reply(at, grant, held.status, &held.body, now_ns);
+                self.meter.count(Counter::RepliesFetched);
+            }
+            None => {
+                let text = "the worker that held the reply is gone";
+                self.refuse(at, Some(grant), &Failure::done(Code::DataLoss, text));
+                self.meter.count(Counter::RepliesLost);
+            }
+        }
+    }
+
+    /// The second look, behind a fence: who began to sleep while its reply was on its way is woken (rule 22).
+    pub(super) fn look_for_sleepers(&mut self) {
+        if self.owed.is_empty() {
+            return;
+        }
+        wake::before_looks_for_sleepers();
+        for Owed { key, slot, seq } in self.owed.drain(..) {
+            if let Some(attached) = self.all.get(key) {
+                let woken = attached.link.slot(slot).wake_who_says_it_sleeps(seq);
+                self.meter.add(Counter::ClientsWoken, woken.into());
+            }
+        }
+    }
+}
