@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::contender::Shape;
+use crate::load::arguments::Load;
+use crate::measure::task::Task;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,7 +15,11 @@ Examples:
   bench-harness compare --quick                           about two minutes; writes a folder
   bench-harness compare --peers std-unix,speedysvc-shm --scenario round-trip-64kib --rounds 20
 
-Exit codes: 0 well; 1 something failed; 2 usage; 130 interrupted, and what there was is written";
+  bench-harness compare --quick --baseline before/results.json --fail-on-regression 10%
+  bench-harness report bench-results/2026-11-24T00-12-09Z  its pages again, without running anything
+
+Exit codes: 0 well; 1 something failed; 2 usage; 4 a contender is worse than in the baseline by more than \
+--fail-on-regression allows; 130 interrupted, and what there was is written";
 
 /// Measures speedysvc beside what the bare hardware can do, and beside plain sockets.
 #[derive(Parser, Debug)]
@@ -25,8 +31,12 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Verb {
-    /// Run contenders in interleaved rounds, print one table, and write results.json, results.md and histograms
+    /// Run contenders in interleaved rounds, print tables, and write report.html, results and histograms
     Compare(Compare),
+    /// Write report.html and results.md of a folder again, from its results.json and .hgrm files; runs nothing
+    Report(ReportArguments),
+    /// Call a running service at a rate: latencies from when calls were due, thresholds, errors
+    Load(Load),
     /// Show contenders with their versions, and scenarios
     List,
     /// Show what of this machine decides its figures, and how quiet it is
@@ -39,6 +49,9 @@ pub(crate) enum Verb {
     /// The client's process of a row
     #[command(hide = true)]
     Drive(Drive),
+    /// The service of the scenarios whose handlers take their time
+    #[command(hide = true)]
+    Work,
 }
 
 /// What the harness asks of a program with peers. Not for people.
@@ -72,7 +85,7 @@ pub(crate) struct Compare {
     /// Rounds; below 3 there are no intervals [default: 10, or 5 with --quick]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) rounds: Option<u16>,
-    /// Two floors, plain sockets and ours, at 32 B and 64 KiB
+    /// Two floors, plain sockets, axum and ours, at 32 B and 64 KiB
     #[arg(long)]
     pub(crate) quick: bool,
     /// Keep idle processors polling instead of halting (root): changes every blocking row by 5 to 10 times
@@ -84,6 +97,37 @@ pub(crate) struct Compare {
     /// Where to write; a folder of this moment in bench-results without it
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) baseline: BaselineArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReportArguments {
+    /// The folder that `compare` wrote
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) baseline: BaselineArguments,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BaselineArguments {
+    /// An earlier results.json, or its folder: show what has changed since, in times of the floor
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// End with 4 when a contender's whole interval is worse than the baseline's whole interval by more than this
+    #[arg(long, value_name = "PERCENT", value_parser = percent, requires = "baseline")]
+    pub(crate) fail_on_regression: Option<f64>,
+}
+
+/// `10%` or `10` as 0.1.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').unwrap_or(text.trim()).trim_end();
+    match number.parse::<f64>() {
+        Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent / 100.0),
+        Ok(_) => Err("it must be from 0 to 1000 percent, such as 10%".into()),
+        Err(_) => Err("it is no percentage; write it like 10% or 2.5%".into()),
+    }
 }
 
 #[derive(Args, Debug)]
@@ -146,12 +190,27 @@ pub(crate) struct Drive {
     /// The measured span
     #[arg(long)]
     pub(crate) span_ms: Option<u64>,
+    /// What to do, in JSON
+    #[arg(long, value_parser = task, default_value = "{}")]
+    pub(crate) task: Task,
+}
+
+fn task(json: &str) -> Result<Task, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn percentages_are_parts() {
+        assert_eq!(["10%", "10", " 2.5 % ", "0"].map(percent), [Ok(0.1), Ok(0.1), Ok(0.025), Ok(0.0)]);
+        let said = |text| percent(text).unwrap_err();
+        assert!(said("-1%").contains("0 to 1000") && said("NaN").contains("0 to 1000") && said("inf").contains("0 to"));
+        assert!(said("ten").contains("10%") && said("").contains("10%") && said("10%%").contains("10%"));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

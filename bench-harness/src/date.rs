@@ -1,14 +1,23 @@
 //! Dates for people: UTC, as `2026-11-24T00:12:09Z`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Now.
 pub(crate) fn now() -> String {
-    utc(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    utc(since_1970().as_secs())
 }
 
-/// Days to a date after Howard Hinnant's `civil_from_days`.
-fn utc(seconds: u64) -> String {
+/// Now, in seconds since 1970.
+pub(crate) fn seconds() -> f64 {
+    since_1970().as_secs_f64()
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The date so many seconds after 1970 began. Days to a date after Howard Hinnant's `civil_from_days`.
+pub(crate) fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

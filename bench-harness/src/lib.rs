@@ -1,4 +1,4 @@
-//! The bench-harness: speedysvc beside what the bare hardware can do, beside plain sockets, and beside other people's work.
+//! The bench-harness: speedysvc beside what the bare hardware can do, beside plain sockets, and beside other work.
 //!
 //! How it measures stands in `METHOD.md`, why to doubt it in `BIAS.md`. Reading order: `contender` (who is compared),
 //! `measure` (one row, in the client's process), `run` (processes, and rows one after the other), `stats` (from rows to
@@ -14,8 +14,10 @@ mod date;
 mod experiment;
 #[expect(unsafe_code, reason = "the room: memory that another process writes, and the processor's own counter")]
 mod floors;
+mod load;
 mod machine;
 mod measure;
+mod open;
 mod report;
 mod run;
 mod stats;
@@ -24,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use contender::{Client, Contender, Group, Shape};
+pub use contender::{Client, Contender, Does, Group, Shape};
 pub use measure::job::{Job, Outcome};
 pub use run::parent::Parent;
 
@@ -35,11 +37,14 @@ use arguments::{Arguments, Peers, PeersVerb, Verb};
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Compare(what) => cmd::compare::run(&what),
+        Verb::Report(what) => cmd::report::run(&what),
+        Verb::Load(what) => cmd::load::run(&what),
         Verb::List => cmd::list::run(),
         Verb::Env => cmd::env::run(),
         Verb::Verify(what) => cmd::verify::run(&what),
         Verb::Serve(what) => cmd::serve::run(&what, contender::find),
         Verb::Drive(what) => cmd::drive::run(&what, contender::find),
+        Verb::Work => Ok(contender::work()),
     };
     code("bench-harness", done)
 }

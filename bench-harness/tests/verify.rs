@@ -3,6 +3,8 @@
 
 use std::process::{Command, Output, Stdio};
 
+const ALL_SHAPES: &str = "16, 32, 56, 1024, 4097, 65536, 1048576, 64x32, 7x1000, 16x1x64, 3x7x1000 bytes";
+
 fn harness(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-harness"));
     command.args(arguments).stdin(Stdio::null()).output().expect("the program was built with this test")
@@ -14,14 +16,25 @@ fn out(output: &Output) -> String {
 
 #[test]
 fn floors_and_plain_sockets_answer_right() {
-    let names = "floor-spin,floor-two-areas,floor-one-area,floor-futex,floor-ring,std-tcp,std-tcp-poll,std-unix";
+    let names = "floor-spin,floor-two-areas,floor-one-area,floor-futex,floor-ring,floor-uring,floor-uring-spin,\
+                 floor-epoll,std-tcp,std-tcp-poll,std-unix";
     let output = harness(&["verify", "--peers", names]);
     assert!(output.status.success(), "{output:?}");
     let said = out(&output);
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 8, "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ")).count(), 11, "{said}");
     let line = |name: &str| said.lines().find(|line| line.contains(name)).expect("it was asked for").to_owned();
-    assert!(line("std-unix").ends_with("16, 32, 56, 1024, 4097, 65536, 1048576, 64x32, 7x1000, 16x1x64 bytes"), "{said}");
+    for name in ["floor-uring ", "floor-uring-spin", "floor-epoll", "std-tcp ", "std-unix"] {
+        assert!(line(name).ends_with(ALL_SHAPES), "{said}");
+    }
     assert!(line("floor-ring").ends_with("16, 32, 56, 64x32 bytes"), "{said}");
+}
+
+#[test]
+fn libraries_without_anything_to_build_answer_right() {
+    let output = harness(&["verify", "--peers", "tokio-tcp,axum-raw,axum-json"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = out(&output);
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok ") && line.ends_with(ALL_SHAPES)).count(), 3, "{said}");
 }
 
 #[test]
@@ -60,4 +73,20 @@ fn a_campaign_writes_its_folder() {
     if rows.iter().any(|row| counts(&row)) {
         assert!(read("round-trip-32b.std-tcp.hgrm").contains("1/(1-Percentile)"));
     }
+}
+
+#[test]
+fn idle_connections_are_counted_or_said_to_be_too_many() {
+    let folder = tempfile::tempdir().expect("a folder for a test can be made");
+    let results = folder.path().join("results");
+    let path = results.to_str().expect("it is UTF-8");
+    let output =
+        harness(&["compare", "--rounds", "1", "--out", path, "--scenario", "idle-1000", "--peers", "std-unix"]);
+    if std::thread::available_parallelism().is_ok_and(|count| count.get() < 2) {
+        return;
+    }
+    assert!(output.status.success(), "{output:?}");
+    let said = out(&output);
+    let is_counted = said.contains("server/connection") && said.contains("KiB");
+    assert!(is_counted || said.contains("skipped: limit"), "{said}");
 }

@@ -22,15 +22,37 @@ pub enum JsonReply {
 /// # Errors
 /// [`Error`], which says whether the call ran.
 pub fn call(address: &str, method: &str, json_body: &[u8], timeout: Option<Duration>) -> Result<JsonReply, Error> {
-    let mut channel = Channel::connect_by_name(None, address, method, timeout)?;
-    if let Some(timeout) = timeout {
-        channel = channel.with_timeout(timeout);
+    Method::connect(address, method, timeout)?.call(json_body)
+}
+
+/// A connection for one method: for those who call it more than once.
+#[derive(Clone, Debug)]
+pub struct Method(Channel);
+
+impl Method {
+    /// Connects to whatever service `address` names or serves. The timeout is as for [`call`], for each call.
+    ///
+    /// # Errors
+    /// [`Error`], also when the service has no such method.
+    pub fn connect(address: &str, method: &str, timeout: Option<Duration>) -> Result<Self, Error> {
+        let channel = Channel::connect_by_name(None, address, method, timeout)?;
+        Ok(Self(match timeout {
+            Some(timeout) => channel.with_timeout(timeout),
+            None => channel,
+        }))
     }
-    let (answer, body) = channel.call_json(json_body)?;
-    Ok(match answer {
-        Answer::Result => JsonReply::Ok(body),
-        Answer::Application => JsonReply::Application(body),
-    })
+
+    /// Calls the method.
+    ///
+    /// # Errors
+    /// [`Error`], which says whether the call ran.
+    pub fn call(&self, json_body: &[u8]) -> Result<JsonReply, Error> {
+        let (answer, body) = self.0.call_json(json_body)?;
+        Ok(match answer {
+            Answer::Result => JsonReply::Ok(body),
+            Answer::Application => JsonReply::Application(body),
+        })
+    }
 }
 
 /// Whether a text is an address at all. Nothing is looked up.

@@ -1,20 +1,22 @@
 //! `compare`: the campaign.
 
 use std::env;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::report::Before;
 use crate::arguments::Compare;
 use crate::contender::{self, Contender};
 use crate::experiment::{self, Experiment};
 use crate::machine::{IdlePolling, Machine};
 use crate::measure::cpus;
 use crate::measure::job::{Cpus, Length};
-use crate::report::{self, Absent, Present, Report};
+use crate::report::progress::Progress;
+use crate::report::{self, Absent, Present, Report, missing};
 use crate::run::campaign;
 use crate::run::interrupt::{self, Interrupt};
 use crate::run::real::Real;
@@ -23,13 +25,17 @@ use crate::stats::plan::{self, Row, Scenario};
 
 const ROUNDS: u16 = 10;
 const QUICK_ROUNDS: u16 = 5;
-const QUICK: [&str; 6] = ["floor-spin", "floor-one-area", "std-tcp", "std-unix", "speedysvc-shm", "speedysvc-tcp"];
+const QUICK: [&str; 7] =
+    ["floor-spin", "floor-one-area", "std-tcp", "std-unix", "axum-raw", "speedysvc-shm", "speedysvc-tcp"];
 const WARM_UP: Duration = Duration::from_millis(150);
 /// About what starting, probing and ending two processes takes, for the estimate.
 const OVERHEAD_MS: u64 = 150;
+/// And about what one of many connections takes.
+const CONNECT_US: u64 = 200;
 
 pub(crate) fn run(what: &Compare) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
+    let before = Before::read(&what.baseline)?;
     let cpus = two_processors()?;
     let experiments = experiment::choose(&what.scenario, what.quick)?;
     let (present, absent) = contenders(what, &experiments)?;
@@ -38,24 +44,25 @@ pub(crate) fn run(what: &Compare) -> Result<ExitCode> {
     let rows = plan::rows(&scenarios, rounds.into());
     let folder = what.out.clone().unwrap_or_else(|| PathBuf::from("bench-results").join(date_for_a_path()));
     let _polling = if what.idle_poll { Some(IdlePolling::hold().context(IDLE_POLL)?) } else { None };
-    estimate(rows.len(), what.span_ms);
+    estimate(&rows, what.span_ms);
 
     let begun = crate::date::now();
     let machine = Machine::here();
     let length = Length::Timed { warm_up: WARM_UP, span: Duration::from_millis(what.span_ms) };
     let mut real = Real { cpus: Some(cpus), length, interrupt: interrupt.clone() };
-    let mut show = progress(rows.len());
-    let done = campaign::run(&rows, &mut real, &|| interrupt.has_come(), &mut show);
-    clear_progress();
+    let progress = Progress::new(rows.len());
+    let done = campaign::run(&rows, &mut real, &|| interrupt.has_come(), &mut |done, row| progress.before(done, row));
+    progress.end();
 
     let distances = analysis::distances(&done);
     let compared = scenarios.iter().map(|scenario| analysis::compare(scenario, &done, &distances)).collect();
-    let report = Report {
+    let mut report = Report {
+        format: report::FORMAT,
         harness: format!("bench-harness {}", env!("CARGO_PKG_VERSION")),
         command: env::args().collect::<Vec<_>>().join(" "),
         begun,
         ended: crate::date::now(),
-        warnings: warnings(&done, rows.len(), interrupt.has_come()),
+        warnings: warnings(&rows, &done, interrupt.has_come()),
         machine,
         cpus,
         rounds: rounds.into(),
@@ -68,20 +75,26 @@ pub(crate) fn run(what: &Compare) -> Result<ExitCode> {
         distances: (0..distances.count()).filter_map(|kind| distances.range(kind)).collect(),
         scenarios: experiments,
         compared,
+        baseline: None,
     };
+    if let Some(before) = &before {
+        before.judge(&mut report);
+    }
     // The folder first: a terminal that has gone must not cost the results.
     report::write(&folder, &report, &done)?;
     say(&report, &folder)?;
-    Ok(code(&done, interrupt.has_come()))
+    // What was interrupted or failed is no verdict.
+    let code = ended(&done, interrupt.has_come());
+    Ok(code.or_else(|| before?.code(&report)).unwrap_or(ExitCode::SUCCESS))
 }
 
 const IDLE_POLL: &str = "--idle-poll needs to write /dev/cpu_dma_latency: run as root, or leave it out";
 
-fn code(done: &[Done], is_interrupted: bool) -> ExitCode {
+fn ended(done: &[Done], is_interrupted: bool) -> Option<ExitCode> {
     match (is_interrupted, done.iter().any(|done| done.outcome.is_err())) {
-        (true, _) => ExitCode::from(interrupt::CODE),
-        (false, true) => ExitCode::FAILURE,
-        (false, false) => ExitCode::SUCCESS,
+        (true, _) => Some(ExitCode::from(interrupt::CODE)),
+        (false, true) => Some(ExitCode::FAILURE),
+        (false, false) => None,
     }
 }
 
@@ -116,25 +129,27 @@ fn contenders(what: &Compare, experiments: &[Experiment]) -> Result<(Vec<&'stati
 }
 
 fn scenario(experiment: &Experiment, present: &[&dyn Contender]) -> Scenario {
-    let shape = experiment.shape();
-    let names = present.iter().filter(|contender| contender.takes(shape)).map(|contender| contender.name().to_owned());
-    let contenders: Vec<String> = names.collect();
+    let taking = present.iter().filter(|contender| experiment.is_for(**contender));
+    let contenders: Vec<String> = taking.map(|contender| contender.name().to_owned()).collect();
     let references = [&experiment.floor, &experiment.plain];
     let references = references.into_iter().filter(|name| contenders.contains(name)).cloned().collect();
-    Scenario { name: experiment.name.clone(), shape, contenders, references }
+    let (name, shape, task) = (experiment.name.clone(), experiment.shape(), experiment.task());
+    Scenario { name, shape, task, contenders, references }
 }
 
 fn presence(contender: &dyn Contender) -> Present {
-    Present { contender: contender.name().into(), version: contender.version(), what: contender.what().into() }
+    let (name, group, version, what) = (contender.name(), contender.group(), contender.version(), contender.what());
+    Present { contender: name.into(), group, version, what: what.into() }
 }
 
-fn warnings(done: &[Done], wanted: usize, is_interrupted: bool) -> Vec<String> {
+fn warnings(wanted: &[Row], done: &[Done], is_interrupted: bool) -> Vec<String> {
     let mut warnings = vec![];
     if cfg!(debug_assertions) {
         warnings.push("This is a debug build: its figures mean nothing. Build with --release.".into());
     }
     if is_interrupted {
-        warnings.push(format!("Interrupted: {} of {wanted} rows are missing.", wanted - done.len()));
+        warnings.push(format!("Interrupted: {} of {} rows are missing.", wanted.len() - done.len(), wanted.len()));
+        warnings.extend(missing::lines(wanted, done));
     }
     let failed = done.iter().filter(|done| done.outcome.is_err()).count();
     if failed > 0 {
@@ -147,39 +162,17 @@ fn date_for_a_path() -> String {
     crate::date::now().replace(':', "-")
 }
 
-fn estimate(rows: usize, span_ms: u64) {
-    let row = millis(WARM_UP) + span_ms + OVERHEAD_MS;
-    let seconds = rows as u64 * row / 1000;
+fn estimate(rows: &[Row], span_ms: u64) {
+    let connecting = |row: &Row| row.shape.connections as u64 * CONNECT_US / 1000;
+    let row = |row: &Row| millis(WARM_UP) + row.task.span_ms.unwrap_or(span_ms) + OVERHEAD_MS + connecting(row);
+    let seconds = rows.iter().map(row).sum::<u64>() / 1000;
+    let rows = rows.len();
     eprintln!("{rows} rows, about {} min {} s; Ctrl-C ends and writes what there is", seconds / 60, seconds % 60);
-}
-
-/// Before each row, so that nothing of ours runs while one is measured.
-fn progress(all: usize) -> impl FnMut(usize, &Row) {
-    let is_terminal = io::stderr().is_terminal();
-    move |number, row| {
-        if is_terminal {
-            let Row { scenario, contender, round, .. } = row;
-            eprint!("\r\x1b[K{}/{all} round {} {scenario} {contender}", number + 1, round + 1);
-        }
-    }
-}
-
-fn clear_progress() {
-    if io::stderr().is_terminal() {
-        eprint!("\r\x1b[K");
-    }
 }
 
 fn say(report: &Report, folder: &std::path::Path) -> Result<()> {
     let mut out = io::stdout().lock();
-    write!(out, "{}", report::table(report).text())?;
-    let absent: Vec<&Absent> = report.absent.iter().filter(|absent| absent.why != "not yet").collect();
-    for Absent { contender, why } in &absent {
-        writeln!(out, "\n{contender} is missing: {why}")?;
-    }
-    for warning in &report.warnings {
-        writeln!(out, "\n{warning}")?;
-    }
+    write!(out, "{}", report::text(report))?;
     writeln!(out, "\nwritten to {}", folder.display())?;
     Ok(())
 }

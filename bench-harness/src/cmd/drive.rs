@@ -29,6 +29,6 @@ fn drive(what: &Drive, find: impl Fn(&str) -> Result<&'static dyn Contender>) ->
         (None, span) => Length::Timed { warm_up: millis(what.warm_up_ms), span: millis(span.unwrap_or_default()) },
     };
     let cpus = what.cpu.zip(what.server_cpu).map(|(client, server)| Cpus { server, client });
-    let job = Job { shape: what.shape.shape(), length, cpus, server: what.server.clone() };
+    let job = Job { shape: what.shape.shape(), length, cpus, server: what.server.clone(), task: what.task };
     find(&what.name)?.drive(&what.address, &job)
 }

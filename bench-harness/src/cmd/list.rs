@@ -23,6 +23,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     for scenario in experiment::all()? {
         let quick = if scenario.quick { " (--quick)" } else { "" };
         writeln!(out, "  {:<23} {}{quick}", scenario.name, scenario.what)?;
+        if !scenario.not_yet.is_empty() {
+            writeln!(out, "  {:<23} not yet: {}", "", scenario.not_yet.join(", "))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

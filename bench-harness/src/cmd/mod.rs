@@ -4,5 +4,7 @@ pub(crate) mod compare;
 pub(crate) mod drive;
 pub(crate) mod env;
 pub(crate) mod list;
+pub(crate) mod load;
+pub(crate) mod report;
 pub(crate) mod serve;
 pub(crate) mod verify;

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::arguments::Verify;
-use crate::contender::{self, Contender, Group, Shape};
+use crate::contender::{self, Contender, Does, Group, Shape};
 use crate::measure::job::Length;
+use crate::measure::task::Task;
 use crate::run::interrupt::{self, Interrupt};
 use crate::run::real::Real;
 
 /// Shapes at the edges: stamps only, one line and full, one byte more than pages and pipes are long, and large.
-const SHAPES: [Shape; 10] = [
+const SHAPES: [Shape; 11] = [
     Shape::new(16, 1),
     Shape::new(32, 1),
     Shape::new(56, 1),
@@ -22,18 +23,21 @@ const SHAPES: [Shape; 10] = [
     Shape::new(32, 64),
     Shape::new(1000, 7),
     Shape { size: 64, depth: 1, connections: 16 },
+    Shape { size: 1000, depth: 7, connections: 3 },
 ];
-/// Calls for each; a ring of 64 slots goes round more than once.
+/// Calls for each shape; a ring of 64 slots goes round more than once.
 const CALLS: u64 = 100;
+/// Calls of a large one: JSON of a debug build takes a tenth of a second for each.
+const CALLS_LARGE: u64 = 20;
+const LARGE: usize = 1 << 20;
 
 pub(crate) fn run(what: &Verify) -> Result<ExitCode> {
     let interrupt = Interrupt::listen()?;
-    let chosen = if what.peers.is_empty() {
-        contender::ALL.to_vec()
+    let chosen: Vec<&dyn Contender> = if what.peers.is_empty() {
+        contender::ALL.iter().copied().filter(|contender| contender.does(Does::Echo)).collect()
     } else {
         what.peers.iter().map(|name| contender::find(name)).collect::<Result<_>>()?
     };
-    let real = Real { cpus: None, length: Length::Checked(CALLS), interrupt: interrupt.clone() };
     let mut wrong = 0;
     for contender in chosen {
         // Peers are built by those who want them; whoever names one does.
@@ -41,7 +45,7 @@ pub(crate) fn run(what: &Verify) -> Result<ExitCode> {
             println!("absent  {:<16} {why}", contender.name());
             continue;
         }
-        match verify(contender, &real) {
+        match verify(contender, &interrupt) {
             Ok(shapes) => println!("ok      {:<16} {shapes}", contender.name()),
             Err(_) if interrupt.has_come() => return Ok(ExitCode::from(interrupt::CODE)),
             Err(error) => {
@@ -57,15 +61,18 @@ pub(crate) fn run(what: &Verify) -> Result<ExitCode> {
 }
 
 /// The shapes that it takes and answered.
-fn verify(contender: &dyn Contender, real: &Real) -> Result<String> {
+fn verify(contender: &dyn Contender, interrupt: &Interrupt) -> Result<String> {
     if let Some(missing) = contender.missing() {
         bail!(missing);
     }
     let mut answered = vec![];
     for shape in SHAPES.into_iter().filter(|shape| contender.takes(*shape)) {
-        let outcome = real.row(contender, shape).map_err(|error| error.context(format!("{shape} bytes")))?;
-        if outcome.checked < CALLS {
-            bail!("{shape} bytes: only {} of {CALLS} replies were checked", outcome.checked);
+        let calls = if shape.size < LARGE { CALLS } else { CALLS_LARGE };
+        let real = Real { cpus: None, length: Length::Checked(calls), interrupt: interrupt.clone() };
+        let outcome =
+            real.row(contender, shape, Task::default()).map_err(|error| error.context(format!("{shape} bytes")))?;
+        if outcome.checked < calls {
+            bail!("{shape} bytes: only {} of {calls} replies were checked", outcome.checked);
         }
         answered.push(shape.to_string());
     }

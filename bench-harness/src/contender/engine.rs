@@ -15,12 +15,6 @@ use crate::measure::accounts;
 use crate::run::process;
 
 const PROGRAM: &str = "speedysvc-engine";
-const FILE: &str = "\
-run_dir = \"run\"
-[service.echo]
-builtin = \"echo\"
-listen = [\"tcp://127.0.0.1:0\"]
-";
 /// What would make the engine look elsewhere.
 const VARIABLES: [&str; 4] = ["SPEEDYSVC_RUN_DIR", "SPEEDYSVC_NAMESPACE", "SPEEDYSVC_LISTEN", "XDG_RUNTIME_DIR"];
 /// How long an engine may take to end: it has no call in flight.
@@ -55,12 +49,12 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine, and waits until it says that it is ready. It inherits the processors that this process is
-    /// pinned to, and its process group: whoever ends that ends the engine.
-    pub(super) fn start() -> Result<Self> {
+    /// Starts an engine with this service.toml, and waits until it says that it is ready. It inherits the processors
+    /// that this process is pinned to, and its process group: whoever ends that ends the engine.
+    pub(super) fn start(file: &str) -> Result<Self> {
         // A short name: sockets have room for 107 bytes of path.
         let folder = tempfile::Builder::new().prefix("sbh").tempdir()?;
-        fs::write(folder.path().join("service.toml"), FILE)?;
+        fs::write(folder.path().join("service.toml"), file)?;
         let log = File::create(folder.path().join("engine.log"))?;
         let mut command = Command::new(program()?);
         VARIABLES.iter().for_each(|name| {
@@ -90,19 +84,19 @@ impl Engine {
         bail!("the engine did not become ready; it said: {}{log}", self.said.concat())
     }
 
-    /// Where its service is over shared memory.
-    pub(super) fn shm_address(&self) -> String {
-        format!("shm://{}/run/default/echo.sock", self.folder.path().display())
+    /// Where a service of it is over shared memory.
+    pub(super) fn shm_address(&self, service: &str) -> String {
+        format!("shm://{}/run/default/{service}.sock", self.folder.path().display())
     }
 
-    /// Where its service listens.
-    pub(super) fn tcp_address(&self) -> Result<String> {
-        let line = self.said.iter().find(|line| line.starts_with("echo: "));
+    /// Where a service of it listens.
+    pub(super) fn tcp_address(&self, service: &str) -> Result<String> {
+        let line = self.said.iter().find(|line| line.starts_with(&format!("{service}: ")));
         let place = line.and_then(|line| line.split([',', ';', ' ']).find(|part| part.starts_with("tcp://")));
         place.map(Into::into).with_context(|| format!("the engine listens nowhere: {}", self.said.concat()))
     }
 
-    /// The supervisor and its worker.
+    /// The supervisor and its workers.
     pub(super) fn processes(&self) -> Result<Vec<u32>> {
         let workers = accounts::children(self.child.id())?;
         if workers.is_empty() {

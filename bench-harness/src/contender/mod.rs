@@ -3,11 +3,18 @@
 //! Servers and clients are hidden verbs of this same program, started anew for every row of every round, so that none
 //! of them inherits the heap, the page tables or the luck of another.
 
+mod axum;
 mod engine;
 mod floors;
+mod frames;
 mod ours;
 mod peers;
 mod plain;
+mod raw;
+mod tokio;
+mod work;
+
+pub(crate) use work::work;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,12 +22,13 @@ use std::io;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
 
 use crate::measure::job::{Job, Outcome};
 use crate::run::parent::Parent;
 
 /// What one call looks like.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Shape {
     /// Bytes of the request, and of the reply.
     pub size: usize,
@@ -50,7 +58,8 @@ impl fmt::Display for Shape {
 }
 
 /// A kind of contender.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Group {
     /// As small as it can be written.
     Floor,
@@ -71,6 +80,17 @@ impl fmt::Display for Group {
             Self::Ours => "ours",
         })
     }
+}
+
+/// A kind of scenario, as far as contenders differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Does {
+    /// Answers what it was sent, in shapes that it [takes](Contender::takes).
+    Echo,
+    /// The same, on any number of connections that are hardly used.
+    Idle,
+    /// Works as long as it is told.
+    Work,
 }
 
 /// The client's step on one connection. Replies come in the order of their requests.
@@ -100,6 +120,10 @@ pub trait Contender: Sync {
     fn version(&self) -> String;
     /// Whether it can do calls of this shape at all.
     fn takes(&self, shape: Shape) -> bool;
+    /// Which scenarios it is made for.
+    fn does(&self, what: Does) -> bool {
+        what == Does::Echo
+    }
     /// What to do before it can run, when there is something.
     fn missing(&self) -> Option<String> {
         None
@@ -127,9 +151,15 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &floors::ONE_AREA,
     &floors::FUTEX,
     &floors::Ring,
+    &raw::URING,
+    &raw::URING_SPIN,
+    &raw::EPOLL,
     &plain::Tcp,
     &plain::TcpPoll,
     &plain::Unix,
+    &tokio::Tokio,
+    &axum::RAW,
+    &axum::JSON,
     &peers::TOKIO_URING,
     &peers::TONIC,
     &peers::TARPC,
@@ -138,20 +168,29 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &peers::VOLO,
     &ours::SHM,
     &ours::TCP,
+    &work::SHM,
+    &work::SPLIT,
+    &work::TCP,
 ];
 
 /// Those that will: name, and what it will be.
 pub(crate) const NOT_YET: &[(&str, &str)] = &[
-    ("floor-uring", "raw io_uring echo with our flags, blocking"),
-    ("floor-uring-spin", "the same, spinning"),
-    ("floor-epoll", "raw epoll echo"),
-    ("tokio-tcp", "tokio, current-thread runtimes"),
-    ("axum-json", "axum over HTTP/1.1 with keep-alive, JSON bodies"),
-    ("axum-raw", "the same with raw bodies"),
     ("speedysvc-unix", "ours over a Unix socket"),
     ("speedysvc-http", "ours over HTTP with JSON"),
+    ("speedysvc-tcp-lz4", "ours over TCP with bodies compressed by lz4"),
+    ("speedysvc-tcp-zstd", "ours over TCP with bodies compressed by zstd"),
+    ("work-axum", "axum with a handler that works as long as it is told"),
+    ("work-tonic", "tonic with the same handler"),
     ("speedysvc-raw", "ours with raw bodies instead of rkyv"),
 ];
+
+/// The locked version of a library that is a contender in this program.
+fn version_of(library: &str) -> String {
+    const LOCK: &str = include_str!("../../../Cargo.lock");
+    let entry = LOCK.split_once(&format!("name = \"{library}\"\nversion = \""));
+    let version = entry.and_then(|(_, rest)| rest.split('"').next());
+    format!("{library} {}", version.unwrap_or("of an unknown version"))
+}
 
 /// The contender of this name.
 pub(crate) fn find(name: &str) -> Result<&'static dyn Contender> {
@@ -181,9 +220,16 @@ mod tests {
     }
 
     #[test]
+    fn libraries_have_versions() {
+        for library in ["axum", "hyper", "tokio"] {
+            assert!(version_of(library).split_once(' ').unwrap().1.starts_with(|first: char| first.is_ascii_digit()));
+        }
+    }
+
+    #[test]
     fn a_wrong_name_says_what_there_is() {
         let said = |name| find(name).err().unwrap().to_string();
-        assert!(said("axum-raw").contains("not here yet"));
+        assert!(said("speedysvc-unix").contains("not here yet"));
         assert!(said("spin").contains("floor-spin"));
     }
 }

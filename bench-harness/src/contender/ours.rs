@@ -6,7 +6,7 @@ use std::io;
 use anyhow::Result;
 
 use super::engine::{self, Engine};
-use super::{Client, Contender, Group, Shape};
+use super::{Client, Contender, Does, Group, Shape};
 use crate::measure::job::{Job, Outcome};
 use crate::run::parent::Parent;
 
@@ -19,6 +19,13 @@ pub(crate) trait Echo {
     fn echo_bytes(&self, bytes: &[u8]) -> Vec<u8>;
 }
 
+const FILE: &str = "\
+run_dir = \"run\"
+[service.echo]
+builtin = \"echo\"
+listen = [\"tcp://127.0.0.1:0\"]
+";
+
 /// One transport of ours.
 pub(super) struct Ours {
     name: &'static str,
@@ -29,12 +36,12 @@ pub(super) struct Ours {
 pub(super) const SHM: Ours = Ours {
     name: "speedysvc-shm",
     what: "ours over shared memory: speedysvc-engine with one worker, builtin echo, typed (rkyv), default settings",
-    address: |engine| Ok(engine.shm_address()),
+    address: |engine| Ok(engine.shm_address("echo")),
 };
 pub(super) const TCP: Ours = Ours {
     name: "speedysvc-tcp",
     what: "the same service and client over TCP on loopback",
-    address: Engine::tcp_address,
+    address: |engine| engine.tcp_address("echo"),
 };
 
 impl Contender for Ours {
@@ -58,12 +65,16 @@ impl Contender for Ours {
         shape.depth == 1 && shape.connections == 1
     }
 
+    fn does(&self, what: Does) -> bool {
+        matches!(what, Does::Echo | Does::Idle)
+    }
+
     fn missing(&self) -> Option<String> {
         engine::program().err().map(|error| format!("{error:#}"))
     }
 
     fn serve(&self, _: Shape, parent: &Parent) -> Result<Infallible> {
-        let engine = Engine::start()?;
+        let engine = Engine::start(FILE)?;
         parent.ready(&(self.address)(&engine)?, &engine.processes()?)?;
         parent.wait_for_its_end();
         engine.stop();
@@ -75,7 +86,7 @@ impl Contender for Ours {
     }
 }
 
-/// A call is one call of the generated client: it has no halves.
+/// One call at a time is the blocking call of the generated client: it has no halves.
 struct Calls {
     client: EchoClient,
     reply: Vec<u8>,

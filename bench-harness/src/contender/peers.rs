@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
+use super::frames::fits;
 use super::{Contender, Group, Shape};
 use crate::measure::job::{Job, Outcome};
 use crate::run::parent::Parent;
@@ -16,45 +17,56 @@ const PROGRAM: &str = "bench-peers";
 const VARIABLE: &str = "BENCH_PEERS";
 const BUILD: &str = "cargo build --release --manifest-path bench-harness/peers/Cargo.toml";
 
+/// Calls in flight on one connection of those that take several.
+const DEPTH_MAX: usize = 64;
+/// Connections of those that take several.
+const CONNECTIONS_MAX: usize = 1024;
+
 /// One peer, as this program knows it.
 pub(super) struct Peer {
     name: &'static str,
     what: &'static str,
-    depth_max: usize,
-    connections_max: usize,
+    takes: fn(Shape) -> bool,
 }
 
 pub(super) const TOKIO_URING: Peer = Peer {
     name: "tokio-uring",
-    what: "tokio-uring over TCP on loopback, TCP_NODELAY, one frame a write",
-    depth_max: 64,
-    connections_max: 1024,
+    what: "tokio-uring over TCP on both sides, default ring, a task per connection, TCP_NODELAY; unmaintained",
+    takes: |shape| multiplexes(shape) && fits(shape),
 };
 pub(super) const TONIC: Peer = Peer {
     name: "tonic",
-    what: "gRPC with tonic and prost, unary calls with a bytes field, current-thread runtimes",
-    depth_max: 64,
-    connections_max: 256,
+    what: "gRPC with tonic and prost over TCP, unary calls with a bytes field (Bytes), N in flight on one HTTP/2 \
+           connection, windows of 4 MiB, current-thread runtimes, TCP_NODELAY",
+    takes: multiplexes,
 };
 pub(super) const TARPC: Peer = Peer {
     name: "tarpc",
-    what: "tarpc over TCP with bincode, current-thread runtimes",
-    depth_max: 64,
-    connections_max: 256,
+    what: "tarpc over TCP with bincode, bodies by serde_bytes, a task per call, current-thread runtimes, TCP_NODELAY",
+    takes: multiplexes,
 };
 pub(super) const CAPNP: Peer = Peer {
     name: "capnp",
-    what: "Cap'n Proto RPC over TCP, current-thread runtimes",
-    depth_max: 64,
-    connections_max: 256,
+    what: "Cap'n Proto RPC over TCP, Data in and out of buffered streams, current-thread runtimes, TCP_NODELAY",
+    takes: multiplexes,
 };
 pub(super) const ICEORYX2: Peer = Peer {
     name: "iceoryx2",
-    what: "iceoryx2 request-response over shared memory, both sides spin, loaned samples",
-    depth_max: 64,
-    connections_max: 1,
+    what: "iceoryx2 request-response over shared memory, slices of u8 in loaned uninitialised samples, both sides spin",
+    takes: |shape| shape.depth <= DEPTH_MAX && shape.connections == 1,
 };
-pub(super) const VOLO: Peer = Peer { name: "volo", what: "Volo over shared memory", depth_max: 1, connections_max: 1 };
+pub(super) const VOLO: Peer = Peer {
+    name: "volo",
+    what: "Volo's Thrift over shared memory (shmipc, eventfd wakeups, otherwise its defaults), a stream per call in \
+           flight, current-thread runtimes",
+    takes: |shape| shape.depth <= DEPTH_MAX && shape.connections == 1 && shape.size * shape.depth <= VOLO_MEMORY,
+};
+/// Bytes in flight that, as requests and as replies, fill half of its default memory.
+const VOLO_MEMORY: usize = 8 * 1024 * 1024;
+
+fn multiplexes(shape: Shape) -> bool {
+    shape.depth <= DEPTH_MAX && shape.connections <= CONNECTIONS_MAX
+}
 
 /// The program: beside this one, or in its own workspace below the folder that one stands in.
 fn program() -> Option<PathBuf> {
@@ -92,7 +104,7 @@ impl Contender for Peer {
     }
 
     fn takes(&self, shape: Shape) -> bool {
-        shape.depth <= self.depth_max && shape.connections <= self.connections_max
+        (self.takes)(shape)
     }
 
     fn missing(&self) -> Option<String> {

@@ -3,24 +3,18 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use hdrhistogram::Histogram;
 
 use super::clock::Clock;
+use super::found::Found;
 use super::payload::Payload;
 use super::recorder::Recorder;
+use super::task::Body;
 use crate::contender::{Client, Shape};
 
 /// Calls at the start of a warm-up whose payload is new each time, and compared to the last byte.
 const COMPARED: u64 = 32;
 /// The shortest warm-up, since the clock is calibrated by it.
 const CALIBRATION: Duration = Duration::from_millis(50);
-
-/// What a span of calls gave.
-pub(super) struct Measured {
-    pub(super) calls: u64,
-    pub(super) seconds: f64,
-    pub(super) latencies: Histogram<u64>,
-}
 
 /// A client with its payload. Calls go round its connections, so that they are answered in the order of their numbers.
 pub(super) struct Closed<C> {
@@ -37,9 +31,9 @@ pub(super) struct Closed<C> {
 }
 
 impl<C: Client> Closed<C> {
-    /// Of at least one connection.
-    pub(super) fn new(clients: Vec<C>, shape: Shape) -> Self {
-        let (payload, reply) = (Payload::new(shape.size), vec![0; shape.size]);
+    /// Of at least one connection, if any calls are to be made.
+    pub(super) fn new(clients: Vec<C>, shape: Shape, body: Body) -> Self {
+        let (payload, reply) = (Payload::new(shape.size, body), vec![0; shape.size]);
         let in_flight = (shape.depth * clients.len()) as u64;
         let clock = Clock::new();
         Self { clients, in_flight, payload, reply, clock, sent: 0, answered: 0, sender: 0, receiver: 0 }
@@ -80,7 +74,7 @@ impl<C: Client> Closed<C> {
     }
 
     /// Makes calls for some time. One look at the clock per call: the moment of a reply is that of the next request.
-    pub(super) fn measure(&mut self, span: Duration) -> Result<Measured> {
+    pub(super) fn measure(&mut self, span: Duration) -> Result<Found> {
         let mut recorder = Recorder::new();
         let mut sent_at = vec![0_u64; usize::try_from(self.in_flight)?];
         for at in &mut sent_at {
@@ -104,7 +98,14 @@ impl<C: Client> Closed<C> {
         };
         self.drain()?;
         let seconds = self.clock.ns(last - begin) / 1e9;
-        Ok(Measured { calls, seconds, latencies: recorder.into_nanoseconds(&self.clock) })
+        let latencies = recorder.into_nanoseconds(&self.clock);
+        Ok(Found { calls, seconds, latencies, extras: vec![], void: None, client: None })
+    }
+
+    /// Makes one call while none is in flight.
+    pub(super) fn one(&mut self) -> Result<()> {
+        self.send()?;
+        self.receive().map(|_| ())
     }
 
     /// Waits for what is still in flight.
@@ -185,7 +186,7 @@ mod tests {
     #[test]
     fn as_many_are_in_flight_as_the_row_says_and_all_are_checked() {
         let mut loopback = Loopback::new(None);
-        let mut closed = Closed::new(vec![&mut loopback], SHAPE);
+        let mut closed = Closed::new(vec![&mut loopback], SHAPE, Body::Noise);
         closed.warm_up(Duration::ZERO).unwrap();
         let before = closed.checked();
         let measured = closed.measure(Duration::from_millis(2)).unwrap();
@@ -198,7 +199,7 @@ mod tests {
     fn a_wrong_byte_anywhere_fails_the_row() {
         for at in [0, 30, 63] {
             let mut loopback = Loopback::new(Some(at));
-            let error = Closed::new(vec![&mut loopback], SHAPE).check(1).unwrap_err();
+            let error = Closed::new(vec![&mut loopback], SHAPE, Body::Noise).check(1).unwrap_err();
             assert!(error.to_string().starts_with("the reply to call 0"), "{error}");
         }
     }

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::accounts::{self, Usage};
 use super::closed::Closed;
-use super::{cpus, probe};
+use super::found::Found;
+use super::task::{Load, Task};
+use super::{cpus, idle, paced, probe};
 use crate::contender::{Client, Shape};
+use crate::stats::extra::Extra;
 use crate::stats::latency;
 
 /// How long a client runs.
@@ -45,6 +48,8 @@ pub struct Job {
     pub cpus: Option<Cpus>,
     /// The processes of the server, for its accounts.
     pub server: Vec<u32>,
+    /// Which kind of load, and of bodies.
+    pub(crate) task: Task,
 }
 
 /// What a client found.
@@ -68,6 +73,12 @@ pub struct Outcome {
     pub probe_before: Option<f64>,
     /// And just after.
     pub probe_after: Option<f64>,
+    /// Figures that only this kind of scenario has.
+    pub(crate) extras: Vec<Extra>,
+    /// Why the row does not count: its generator did not keep up.
+    pub(crate) void: Option<String>,
+    /// Why nothing was measured: this machine does not allow it.
+    pub(crate) skipped: Option<String>,
 }
 
 impl Job {
@@ -76,41 +87,63 @@ impl Job {
     /// # Errors
     /// When there is no connection, a call fails, or a reply is wrong.
     pub fn run<C: Client>(&self, mut connect: impl FnMut() -> Result<C>) -> Result<Outcome> {
-        let clients = (0..self.shape.connections).map(|_| connect()).collect::<Result<_>>()?;
-        // Only now: our client counts processors when it connects, and one that sees a single one never spins.
-        if let Some(cpus) = self.cpus {
-            cpus::pin(cpus.client).with_context(|| format!("cannot stay on processor {}", cpus.client))?;
+        if let (Load::Idle, Length::Timed { span, .. }) = (self.task.load, self.length) {
+            return idle::run(self, connect, span);
         }
-        let mut closed = Closed::new(clients, self.shape);
+        let clients = (0..self.shape.connections).map(|_| connect()).collect::<Result<_>>()?;
+        self.pin()?;
+        let mut closed = Closed::new(clients, self.shape, self.task.body);
         match self.length {
             Length::Checked(calls) => {
                 closed.check(calls)?;
                 Ok(Outcome { checked: closed.checked(), ..Outcome::default() })
             }
-            Length::Timed { warm_up, span } => self.measure(&mut closed, warm_up, span),
+            Length::Timed { warm_up, span } => {
+                closed.warm_up(warm_up)?;
+                let outcome = self.account(|| self.measure(&mut closed, span))?;
+                Ok(Outcome { checked: closed.checked(), ..outcome })
+            }
         }
     }
 
-    fn measure<C: Client>(&self, closed: &mut Closed<C>, warm_up: Duration, span: Duration) -> Result<Outcome> {
-        closed.warm_up(warm_up)?;
+    fn measure<C: Client>(&self, closed: &mut Closed<C>, span: Duration) -> Result<Found> {
+        match self.task.load {
+            Load::Closed => closed.measure(span),
+            Load::Paced { rate } => paced::measure(closed, rate, span),
+            other => bail!("a service that echoes has no {other:?}"),
+        }
+    }
+
+    /// Stays on its processor. After connecting: our client counts processors when it connects, and one that sees a
+    /// single one never spins.
+    pub(super) fn pin(&self) -> Result<()> {
+        let Some(cpus) = self.cpus else { return Ok(()) };
+        cpus::pin(cpus.client).with_context(|| format!("cannot stay on processor {}", cpus.client))
+    }
+
+    /// Lets the measured span happen, between two readings of all accounts.
+    pub(super) fn account(&self, span: impl FnOnce() -> Result<Found>) -> Result<Outcome> {
         let probe_before = self.probe()?;
         let own = [std::process::id()];
         let steal = accounts::steal_ticks();
         let (server, client) = (self.server_usage()?, accounts::usage(&own)?);
-        let measured = closed.measure(span)?;
+        let found = span()?;
         let (client, server) = (accounts::usage(&own)? - client, self.server_usage()? - server);
         let steal_ticks = accounts::steal_ticks().saturating_sub(steal);
         let probe_after = self.probe()?;
         Ok(Outcome {
-            checked: closed.checked(),
-            calls: measured.calls,
-            seconds: measured.seconds,
-            latencies: latency::pairs(&measured.latencies),
-            client,
+            checked: 0,
+            calls: found.calls,
+            seconds: found.seconds,
+            latencies: latency::pairs(&found.latencies),
+            client: found.client.unwrap_or(client),
             server,
             steal_ticks,
             probe_before,
             probe_after,
+            extras: found.extras,
+            void: found.void,
+            skipped: None,
         })
     }
 

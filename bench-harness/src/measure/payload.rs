@@ -1,29 +1,33 @@
 //! What is sent, and whether it came back.
 
+use super::task::Body;
+use super::words;
+use crate::stats::random;
+
 /// Bytes at each end that carry the call's number.
 const STAMP: usize = 8;
 /// The least that holds both stamps.
 pub(crate) const SIZE_MIN: usize = 2 * STAMP;
 
-/// A request: noise, with the call's number at both ends.
+/// A request: noise or text, with the call's number at both ends.
 pub(super) struct Payload {
     bytes: Vec<u8>,
+    body: Body,
 }
 
 impl Payload {
-    pub(super) fn new(size: usize) -> Self {
+    pub(super) fn new(size: usize, body: Body) -> Self {
         assert!(size >= SIZE_MIN, "a payload of {size} bytes has no room for its stamps");
-        let mut payload = Self { bytes: vec![0; size] };
+        let mut payload = Self { bytes: vec![0; size], body };
         payload.renew(0);
         payload
     }
 
-    /// Other noise.
+    /// Another body of the same kind.
     pub(super) fn renew(&mut self, seed: u64) {
-        let mut state = seed;
-        for chunk in self.bytes.chunks_mut(8) {
-            let noise = crate::stats::random::next(&mut state).to_le_bytes();
-            chunk.copy_from_slice(&noise[..chunk.len()]);
+        match self.body {
+            Body::Noise => noise(&mut self.bytes, seed),
+            Body::Text => words::fill(&mut self.bytes, seed),
         }
     }
 
@@ -50,13 +54,21 @@ impl Payload {
     }
 }
 
+fn noise(bytes: &mut [u8], seed: u64) {
+    let mut state = seed;
+    for chunk in bytes.chunks_mut(8) {
+        let noise = random::next(&mut state).to_le_bytes();
+        chunk.copy_from_slice(&noise[..chunk.len()]);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn wrong_answers_are_seen() {
-        let mut payload = Payload::new(40);
+        let mut payload = Payload::new(40, Body::Noise);
         let mut reply = payload.stamped(7).to_vec();
         assert!(payload.is_answered(7, &reply) && payload.is_whole(7, &reply));
         assert!(!payload.is_answered(8, &reply));
@@ -66,5 +78,14 @@ mod tests {
         assert!(!payload.is_answered(7, &reply));
         assert!(!payload.is_answered(7, &reply[..39]));
         assert!(!payload.is_answered(7, &[]));
+    }
+
+    #[test]
+    fn bodies_are_of_the_kind_that_was_wanted() {
+        let letters = |body| {
+            let payload = Payload::new(1_000, body);
+            payload.bytes.iter().filter(|byte| byte.is_ascii_lowercase() || **byte == b' ').count()
+        };
+        assert!(letters(Body::Text) == 1_000 && letters(Body::Noise) < 500);
     }
 }

@@ -2,11 +2,45 @@
 
 use hdrhistogram::Histogram;
 
+use crate::measure::clock::round;
+
 /// Steps for each halving of what is left to 100 %.
 const STEPS: u32 = 5;
 
+/// A point of a curve.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Point {
+    /// The part of calls that were at most so slow.
+    pub(crate) quantile: f64,
+    /// How slow, in nanoseconds.
+    pub(crate) ns: f64,
+}
+
+/// What a file says: points from the fastest to the slowest call, and how many calls there were.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub(crate) struct Curve {
+    /// Ascending.
+    pub(crate) points: Vec<Point>,
+    /// All calls.
+    pub(crate) calls: u64,
+}
+
+/// Reads a file that [`text`] wrote; lines that it would not have written are passed over.
+pub(super) fn curve(text: &str) -> Curve {
+    let mut curve = Curve::default();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let mut words = line.split_whitespace();
+        let mut number = || words.next()?.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+        if let (Some(micros), Some(quantile @ 0.0..=1.0), Some(total)) = (number(), number(), number()) {
+            curve.points.push(Point { quantile, ns: micros * 1e3 });
+            curve.calls = round(total);
+        }
+    }
+    curve
+}
+
 /// The file's text, in microseconds.
-pub(super) fn text(histogram: &Histogram<u64>) -> String {
+pub(crate) fn text(histogram: &Histogram<u64>) -> String {
     let mut text = format!("{:>12} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     let mut total = 0;
     for value in histogram.iter_quantiles(STEPS) {
@@ -34,6 +68,23 @@ pub(super) fn text(histogram: &Histogram<u64>) -> String {
 mod tests {
     use super::*;
     use crate::stats::latency;
+
+    #[test]
+    fn what_was_written_is_read() {
+        let mut histogram = latency::empty();
+        histogram.record_n(1_000, 99).unwrap();
+        histogram.record(50_000).unwrap();
+        let curve = curve(&text(&histogram));
+        assert_eq!(curve.calls, 100);
+        assert_eq!(curve.points.first(), Some(&Point { quantile: 0.0, ns: 1_000.0 }));
+        let last = curve.points.last().unwrap();
+        assert!(last.quantile == 1.0 && (last.ns - 50_015.0).abs() < 0.1, "{last:?}");
+    }
+
+    #[test]
+    fn what_is_no_curve_is_none() {
+        assert_eq!(curve("NaN 0.5 3\n1 2 3\n-1 0.5 3\n#[Max]\nx"), Curve::default());
+    }
 
     #[test]
     fn lines_are_as_the_tools_expect_them() {

@@ -1,8 +1,10 @@
 //! results.md: the table with everything that is needed to doubt it.
 
 use super::numbers::{digits, time};
-use super::{Report, summary};
+use super::{Report, summary, wins};
+use crate::stats::absent::known;
 use crate::stats::analysis::{Compared, Line};
+use crate::stats::voiding::Limits;
 
 const LEGEND: &str = "
 Latencies are medians over rounds of each row's percentile. Ratios are of p50, taken inside a round between rows at the
@@ -30,8 +32,13 @@ pub(super) fn text(report: &Report) -> String {
         report.cpus.client,
         distances(report),
     ));
-    text.push_str(&summary::table(report).markdown());
+    text.extend(summary::tables(report).iter().map(|table| table.markdown()));
     text.push_str(LEGEND);
+    text.push_str(&baseline(report));
+    text.push_str(&format!("\n## Where others win\n\n{}\n", wins::LEGEND));
+    for compared in &report.compared {
+        text.push_str(&others(report, compared));
+    }
     for compared in &report.compared {
         text.push_str(&details(report, compared));
     }
@@ -39,7 +46,25 @@ pub(super) fn text(report: &Report) -> String {
     text
 }
 
-fn distances(report: &Report) -> String {
+fn others(report: &Report, compared: &Compared) -> String {
+    let said = wins::said(report, compared);
+    if said.is_empty() {
+        return format!("\n{}: ours took no part.\n", compared.scenario);
+    }
+    let said = said.iter().map(|said| format!("* {}: {}\n", said.figure, said.text));
+    format!("\n{}:\n\n{}", compared.scenario, said.collect::<String>())
+}
+
+fn baseline(report: &Report) -> String {
+    let Some(against) = &report.baseline else { return String::new() };
+    let skipped =
+        against.not_compared.iter().map(|skipped| format!("* not compared: {}: {}\n", skipped.what, skipped.why));
+    let doubts = against.doubts.iter().map(|doubt| format!("* {doubt}\n"));
+    format!("{}\n{}\n\n{}", against.table().markdown(), against.words(), skipped.chain(doubts).collect::<String>())
+}
+
+/// Which distances of the processors there were, as a sentence.
+pub(super) fn distances(report: &Report) -> String {
     let kinds: Vec<String> =
         report.distances.iter().map(|(low, high)| format!("{} to {}", time(*low), time(*high))).collect();
     match kinds.len() {
@@ -57,11 +82,7 @@ fn details(report: &Report, compared: &Compared) -> String {
         text.push_str(&format!("It cannot show: {}\n\n", scenario.cannot_show));
     }
     if let Some(limits) = compared.limits {
-        text.push_str(&format!(
-            "Limits from the A/A run: {} ticks of steal and {} involuntary switches per second.\n\n",
-            digits(limits.steal),
-            digits(limits.switches)
-        ));
+        text.push_str(&format!("{}\n\n", self::limits(&limits)));
     }
     for line in &compared.lines {
         text.push_str(&notes(report, line));
@@ -69,26 +90,40 @@ fn details(report: &Report, compared: &Compared) -> String {
     text
 }
 
-/// What the table has no room for.
 fn notes(report: &Report, line: &Line) -> String {
+    format!("* {}: {}\n", line.contender, remarks(report, line).join("; "))
+}
+
+/// What makes a row void, as a sentence.
+pub(super) fn limits(limits: &Limits) -> String {
+    let (steal, switches) = (digits(limits.steal), digits(limits.switches));
+    format!("Limits from the A/A run: {steal} ticks of steal and {switches} involuntary switches per second.")
+}
+
+/// What the table has no room for.
+pub(super) fn remarks(report: &Report, line: &Line) -> Vec<String> {
     let mut notes = vec![];
     if let Some(row) = &line.medians {
-        notes.push(format!("{} waits per call", digits(row.waits)));
+        notes.extend(known(row.waits).map(|waits| format!("{} waits per call", digits(waits))));
     }
     if report.distances.len() > 1 {
         let kinds = line.by_distance.iter().map(|(kind, p50, rounds)| {
             let range = report.distances.get(*kind).map_or(String::new(), |(low, _)| time(*low));
-            format!("p50 {} at distances from {range} ({rounds} rounds)", time(*p50))
+            format!("p50 {} at distances from {range} ({})", time(*p50), some_rounds(*rounds))
         });
         notes.extend(kinds);
     }
     for (ratio, _) in line.ratios.iter().filter(|(ratio, _)| ratio.unlike > 0) {
-        notes.push(format!("{} rounds not compared to {}: not at the same distance", ratio.unlike, ratio.to));
+        notes.push(format!("{} not compared to {}: not at the same distance", some_rounds(ratio.unlike), ratio.to));
     }
     if let Some(why) = &line.failure {
-        notes.push(format!("{} rounds failed, the first: {why}", line.failed));
+        notes.push(format!("{} failed, the first: {why}", some_rounds(line.failed)));
     }
-    format!("* {}: {}\n", line.contender, notes.join("; "))
+    notes
+}
+
+fn some_rounds(count: usize) -> String {
+    if count == 1 { "1 round".into() } else { format!("{count} rounds") }
 }
 
 fn people(report: &Report) -> String {

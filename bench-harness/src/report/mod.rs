@@ -1,24 +1,40 @@
-//! What a campaign leaves behind: a table to look at, and files to check it by.
+//! What a campaign leaves behind: tables to look at, and files to check them by.
 
-mod hgrm;
+pub(crate) mod baseline;
+pub(crate) mod hgrm;
+mod hlog;
+mod html;
 mod markdown;
-mod numbers;
+pub(crate) mod missing;
+pub(crate) mod numbers;
+pub(crate) mod progress;
+mod read;
 mod summary;
 mod table;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod wins;
 mod write;
 
-pub(crate) use summary::table;
-pub(crate) use write::write;
+pub(crate) use read::{curves, read};
+pub(crate) use terminal::text;
+pub(crate) use write::{pages, write};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::contender::Group;
 use crate::experiment::Experiment;
 use crate::machine::Machine;
 use crate::measure::job::Cpus;
 use crate::stats::analysis::Compared;
+use baseline::Against;
+
+/// What `results.json` looks like; it changes whenever an older program could not read a newer file, or the other way.
+pub(crate) const FORMAT: u64 = 1;
 
 /// A contender that could not take part, and why.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Absent {
     /// Which.
     pub(crate) contender: String,
@@ -27,10 +43,12 @@ pub(crate) struct Absent {
 }
 
 /// One contender as it took part.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Present {
     /// Its name.
     pub(crate) contender: String,
+    /// Its kind.
+    pub(crate) group: Group,
     /// Its version.
     pub(crate) version: String,
     /// What it is.
@@ -38,8 +56,10 @@ pub(crate) struct Present {
 }
 
 /// Everything that is said about a campaign.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
+    /// [`FORMAT`].
+    pub(crate) format: u64,
     /// This program's version.
     pub(crate) harness: String,
     /// The exact command.
@@ -74,4 +94,19 @@ pub(crate) struct Report {
     pub(crate) scenarios: Vec<Experiment>,
     /// What came of them.
     pub(crate) compared: Vec<Compared>,
+    /// Against an earlier campaign.
+    pub(crate) baseline: Option<Against>,
+}
+
+impl Report {
+    /// A scenario as it was run.
+    fn scenario(&self, name: &str) -> Option<&Experiment> {
+        self.scenarios.iter().find(|scenario| scenario.name == name)
+    }
+
+    /// A contender's kind; plain for one that is not said to have taken part.
+    fn group(&self, contender: &str) -> Group {
+        let found = self.present.iter().find(|present| present.contender == contender);
+        found.map_or(Group::Plain, |present| present.group)
+    }
 }

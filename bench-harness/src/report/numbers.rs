@@ -1,7 +1,10 @@
 //! Numbers as people read them: three digits, and a unit.
 
+use crate::stats::bootstrap::Interval;
+use crate::stats::extra::Unit;
+
 /// `102 ns`, `45.1 us`, `1.2 ms`, `2 s`.
-pub(super) fn time(ns: f64) -> String {
+pub(crate) fn time(ns: f64) -> String {
     match ns {
         ns if !ns.is_finite() => "-".into(),
         ns if ns < 1e3 => format!("{} ns", digits(ns)),
@@ -12,7 +15,7 @@ pub(super) fn time(ns: f64) -> String {
 }
 
 /// `9.8 M`, `21.8 k`, `130`.
-pub(super) fn count(value: f64) -> String {
+pub(crate) fn count(value: f64) -> String {
     match value {
         value if !value.is_finite() => "-".into(),
         value if value < 1e3 => digits(value),
@@ -21,17 +24,45 @@ pub(super) fn count(value: f64) -> String {
     }
 }
 
-/// A part of a whole: `0.3 %`; nothing when there is none.
-pub(super) fn part(value: f64) -> String {
+/// `4.1 KiB`, `12 MiB`.
+pub(super) fn bytes(value: f64) -> String {
     match value {
-        value if !value.is_finite() || value <= 0.0 => String::new(),
+        value if !value.is_finite() => "-".into(),
+        value if value < 1024.0 => format!("{} B", digits(value)),
+        value if value < 1_048_576.0 => format!("{} KiB", digits(value / 1024.0)),
+        value => format!("{} MiB", digits(value / 1_048_576.0)),
+    }
+}
+
+/// In its unit.
+pub(super) fn unit(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Nanoseconds => time(value),
+        Unit::PerSecond => count(value) + "/s",
+        Unit::Bytes => bytes(value),
+        Unit::Part if value == 0.0 => "0 %".into(),
+        Unit::Part => part(value),
+        Unit::Count => count(value),
+    }
+}
+
+/// `2.9..3.1`.
+pub(super) fn range(interval: &Interval, show: impl Fn(f64) -> String) -> String {
+    format!("{}..{}", show(interval.low), show(interval.high))
+}
+
+/// A part of a whole: `0.3 %`; nothing when there is none.
+pub(crate) fn part(value: f64) -> String {
+    match value {
+        value if !value.is_finite() => "-".into(),
+        value if value <= 0.0 => String::new(),
         value if value < 0.001 => "< 0.1 %".into(),
         value => format!("{} %", digits(value * 100.0)),
     }
 }
 
 /// Three significant digits, without zeros at the end.
-pub(super) fn digits(value: f64) -> String {
+pub(crate) fn digits(value: f64) -> String {
     let places = match value.abs() {
         value if value >= 99.95 => 0,
         value if value >= 9.995 => 1,
@@ -56,6 +87,8 @@ mod tests {
     fn counts_and_parts() {
         assert_eq!([9_800_000.0, 21_800.0, 130.2, f64::NAN].map(count), ["9.8 M", "21.8 k", "130", "-"]);
         assert_eq!([0.0, 0.000_2, 0.003, 0.5].map(part), ["", "< 0.1 %", "0.3 %", "50 %"]);
+        assert_eq!([100.0, 4_198.4, 12_582_912.0].map(bytes), ["100 B", "4.1 KiB", "12 MiB"]);
+        assert_eq!([unit(0.0, Unit::Part), unit(2e3, Unit::PerSecond)], ["0 %", "2 k/s"]);
     }
 
     #[test]

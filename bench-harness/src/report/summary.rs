@@ -1,17 +1,20 @@
-//! The table: every contender that took part, winners and losers alike.
+//! The tables: every contender that took part, winners and losers alike.
 
 use super::Report;
-use super::numbers::{count, digits, part, time};
+use super::numbers::{count, digits, part, range, time, unit};
 use super::table::Table;
 use crate::experiment::Experiment;
 use crate::stats::analysis::{Compared, Figures, Line};
 use crate::stats::bootstrap::Interval;
 use crate::stats::ratio::{Ratio, Verdict};
 
+/// The column behind p50.
+pub(super) const INTERVAL: &str = "95 % of p50";
+
 const HEAD: [&str; 13] = [
     "contender",
     "p50",
-    "95 % of p50",
+    INTERVAL,
     "p99",
     "p99.9",
     "max",
@@ -24,16 +27,32 @@ const HEAD: [&str; 13] = [
     "rounds",
 ];
 
-/// The table of a campaign.
-pub(crate) fn table(report: &Report) -> Table {
-    let mut table = Table::new(&HEAD);
-    for (experiment, compared) in report.scenarios.iter().zip(&report.compared) {
-        table.heading(heading(experiment, compared));
-        for line in &compared.lines {
-            table.row(cells(experiment, line));
+/// A table for each scenario.
+pub(super) fn tables(report: &Report) -> Vec<Table> {
+    report.compared.iter().filter_map(|compared| Some(table(report.scenario(&compared.scenario)?, compared))).collect()
+}
+
+/// The table of a scenario: the usual figures, then its own.
+pub(super) fn table(experiment: &Experiment, compared: &Compared) -> Table {
+    let extras = extras(compared);
+    let (rounds, usual) = HEAD.split_last().expect("it has columns");
+    let head: Vec<&str> = usual.iter().copied().chain(extras.iter().copied()).chain([*rounds]).collect();
+    let mut table = Table::new(&heading(experiment, compared), &head);
+    for line in &compared.lines {
+        table.row(cells(experiment, line, &extras));
+    }
+    table.without_absent()
+}
+
+/// The names of the figures that only this scenario has.
+fn extras(compared: &Compared) -> Vec<&str> {
+    let mut names = vec![];
+    for extra in compared.lines.iter().flat_map(|line| &line.extras) {
+        if !names.contains(&extra.name.as_str()) {
+            names.push(extra.name.as_str());
         }
     }
-    table
+    names
 }
 
 fn heading(experiment: &Experiment, compared: &Compared) -> String {
@@ -44,16 +63,27 @@ fn heading(experiment: &Experiment, compared: &Compared) -> String {
             None => format!("{name}, resolution unknown"),
         }
     };
-    let Experiment { name, size, depth, floor, plain, .. } = experiment;
-    let (floor, plain) = (resolution(floor), resolution(plain));
-    format!("{name}: {size} bytes, {depth} in flight; x floor: {floor}; x plain: {plain}")
+    let Experiment { name, floor, plain, .. } = experiment;
+    let mut heading = format!("{name}: {}", load(experiment));
+    for (column, to) in [("x floor", floor), ("x plain", plain)].into_iter().filter(|(_, to)| !to.is_empty()) {
+        heading.push_str(&format!("; {column}: {}", resolution(to)));
+    }
+    heading
 }
 
-fn range(interval: &Interval, show: fn(f64) -> String) -> String {
-    format!("{}..{}", show(interval.low), show(interval.high))
+/// What was sent, in a few words.
+pub(super) fn load(experiment: &Experiment) -> String {
+    let Experiment { size, depth, connections, load, .. } = experiment;
+    if let Some(said) = load.said() {
+        return format!("{said}; {connections} connections");
+    }
+    match connections {
+        1 => format!("{size} bytes, {depth} in flight"),
+        _ => format!("{size} bytes, {depth} in flight on each of {connections} connections"),
+    }
 }
 
-fn cells(experiment: &Experiment, line: &Line) -> Vec<String> {
+fn cells(experiment: &Experiment, line: &Line, extras: &[&str]) -> Vec<String> {
     let mut cells = vec![line.contender.clone()];
     match &line.medians {
         Some(row) => cells.extend(figures(row, line.p50.as_ref())),
@@ -61,8 +91,16 @@ fn cells(experiment: &Experiment, line: &Line) -> Vec<String> {
     }
     cells.push(ratio(line, &experiment.floor));
     cells.push(ratio(line, &experiment.plain));
+    cells.extend(extras.iter().map(|name| extra(line, name)));
     cells.push(rounds(line));
     cells
+}
+
+fn extra(line: &Line, name: &str) -> String {
+    let Some(found) = line.extras.iter().find(|extra| extra.name == name) else { return "-".into() };
+    let show = |value| unit(value, found.unit);
+    let interval = found.interval.as_ref().map_or(String::new(), |interval| format!(" ({})", range(interval, show)));
+    show(found.value) + &interval
 }
 
 fn figures(row: &Figures, p50: Option<&Interval>) -> [String; 9] {
@@ -80,7 +118,7 @@ fn figures(row: &Figures, p50: Option<&Interval>) -> [String; 9] {
 }
 
 /// `3.02 (2.9..3.1)`; with `~` when the reference differs as much from itself, with `?` for too few rounds.
-fn ratio(line: &Line, to: &str) -> String {
+pub(super) fn ratio(line: &Line, to: &str) -> String {
     if line.contender == to {
         return "1".into();
     }
@@ -96,6 +134,9 @@ fn ratio(line: &Line, to: &str) -> String {
 }
 
 fn rounds(line: &Line) -> String {
+    if let (0, Some(why)) = (line.rounds, &line.skipped) {
+        return why.clone();
+    }
     let mut text = line.rounds.to_string();
     for (number, what) in [(line.void, "void"), (line.failed, "failed")] {
         if number > 0 {

@@ -1,70 +1,54 @@
-//! A table with headings between its rows, for terminals and for Markdown.
-
-/// A row, or a heading over those that follow.
-#[derive(Clone, Debug)]
-enum Row {
-    Heading(String),
-    Cells(Vec<String>),
-}
+//! A table with a title, for terminals and for Markdown; `html` has its own way.
 
 /// The first column is words, the others are numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    head: Vec<String>,
-    rows: Vec<Row>,
+    pub(super) title: String,
+    pub(super) head: Vec<String>,
+    pub(super) rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(head: &[&str]) -> Self {
-        Self { head: head.iter().map(|name| (*name).to_owned()).collect(), rows: vec![] }
-    }
-
-    pub(super) fn heading(&mut self, text: String) {
-        self.rows.push(Row::Heading(text));
+    pub(super) fn new<S: ToString>(title: &str, head: &[S]) -> Self {
+        Self { title: title.into(), head: head.iter().map(ToString::to_string).collect(), rows: vec![] }
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
         debug_assert_eq!(cells.len(), self.head.len(), "{cells:?}");
-        self.rows.push(Row::Cells(cells));
+        self.rows.push(cells);
+    }
+
+    /// Without the columns in which nobody has a number.
+    pub(super) fn without_absent(mut self) -> Self {
+        let is_there: Vec<bool> =
+            (0..self.head.len()).map(|column| self.rows.iter().any(|row| row[column] != "-")).collect();
+        let keep = |cells: &mut Vec<String>| {
+            let mut is_there = is_there.iter();
+            cells.retain(|_| is_there.next().is_some_and(|is_there| *is_there));
+        };
+        keep(&mut self.head);
+        self.rows.iter_mut().for_each(keep);
+        self
     }
 
     /// Aligned columns.
     pub(crate) fn text(&self) -> String {
         let widths = self.widths();
-        let mut text = line(&self.head, &widths);
-        for row in &self.rows {
-            text.push_str(&match row {
-                Row::Heading(heading) => format!("\n{heading}\n"),
-                Row::Cells(cells) => line(cells, &widths),
-            });
-        }
-        text
+        let rows = std::iter::once(&self.head).chain(&self.rows);
+        format!("{}\n{}", self.title, rows.map(|cells| line(cells, &widths)).collect::<String>())
     }
 
-    /// One Markdown table for each heading.
     pub(super) fn markdown(&self) -> String {
-        let mut text = String::new();
         let row = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-        for part in &self.rows {
-            match part {
-                Row::Heading(heading) => {
-                    let rule = std::iter::once("---").chain(std::iter::repeat_n("--:", self.head.len() - 1));
-                    let rule: Vec<String> = rule.map(Into::into).collect();
-                    text.push_str(&format!("\n**{heading}**\n\n{}{}", row(&self.head), row(&rule)));
-                }
-                Row::Cells(cells) => text.push_str(&row(cells)),
-            }
-        }
-        text
+        let rule = std::iter::once("---").chain(std::iter::repeat_n("--:", self.head.len() - 1));
+        let rule: Vec<String> = rule.map(Into::into).collect();
+        let rows: String = self.rows.iter().map(|cells| row(cells)).collect();
+        format!("\n**{}**\n\n{}{}{rows}", self.title, row(&self.head), row(&rule))
     }
 
     fn widths(&self) -> Vec<usize> {
-        let cells = self.rows.iter().filter_map(|row| match row {
-            Row::Heading(_) => None,
-            Row::Cells(cells) => Some(cells),
-        });
         let mut widths = vec![0; self.head.len()];
-        for row in std::iter::once(&self.head).chain(cells) {
+        for row in std::iter::once(&self.head).chain(&self.rows) {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
             }
@@ -86,8 +70,7 @@ mod tests {
     use super::*;
 
     fn sample() -> Table {
-        let mut table = Table::new(&["who", "p50"]);
-        table.heading("small".into());
+        let mut table = Table::new("small", &["who", "p50"]);
         table.row(vec!["floor".into(), "1".into()]);
         table.row(vec!["x".into(), "1000".into()]);
         table
@@ -95,12 +78,21 @@ mod tests {
 
     #[test]
     fn numbers_stand_below_each_other() {
-        assert_eq!(sample().text(), "who     p50\n\nsmall\nfloor     1\nx      1000\n");
+        assert_eq!(sample().text(), "small\nwho     p50\nfloor     1\nx      1000\n");
     }
 
     #[test]
-    fn markdown_has_a_table_for_each_heading() {
+    fn markdown_has_a_title_and_a_rule() {
         let expected = "\n**small**\n\n| who | p50 |\n| --- | --: |\n| floor | 1 |\n| x | 1000 |\n";
         assert_eq!(sample().markdown(), expected);
+    }
+
+    #[test]
+    fn a_column_of_nothing_is_left_out() {
+        let mut table = Table::new("t", &["who", "a", "b"]);
+        table.row(vec!["x".into(), "-".into(), "1".into()]);
+        table.row(vec!["y".into(), "-".into(), "-".into()]);
+        let table = table.without_absent();
+        assert_eq!((table.head, table.rows[1].clone()), (vec!["who".into(), "b".into()], vec!["y".into(), "-".into()]));
     }
 }

@@ -7,10 +7,15 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 
-use super::{Report, hgrm, markdown};
+use super::hgrm::{self, Curve};
+use super::hlog::{self, Round};
+use super::{Report, html, markdown};
 use crate::stats::analysis::Done;
 use crate::stats::latency;
 use crate::stats::plan::Part;
+
+/// Latency curves by scenario and contender.
+pub(crate) type Curves = BTreeMap<(String, String), Curve>;
 
 /// Writes everything into a folder, which is made.
 ///
@@ -18,17 +23,36 @@ use crate::stats::plan::Part;
 /// What the file system says.
 pub(crate) fn write(folder: &Path, report: &Report, done: &[Done]) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let put = |name: &str, text: String| {
-        let path = folder.join(name);
-        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    put("results.json", serde_json::to_string_pretty(report)? + "\n")?;
-    put("results.md", markdown::text(report))?;
-    put("machine.txt", machine(report))?;
-    for (name, histogram) in pooled(report, done) {
-        put(&format!("{name}.hgrm"), hgrm::text(&histogram))?;
+    put(folder, "results.json", &(serde_json::to_string_pretty(report)? + "\n"))?;
+    put(folder, "machine.txt", &machine(report))?;
+    let mut curves = Curves::new();
+    for ((scenario, contender), rounds) in counted(report, done) {
+        let text = hgrm::text(&pooled(&rounds));
+        let name = |ending| file_name(&scenario, &contender, ending).context("a name has a `/`");
+        put(folder, &name("hgrm")?, &text)?;
+        put(folder, &name("hlog")?, &hlog::text(&rounds)?)?;
+        curves.insert((scenario, contender), hgrm::curve(&text));
     }
-    Ok(())
+    pages(folder, report, &curves)
+}
+
+/// Writes what is made of the results for people: results.md and report.html.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn pages(folder: &Path, report: &Report, curves: &Curves) -> Result<()> {
+    put(folder, "results.md", &markdown::text(report))?;
+    put(folder, "report.html", &html::page(report, curves))
+}
+
+fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let path = folder.join(name);
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// `None` when it would not be a file of the folder.
+pub(super) fn file_name(scenario: &str, contender: &str, ending: &str) -> Option<String> {
+    Some(format!("{scenario}.{contender}.{ending}")).filter(|name| !name.contains('/'))
 }
 
 fn machine(report: &Report) -> String {
@@ -38,20 +62,28 @@ fn machine(report: &Report) -> String {
     text + &report.machine.text()
 }
 
-/// The latencies of all rounds that count, for each scenario and contender.
-fn pooled(report: &Report, done: &[Done]) -> BTreeMap<String, Histogram<u64>> {
+/// The rounds that count, for each scenario and contender.
+fn counted(report: &Report, done: &[Done]) -> BTreeMap<(String, String), Vec<Round>> {
     let written = report.compared.iter().flat_map(|compared| &compared.rows);
     let counted = written.filter(|written| {
         written.row.part == Part::Main && written.figures.is_some_and(|figures| figures.void.is_none())
     });
-    let mut all = BTreeMap::new();
+    let mut all: BTreeMap<_, Vec<Round>> = BTreeMap::new();
     for written in counted {
         let outcome = done.iter().find(|done| done.row == written.row).and_then(|done| done.outcome.as_ref().ok());
-        let name = format!("{}.{}", written.row.scenario, written.row.contender);
-        let histogram: &mut Histogram<u64> = all.entry(name).or_insert_with(latency::empty);
-        for (value, count) in outcome.into_iter().flat_map(|outcome| &outcome.latencies) {
-            histogram.saturating_record_n(*value, *count);
-        }
+        // A scenario without calls has no latencies.
+        let Some(outcome) = outcome.filter(|outcome| !outcome.latencies.is_empty()) else { continue };
+        let histogram = latency::from_pairs(&outcome.latencies);
+        let key = (written.row.scenario.clone(), written.row.contender.clone());
+        all.entry(key).or_default().push(Round { begun: written.begun, seconds: outcome.seconds, histogram });
+    }
+    all
+}
+
+fn pooled(rounds: &[Round]) -> Histogram<u64> {
+    let mut all = latency::empty();
+    for round in rounds {
+        all.add(&round.histogram).expect("all have the same bounds");
     }
     all
 }

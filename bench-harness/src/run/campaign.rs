@@ -1,5 +1,6 @@
 //! All rows, one after the other.
 
+use crate::date;
 use crate::measure::job::Outcome;
 use crate::stats::analysis::Done;
 use crate::stats::plan::Row;
@@ -27,11 +28,12 @@ pub(crate) fn run(
             break;
         }
         before(number, row);
+        let begun = date::seconds();
         let outcome = executor.run(row);
         if outcome.is_err() && is_interrupted() {
             break;
         }
-        done.push(Done { row: row.clone(), outcome });
+        done.push(Done { row: row.clone(), begun, outcome });
     }
     done
 }

@@ -1,9 +1,11 @@
 //! From rows to what may be said.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::absent;
 use super::bootstrap::{self, Interval};
 use super::distance::Distances;
+use super::extra::Extra;
 use super::latency::{self, Latency};
 use super::plan::{Part, Row, Scenario};
 use super::quantile;
@@ -16,23 +18,36 @@ use crate::measure::job::Outcome;
 pub(crate) struct Done {
     /// Which.
     pub(crate) row: Row,
+    /// When it began, in seconds since 1970.
+    pub(crate) begun: f64,
     /// What was measured, or why nothing was.
     pub(crate) outcome: Result<Outcome, String>,
 }
 
-/// One row's numbers.
-#[derive(Clone, Copy, Debug, Serialize)]
+impl Done {
+    /// What was measured, if anything was.
+    fn measured(&self) -> Option<&Outcome> {
+        self.outcome.as_ref().ok().filter(|outcome| outcome.skipped.is_none())
+    }
+}
+
+/// One row's numbers. Those that a scenario does not have are not a number.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Figures {
     /// Latencies in nanoseconds.
     #[serde(flatten)]
     pub(crate) latency: Latency,
     /// Calls per second.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) rate: f64,
     /// Processor time per call of the client, in nanoseconds.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) client_cpu: f64,
     /// And of the server.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) server_cpu: f64,
     /// Voluntary switches per call, both sides: waits.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) waits: f64,
     /// How much others took.
     pub(crate) disturbance: Disturbance,
@@ -44,9 +59,11 @@ pub(crate) struct Figures {
 
 impl Figures {
     fn new(outcome: &Outcome, limits: Option<&Limits>, distances: &Distances) -> Self {
-        let calls = outcome.calls as f64;
+        // What is per call is not a number where there were none.
+        let calls = if outcome.calls > 0 { outcome.calls as f64 } else { f64::NAN };
         let involuntary = (outcome.client.involuntary + outcome.server.involuntary) as f64;
         let disturbance = disturbance(outcome, involuntary);
+        let judged = outcome.void.as_ref().map(|_| Void::Generator);
         Self {
             latency: Latency::of(&latency::from_pairs(&outcome.latencies)),
             rate: calls / outcome.seconds,
@@ -55,7 +72,7 @@ impl Figures {
             waits: (outcome.client.voluntary + outcome.server.voluntary) as f64 / calls,
             disturbance,
             distance: distances.kind(outcome.probe_before, outcome.probe_after),
-            void: limits.and_then(|limits| limits.judge(&disturbance)),
+            void: judged.or_else(|| limits.and_then(|limits| limits.judge(&disturbance))),
         }
     }
 }
@@ -65,7 +82,7 @@ fn disturbance(outcome: &Outcome, involuntary: f64) -> Disturbance {
 }
 
 /// A reference against itself.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Resolution {
     /// The reference.
     pub(crate) of: String,
@@ -74,7 +91,7 @@ pub(crate) struct Resolution {
 }
 
 /// One contender in one scenario: medians over its rounds that count.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Line {
     /// The contender.
     pub(crate) contender: String,
@@ -94,14 +111,22 @@ pub(crate) struct Line {
     pub(crate) failure: Option<String>,
     /// Against the references.
     pub(crate) ratios: Vec<(Ratio, Verdict)>,
+    /// What only this scenario has.
+    #[serde(default)]
+    pub(crate) extras: Vec<Extra>,
+    /// Why rounds could not be run on this machine at all.
+    #[serde(default)]
+    pub(crate) skipped: Option<String>,
 }
 
 /// One row as it is written down.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Written {
     /// Which.
     #[serde(flatten)]
     pub(crate) row: Row,
+    /// When it began, in seconds since 1970.
+    pub(crate) begun: f64,
     /// Calls in the measured span.
     pub(crate) calls: u64,
     /// Its numbers.
@@ -110,10 +135,16 @@ pub(crate) struct Written {
     pub(crate) probes: [Option<f64>; 2],
     /// Why there are no numbers.
     pub(crate) failure: Option<String>,
+    /// What only this scenario has.
+    #[serde(default)]
+    pub(crate) extras: Vec<Extra>,
+    /// Why its generator did not keep up, or why it was not run at all.
+    #[serde(default)]
+    pub(crate) note: Option<String>,
 }
 
 /// One scenario.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Compared {
     /// Its name.
     pub(crate) scenario: String,
@@ -125,6 +156,16 @@ pub(crate) struct Compared {
     pub(crate) lines: Vec<Line>,
     /// Every row that was run.
     pub(crate) rows: Vec<Written>,
+}
+
+/// One number of each round of the comparison that counts.
+pub(crate) fn points(rows: &[Written], contender: &str, read: &dyn Fn(&Figures) -> f64) -> Vec<Point> {
+    let mine = rows.iter().filter(|row| row.row.contender == contender && row.row.part == Part::Main);
+    let points = mine.filter_map(|row| {
+        let figures = row.figures.as_ref().filter(|figures| figures.void.is_none())?;
+        Some(Point { round: row.row.round, value: read(figures), distance: figures.distance })
+    });
+    points.collect()
 }
 
 /// The kinds of distance that all rows together have seen.
@@ -145,7 +186,7 @@ pub(crate) fn compare(scenario: &Scenario, done: &[Done], distances: &Distances)
 }
 
 fn limits(mine: &[&Done]) -> Option<Limits> {
-    let same = mine.iter().filter(|done| done.row.part != Part::Main).filter_map(|done| done.outcome.as_ref().ok());
+    let same = mine.iter().filter(|done| done.row.part != Part::Main).filter_map(|done| done.measured());
     let rows =
         same.map(|outcome| disturbance(outcome, (outcome.client.involuntary + outcome.server.involuntary) as f64));
     Limits::of(&rows.collect::<Vec<_>>())
@@ -167,7 +208,21 @@ impl View<'_> {
     /// Rows with their rounds.
     fn figures(&self, contender: &str, part: Part) -> Vec<(usize, Figures)> {
         let rows = self.rows(contender, part);
-        rows.filter_map(|done| Some((done.row.round, self.judged(part, done.outcome.as_ref().ok()?)))).collect()
+        let measured = rows.filter_map(|done| Some((done.row.round, done.measured()?)));
+        measured.map(|(round, outcome)| (round, self.judged(part, outcome))).collect()
+    }
+
+    /// The figures that only this scenario has: medians over the rounds that count.
+    fn extras(&self, contender: &str) -> Vec<Extra> {
+        let rows = self.rows(contender, Part::Main).filter_map(Done::measured);
+        let counted: Vec<&Outcome> = rows.filter(|row| self.judged(Part::Main, row).void.is_none()).collect();
+        let Some(first) = counted.first() else { return vec![] };
+        let over_rounds = |extra: &Extra| {
+            let same = counted.iter().flat_map(|row| &row.extras).filter(|other| other.name == extra.name);
+            let values: Vec<f64> = same.map(|other| other.value).collect();
+            Extra { value: quantile::median(&values), interval: bootstrap::interval(&values), ..extra.clone() }
+        };
+        first.extras.iter().map(over_rounds).collect()
     }
 
     /// Rows of the A/A run are the measure of disturbance, and are not judged by it.
@@ -177,13 +232,16 @@ impl View<'_> {
 
     fn written(&self) -> Vec<Written> {
         let write = |done: &&Done| {
-            let outcome = done.outcome.as_ref().ok();
+            let outcome = done.measured();
             Written {
                 row: done.row.clone(),
+                begun: done.begun,
                 calls: outcome.map_or(0, |outcome| outcome.calls),
                 figures: outcome.map(|outcome| self.judged(done.row.part, outcome)),
                 probes: outcome.map_or([None; 2], |outcome| [outcome.probe_before, outcome.probe_after]),
                 failure: done.outcome.as_ref().err().cloned(),
+                extras: outcome.map_or_else(Vec::new, |outcome| outcome.extras.clone()),
+                note: done.outcome.as_ref().ok().and_then(|all| all.void.clone().or_else(|| all.skipped.clone())),
             }
         };
         self.mine.iter().map(write).collect()
@@ -226,13 +284,15 @@ impl View<'_> {
             failed: failures.len(),
             failure: failures.first().map(|why| (*why).clone()),
             ratios: ratios.collect(),
+            extras: self.extras(name),
+            skipped: self.rows(name, Part::Main).find_map(|done| done.outcome.as_ref().ok()?.skipped.clone()),
         }
     }
 
     fn by_distance(&self, rows: &[Figures]) -> Vec<(usize, f64, usize)> {
         let kinds = (0..self.distances.count()).map(|kind| {
             let of_kind = rows.iter().filter(|row| row.distance == Some(kind));
-            let p50s: Vec<f64> = of_kind.map(|row| row.latency.p50).collect();
+            let p50s: Vec<f64> = of_kind.map(|row| row.latency.p50).filter(|p50| p50.is_finite()).collect();
             (kind, quantile::median(&p50s), p50s.len())
         });
         kinds.filter(|(_, _, rounds)| *rounds > 0).collect()

@@ -1,6 +1,6 @@
 //! How sure a median over rounds is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{quantile, random};
 
@@ -11,7 +11,7 @@ const SEED: u64 = 0x5EED;
 pub(crate) const ROUNDS_MIN: usize = 3;
 
 /// A median with the interval that holds it in 95 of 100 resamplings of the rounds.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Interval {
     /// 2.5 % of the resampled medians are below.
     pub(crate) low: f64,
@@ -29,9 +29,9 @@ impl Interval {
 }
 
 /// The interval of a median over rounds: rounds, not calls, are what is drawn again, since calls of one process are not
-/// independent of each other. `None` for fewer than [`ROUNDS_MIN`] rounds.
+/// independent of each other. `None` for fewer than [`ROUNDS_MIN`] rounds, and when one is not a number.
 pub(crate) fn interval(rounds: &[f64]) -> Option<Interval> {
-    if rounds.len() < ROUNDS_MIN {
+    if rounds.len() < ROUNDS_MIN || rounds.iter().any(|round| !round.is_finite()) {
         return None;
     }
     let mut state = SEED;
@@ -59,6 +59,7 @@ mod tests {
     #[test]
     fn few_rounds_have_no_interval() {
         assert_eq!(interval(&[1.0, 2.0]), None);
+        assert_eq!(interval(&[1.0, 2.0, f64::NAN]), None);
     }
 
     #[test]

@@ -44,6 +44,14 @@ impl Distances {
     }
 }
 
+/// Pairs of kinds of two campaigns that are the same distance.
+pub(crate) fn like<'a>(before: &'a [(f64, f64)], now: &'a [(f64, f64)]) -> impl Iterator<Item = (usize, usize)> + 'a {
+    let is_like = |first: &(f64, f64), second: &(f64, f64)| first.0 < second.1 * STEP && second.0 < first.1 * STEP;
+    before.iter().enumerate().flat_map(move |(then, first)| {
+        now.iter().enumerate().filter(move |(_, second)| is_like(first, second)).map(move |(now, _)| (then, now))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

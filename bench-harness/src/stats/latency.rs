@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::absent;
 
 /// Beyond this a call counts as this long; the harness ends a row long before.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -34,32 +36,38 @@ pub(crate) fn from_pairs(pairs: &[(u64, u64)]) -> Histogram<u64> {
 }
 
 /// What a row's latencies say, in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Latency {
     /// Half of the calls were faster.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) p50: f64,
     /// One in a hundred was slower.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) p99: f64,
     /// One in a thousand was slower; not a number below 1000 calls.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) p999: f64,
     /// The slowest.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) max: f64,
     /// The part of all time that was spent in stalls. A closed loop sends nothing during a stall, so that a stall is
     /// one call among many, and no percentile shows it: this does.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) stalled: f64,
 }
 
 impl Latency {
-    /// Of a histogram that is not empty.
+    /// Of a histogram; without calls, nothing is a number.
     pub(crate) fn of(histogram: &Histogram<u64>) -> Self {
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64;
+        let known = |value: u64| if histogram.is_empty() { f64::NAN } else { value as f64 };
+        let at = |quantile| known(histogram.value_at_quantile(quantile));
         let is_enough = histogram.len() >= 1_000;
         Self {
             p50: at(0.5),
             p99: at(0.99),
             p999: if is_enough { at(0.999) } else { f64::NAN },
-            max: histogram.max() as f64,
-            stalled: stalled(histogram),
+            max: known(histogram.max()),
+            stalled: if histogram.is_empty() { f64::NAN } else { stalled(histogram) },
         }
     }
 }
@@ -95,6 +103,7 @@ mod tests {
         let mut histogram = empty();
         histogram.record_n(100, 999).unwrap();
         assert!(Latency::of(&histogram).p999.is_nan());
+        assert!(Latency::of(&empty()).p50.is_nan() && Latency::of(&empty()).max.is_nan());
         histogram.record(100).unwrap();
         assert_eq!(Latency::of(&histogram).p999, 100.0);
     }

@@ -1,16 +1,19 @@
 //! Which rows there are, and in which order.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::contender::Shape;
+use crate::measure::task::Task;
 
 /// A scenario, as far as running and comparing care.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Scenario {
     /// As on the command line.
     pub(crate) name: String,
     /// What a call looks like.
     pub(crate) shape: Shape,
+    /// What clients do.
+    pub(crate) task: Task,
     /// Who takes part.
     pub(crate) contenders: Vec<String>,
     /// Those to whom the others are compared, and who are compared to themselves.
@@ -18,7 +21,7 @@ pub(crate) struct Scenario {
 }
 
 /// Why a row is run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Part {
     /// A reference as itself, in the A/A run.
@@ -30,7 +33,7 @@ pub(crate) enum Part {
 }
 
 /// One pair of fresh processes.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// The scenario's name.
     pub(crate) scenario: String,
@@ -42,6 +45,8 @@ pub(crate) struct Row {
     pub(crate) round: usize,
     #[serde(skip)]
     pub(crate) shape: Shape,
+    #[serde(skip)]
+    pub(crate) task: Task,
 }
 
 /// All rows in their order: the A/A run, then rounds; A B C in even rounds, C B A in odd ones, so that what drifts
@@ -71,7 +76,8 @@ fn turned(mut rows: Vec<Row>, round: usize) -> Vec<Row> {
 }
 
 fn row(scenario: &Scenario, contender: &str, part: Part, round: usize) -> Row {
-    Row { scenario: scenario.name.clone(), contender: contender.into(), part, round, shape: scenario.shape }
+    let (shape, task) = (scenario.shape, scenario.task);
+    Row { scenario: scenario.name.clone(), contender: contender.into(), part, round, shape, task }
 }
 
 #[cfg(test)]
@@ -83,6 +89,7 @@ mod tests {
         let scenario = Scenario {
             name: "s".into(),
             shape: Shape::new(32, 1),
+            task: Task::default(),
             contenders: ["a", "b", "c"].map(Into::into).into(),
             references: vec!["b".into()],
         };

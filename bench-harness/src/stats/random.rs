@@ -15,6 +15,16 @@ pub(crate) fn below(state: &mut u64, bound: usize) -> usize {
     usize::try_from((high * bound as u64) >> 32).unwrap_or(0)
 }
 
+/// A number from 0 up to, and without, 1: 53 random bits.
+pub(crate) fn unit(state: &mut u64) -> f64 {
+    (next(state) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// An exponentially distributed number with this mean.
+pub(crate) fn exponential(state: &mut u64, mean: f64) -> f64 {
+    -mean * (1.0 - unit(state)).ln()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +43,14 @@ mod tests {
             counts[below(&mut state, 7)] += 1;
         }
         assert!(counts.iter().all(|count| (9_500..10_500).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn exponential_numbers_have_their_mean_and_tail() {
+        let mut state = 9;
+        let drawn: Vec<f64> = (0..100_000).map(|_| exponential(&mut state, 2.0)).collect();
+        let mean = drawn.iter().sum::<f64>() / 100_000.0;
+        let beyond = drawn.iter().filter(|value| **value > 2.0 * 100_f64.ln()).count();
+        assert!((1.98..2.02).contains(&mean) && (900..1_100).contains(&beyond), "{mean}, {beyond}");
     }
 }

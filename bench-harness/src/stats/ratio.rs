@@ -1,6 +1,6 @@
 //! One contender against another: ratios inside a round, between rows that are alike, then their median.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{self, Interval};
 use super::quantile;
@@ -17,7 +17,7 @@ pub(crate) struct Point {
 }
 
 /// A contender's ratio to a reference.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Ratio {
     /// The reference.
     pub(crate) to: String,
@@ -37,9 +37,13 @@ impl Ratio {
         let (mut ratios, mut unlike) = (vec![], 0);
         for point in points {
             let Some(base) = reference.iter().find(|base| base.round == point.round) else { continue };
+            let ratio = point.value / base.value;
+            if !ratio.is_finite() {
+                continue;
+            }
             let are_alike = point.distance.is_some() && point.distance == base.distance;
             if are_alike || !are_probed {
-                ratios.push(point.value / base.value);
+                ratios.push(ratio);
             } else {
                 unlike += 1;
             }
@@ -60,7 +64,7 @@ impl Ratio {
 }
 
 /// What a ratio says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Verdict {
     /// Less than the reference, by more than the resolution.

@@ -3,6 +3,7 @@
 use crate::contender::Shape;
 use crate::measure::accounts::Usage;
 use crate::measure::job::Outcome;
+use crate::measure::task::Task;
 use crate::run::campaign::{self, Executor};
 use crate::stats::analysis::{Compared, Line, compare, distances};
 use crate::stats::latency;
@@ -54,6 +55,7 @@ fn run(rounds: usize, fake: impl FnMut(usize, &Row) -> Result<Fake, String>) -> 
     let scenario = Scenario {
         name: "s".into(),
         shape: Shape::new(32, 1),
+        task: Task::default(),
         contenders: ["base", "other"].map(Into::into).into(),
         references: vec!["base".into()],
     };
@@ -174,8 +176,7 @@ fn failures_are_counted_and_quoted() {
 
 #[test]
 fn an_interrupted_campaign_keeps_what_it_has() {
-    let scenario =
-        Scenario { name: "s".into(), shape: Shape::new(32, 1), contenders: vec!["a".into()], references: vec![] };
+    let scenario = Scenario { name: "s".into(), contenders: vec!["a".into()], ..Scenario::default() };
     let all = rows(&[scenario], 10);
     let ran = std::cell::Cell::new(0);
     let mut executor = FakeExecutor(0, |number, _: &Row| {

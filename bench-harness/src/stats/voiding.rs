@@ -1,35 +1,41 @@
 //! Which rows count: those that were disturbed no more than the A/A run was.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::quantile;
+use super::{absent, quantile};
 
 /// How much others took from a row.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Disturbance {
     /// Time that the hypervisor took from this machine, in ticks of 10 ms per second.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) steal: f64,
     /// Involuntary switches of both sides, per second. Voluntary ones belong to the contender: it waited.
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) switches: f64,
 }
 
 /// The most that a row may have been disturbed.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Limits {
     /// As [`Disturbance::steal`].
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) steal: f64,
     /// As [`Disturbance::switches`].
+    #[serde(deserialize_with = "absent::or_number")]
     pub(crate) switches: f64,
 }
 
 /// Why a row does not count.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Void {
     /// The hypervisor took more than in the A/A run.
     Steal,
     /// Others ran more often than in the A/A run.
     Switches,
+    /// Calls were sent late, or not at all, by the client's own fault.
+    Generator,
 }
 
 impl Limits {

@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("web", &["config", "protocol"]),
     ("engine/cli", &["client", "config", "engine", "protocol", "supervisor", "supervisor/broker", "web"]),
     ("tests", &["client"]),
-    ("bench-harness", &["client"]),
+    ("bench-harness", &["client", "config"]),
     ("examples/*", &["client"]),
 ];
 /// What runs in a worker or in a user's program brings no runtime along.
