@@ -24,6 +24,45 @@ pub(crate) struct Ask<'a> {
     pub(crate) deadline: Deadline,
 }
 
+/// A call that outlives the function that began it: with its arguments, as it may have to be made again.
+pub(crate) struct Request {
+    pub(crate) method: MethodIndex,
+    pub(crate) codec: Codec,
+    body: Body,
+    pub(crate) begun_ns: u64,
+    pub(crate) deadline: Deadline,
+}
+
+/// Bytes that need no memory of their own.
+const SHORT: usize = 64;
+
+enum Body {
+    Short(usize, [u8; SHORT]),
+    Long(Box<[u8]>),
+}
+
+impl Request {
+    pub(crate) fn new(ask: &Ask<'_>) -> Self {
+        let Ask { method, codec, body, begun_ns, deadline } = *ask;
+        let body = if body.len() <= SHORT {
+            let mut short = [0; SHORT];
+            short[..body.len()].copy_from_slice(body);
+            Body::Short(body.len(), short)
+        } else {
+            Body::Long(body.into())
+        };
+        Self { method, codec, body, begun_ns, deadline }
+    }
+
+    pub(crate) fn ask(&self) -> Ask<'_> {
+        let body = match &self.body {
+            Body::Short(len, bytes) => &bytes[..*len],
+            Body::Long(bytes) => bytes,
+        };
+        Ask { method: self.method, codec: self.codec, body, begun_ns: self.begun_ns, deadline: self.deadline }
+    }
+}
+
 /// What the body of a reply is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Answer {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use speedysvc_protocol::archive::{self, Decode, Encode};
+use speedysvc_protocol::archive::{self, Buffer, Decode, Encode};
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
@@ -12,9 +12,10 @@ use speedysvc_protocol::status::{Code, Failure, Outcome};
 
 use crate::address::{Address, Environment};
 use crate::call::{Answer, Ask};
-use crate::clock::{Deadline, now_ns};
+use crate::clock::{self, Deadline};
 pub use crate::error::{CallError, Error};
 use crate::line::Line;
+use crate::pending::{Started, Starter};
 use crate::scratch::{self, Scratch};
 
 /// How long connecting may take when nobody says otherwise.
@@ -77,10 +78,7 @@ impl Channel {
     /// # Errors
     /// [`Error`], which says whether the call ran.
     pub fn call<W: Encode, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Result<R, Error> {
-        scratch::with(|scratch| match self.exchange(method, arguments, scratch)? {
-            Answer::Result => read(scratch),
-            Answer::Application => Err(unexpected_error()),
-        })
+        scratch::with(|scratch| read_plain(self.exchange(method, arguments, scratch)?, &scratch.reply))
     }
 
     /// Calls a method that has an error of its own.
@@ -92,10 +90,7 @@ impl Channel {
         method: MethodIndex,
         arguments: &W,
     ) -> Result<R, CallError<E>> {
-        scratch::with(|scratch| match self.exchange(method, arguments, scratch)? {
-            Answer::Result => Ok(read(scratch)?),
-            Answer::Application => Err(CallError::App(read(scratch)?)),
-        })
+        scratch::with(|scratch| read_fallible(self.exchange(method, arguments, scratch)?, &scratch.reply))
     }
 
     /// Calls the only method of a connection by name; JSON in, JSON out.
@@ -110,8 +105,33 @@ impl Channel {
 
     /// Now, and a call's deadline.
     fn times(&self) -> (u64, Deadline) {
-        let now = now_ns();
-        (now, Deadline::after_ns(now, self.timeout.unwrap_or_else(|| self.line.default_deadline())))
+        clock::begin(self.timeout.unwrap_or_else(|| self.line.default_deadline()))
+    }
+
+    /// Calls that are started with it are published together: their workers are looked for once, when it is dropped or
+    /// one of the calls is waited for, not once for each.
+    #[must_use]
+    pub fn start(&self) -> Starter<'_> {
+        Starter::new(self)
+    }
+
+    /// Archives a call's arguments and starts it.
+    pub(crate) fn begin<W: Encode>(&self, method: MethodIndex, arguments: &W) -> Started {
+        scratch::with(|scratch| {
+            let (begun_ns, deadline) = self.times();
+            scratch.request.set_limit(self.line.message_max());
+            let encoded = archive::encode(arguments, &mut scratch.request);
+            let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline };
+            match encoded {
+                Ok(()) => Started::begin(&self.line, &ask(scratch.request.as_slice())),
+                Err(failure) => Started::failed(&self.line, &ask(&[]), not_sent(failure)),
+            }
+        })
+    }
+
+    /// See [`Starter`].
+    pub(crate) fn flush(&self) {
+        self.line.flush();
     }
 
     fn exchange<W: Encode>(&self, method: MethodIndex, arguments: &W, scratch: &mut Scratch) -> Result<Answer, Error> {
@@ -133,8 +153,24 @@ fn not_sent(failure: Failure) -> Error {
     Error::from(failure).with_outcome(Outcome::NotStarted).within("the arguments cannot be sent")
 }
 
-fn read<T: Decode>(scratch: &Scratch) -> Result<T, Error> {
-    archive::decode(scratch.reply.as_slice()).map_err(|failure| {
+/// The result of a method that has no error of its own.
+pub(crate) fn read_plain<R: Decode>(answer: Answer, reply: &Buffer) -> Result<R, Error> {
+    match answer {
+        Answer::Result => read(reply),
+        Answer::Application => Err(unexpected_error()),
+    }
+}
+
+/// The result of a method that has one.
+pub(crate) fn read_fallible<R: Decode, E: Decode>(answer: Answer, reply: &Buffer) -> Result<R, CallError<E>> {
+    match answer {
+        Answer::Result => Ok(read(reply)?),
+        Answer::Application => Err(CallError::App(read(reply)?)),
+    }
+}
+
+fn read<T: Decode>(reply: &Buffer) -> Result<T, Error> {
+    archive::decode(reply.as_slice()).map_err(|failure| {
         let message = format!("the reply cannot be read: {}", failure.message);
         Error::done(Code::DataLoss, message)
     })

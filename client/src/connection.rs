@@ -13,10 +13,10 @@ use crate::error::Error;
 use crate::shm::{self, ShmConnection};
 use crate::tcp::{self, TcpConnection};
 
+#[derive(Clone)]
 pub(crate) enum Connection {
-    // Boxed: there is one for each service, and its parts have their own cache lines.
-    Shm(Box<ShmConnection>),
-    Tcp(Box<TcpConnection>),
+    Shm(Arc<ShmConnection>),
+    Tcp(Arc<TcpConnection>),
 }
 
 impl Connection {
@@ -29,10 +29,10 @@ impl Connection {
     ) -> Result<Self, Error> {
         let opened = match address {
             Address::Shm { path, .. } => {
-                shm::attach(path, hello, deadline, rescues).map(|link| Self::Shm(Box::new(link)))
+                shm::attach(path, hello, deadline, rescues).map(|link| Self::Shm(Arc::new(link)))
             }
             Address::Tcp { host, port } => {
-                tcp::connect(host, *port, hello, deadline).map(|connection| Self::Tcp(Box::new(connection)))
+                tcp::connect(host, *port, hello, deadline).map(|connection| Self::Tcp(Arc::new(connection)))
             }
         };
         opened.map_err(|error| error.within(&address.to_string()))
@@ -46,6 +46,7 @@ impl Connection {
     }
 
     /// Whether it takes new calls, as far as is known.
+    #[inline]
     pub(crate) fn is_usable(&self) -> bool {
         match self {
             Self::Shm(link) => link.is_usable(),
@@ -54,10 +55,19 @@ impl Connection {
     }
 
     /// Makes one call; the reply's body goes into `reply`.
+    #[inline]
     pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Stop> {
         match self {
             Self::Shm(link) => link.call(ask, reply),
             Self::Tcp(connection) => connection.call(ask, reply),
+        }
+    }
+
+    /// Nobody begins a call here any more.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Shm(link) => link.close(),
+            Self::Tcp(connection) => connection.close(),
         }
     }
 }

@@ -8,14 +8,18 @@ mod clock;
 mod connection;
 mod error;
 mod line;
+mod pending;
 mod scratch;
 #[cfg(feature = "server")]
 mod server;
 mod shm;
 mod tcp;
+#[cfg(test)]
+mod test_calls;
 pub mod untyped;
 
 pub use channel::{CallError, Error};
+pub use pending::Pending;
 #[cfg(feature = "server")]
 pub use server::{Running, Server, ServerError, serve};
 pub use speedysvc_macros::{data, service};
@@ -28,6 +32,7 @@ pub use speedysvc_protocol::status::{Code, Outcome};
 pub mod __private {
     //! What the output of the macros names. Not an interface for people.
     pub use crate::channel::{CallError, Channel, Error};
+    pub use crate::pending::{Pending, Starter};
     pub use schemars;
     pub use serde;
     pub use serde_json;

@@ -3,9 +3,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::status::Code;
@@ -15,6 +17,7 @@ use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::shm::ShmConnection;
 
 /// How long a call whose connection broke goes on trying to connect: a service that is started again is back by then.
 /// Calls that find no connection to begin with fail at once.
@@ -28,6 +31,11 @@ const PAUSE_MAX: Duration = Duration::from_millis(200);
 pub(crate) struct Line {
     address: Address,
     hello: Hello,
+    /// The first link stays here, whole or broken, as long as the line: a call finds it by one load. That costs the
+    /// memory of one dead link at most.
+    first: Option<Arc<ShmConnection>>,
+    /// Any other connection. A call borrows it for two locked instructions, on lines of its thread's own.
+    later: ArcSwapOption<Connection>,
     state: Mutex<State>,
     /// An attempt to connect has ended.
     attempted: Condvar,
@@ -39,28 +47,47 @@ pub(crate) struct Line {
 
 #[derive(Default)]
 struct State {
-    current: Option<Arc<Connection>>,
     /// One thread connects, and the others wait for it.
     connecting: bool,
     /// Attempts that have ended.
     attempts: u64,
     /// Why the last of them failed.
     failure: Option<Error>,
+    rounds: Rounds,
+}
+
+/// Attempts to connect, or pauses before them, for tasks: a thread makes them, as they may take long.
+#[derive(Default)]
+struct Rounds {
+    tasks: Vec<Waker>,
+    /// A round is under way.
+    runs: bool,
+    /// Rounds that have ended.
+    ended: u64,
 }
 
 impl Line {
     /// Connects.
     pub(crate) fn open(address: Address, hello: Hello, deadline: Deadline) -> Result<Self, Error> {
+        let rescues = Arc::default();
+        let opened = Connection::open(&address, &hello, deadline, &rescues)?;
+        let agreed = opened.agreed().clone();
+        let (first, later) = match opened {
+            Connection::Shm(link) => (Some(link), None),
+            tcp @ Connection::Tcp(_) => (None, Some(Arc::new(tcp))),
+        };
         let line = Self {
             address,
             hello,
+            first,
+            later: ArcSwapOption::new(later),
             state: Mutex::default(),
             attempted: Condvar::new(),
-            rescues: Arc::default(),
+            rescues,
             deadline_us: AtomicU64::new(0),
             message_max: AtomicU64::new(0),
         };
-        line.connection(deadline)?;
+        line.agree(&agreed);
         Ok(line)
     }
 
@@ -84,46 +111,55 @@ impl Line {
     }
 
     /// Makes a call, and makes it again while it has certainly not started and the deadline allows.
+    #[inline]
     pub(crate) fn exchange(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Error> {
         // Known without another look at the clock. Sent all the same, it might still be begun: a loop looks at the
         // clock only now and then.
         if ask.deadline.ns() <= ask.begun_ns {
-            let message = "there was no time for the call when it was made";
-            return Err(Error::not_started(Code::DeadlineExceeded, message));
+            return Err(no_time());
         }
-        let mut comes_back: Option<Deadline> = None;
-        let mut pause = Duration::ZERO;
-        loop {
-            let stop = match self.connection(ask.deadline) {
-                Ok(connection) => match connection.call(ask, reply) {
-                    Ok(answer) => return Ok(answer),
-                    Err(stop) => {
-                        comes_back.get_or_insert_with(|| Deadline::after(COMES_BACK));
-                        stop
-                    }
-                },
-                Err(error) => {
-                    let hope = comes_back.is_some_and(|until| until.left().is_some());
-                    Stop { again: hope && error.code() == Code::Unavailable, error }
-                }
-            };
-            if !stop.again || ask.deadline.left().is_none_or(|left| left <= pause) {
-                return Err(stop.error);
-            }
-            if !pause.is_zero() {
-                thread::sleep(pause);
-            }
-            pause = (pause * 2).clamp(PAUSE, PAUSE_MAX);
+        match self.attempt(ask, reply) {
+            Ok(answer) => Ok(answer),
+            Err(failed) => self.retry(ask, reply, failed),
         }
     }
 
-    /// The current connection, or a new one.
-    fn connection(&self, deadline: Deadline) -> Result<Arc<Connection>, Error> {
+    /// One attempt, on the connection of the moment.
+    #[inline]
+    fn attempt(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Failed> {
+        if let Some(first) = self.first.as_ref().filter(|first| first.is_usable()) {
+            return first.call(ask, reply).map_err(Failed::Call);
+        }
+        if let Some(later) = self.later.load().as_ref().filter(|later| later.is_usable()) {
+            return later.call(ask, reply).map_err(Failed::Call);
+        }
+        let connection = self.connect(ask.deadline).map_err(Failed::Connect)?;
+        connection.call(ask, reply).map_err(Failed::Call)
+    }
+
+    #[cold]
+    fn retry(&self, ask: &Ask<'_>, reply: &mut Buffer, mut failed: Failed) -> Result<Answer, Error> {
+        let mut hope = Hope::default();
+        loop {
+            let pause = hope.after(failed, ask.deadline)?;
+            if !pause.is_zero() {
+                thread::sleep(pause);
+            }
+            match self.attempt(ask, reply) {
+                Ok(answer) => return Ok(answer),
+                Err(again) => failed = again,
+            }
+        }
+    }
+
+    /// Makes a new connection, or waits until another thread has.
+    #[cold]
+    fn connect(&self, deadline: Deadline) -> Result<Arc<Connection>, Error> {
         let mut state = self.state();
         let found = state.attempts;
         loop {
-            if let Some(connection) = state.current.as_ref().filter(|connection| connection.is_usable()) {
-                return Ok(Arc::clone(connection));
+            if let Some(connection) = self.later.load_full().filter(|connection| connection.is_usable()) {
+                return Ok(connection);
             }
             if !state.connecting {
                 break;
@@ -140,12 +176,94 @@ impl Line {
             }
         }
         state.connecting = true;
-        // Calls under way keep the old one until they end.
-        state.current = None;
         drop(state);
+        // Calls under way keep the old one until they end.
+        self.close(None);
         let opened = Connection::open(&self.address, &self.hello, deadline, &self.rescues).map(Arc::new);
         self.note(&opened);
         opened
+    }
+
+    /// The connection of the moment, for a call that outlives the function that began it.
+    pub(crate) fn usable(&self) -> Option<Connection> {
+        match self.first.as_ref().filter(|first| first.is_usable()) {
+            Some(first) => Some(Connection::Shm(Arc::clone(first))),
+            None => self.later.load().as_deref().filter(|later| later.is_usable()).cloned(),
+        }
+    }
+
+    /// The connection of the moment, or a new one.
+    pub(crate) fn connection(&self, deadline: Deadline) -> Result<Connection, Error> {
+        self.usable().map_or_else(|| self.connect(deadline).map(|made| Connection::clone(&made)), Ok)
+    }
+
+    /// For a task: pauses, then makes a connection if there is none. Of tasks that come while this is being done for
+    /// another, all are woken at its end. `round` keeps which one it is.
+    pub(crate) fn poll_connection(
+        self: &Arc<Self>,
+        round: &mut Option<u64>,
+        pause: Duration,
+        deadline: Deadline,
+        waker: &Waker,
+    ) -> Poll<Result<Connection, Error>> {
+        if let (None, true, Some(connection)) = (*round, pause.is_zero(), self.usable()) {
+            return Poll::Ready(Ok(connection));
+        }
+        let mut state = self.state();
+        let ended = state.rounds.ended;
+        if round.is_some_and(|round| ended > round) {
+            let failure = state.failure.clone();
+            drop(state);
+            let gone =
+                || Error::not_started(Code::Unavailable, format!("{}: the connection broke again", self.address));
+            return Poll::Ready(self.usable().ok_or_else(|| failure.unwrap_or_else(gone)));
+        }
+        round.get_or_insert(ended);
+        state.rounds.tasks.push(waker.clone());
+        if !state.rounds.runs {
+            let line = Arc::clone(self);
+            let made = thread::Builder::new().name("speedysvc-connect".to_owned());
+            if made.spawn(move || line.run_round(pause, deadline)).is_err() {
+                let message = "no thread can be started that connects: wait for the call with `wait`";
+                return Poll::Ready(Err(Error::not_started(Code::ResourceExhausted, message)));
+            }
+            state.rounds.runs = true;
+        }
+        Poll::Pending
+    }
+
+    fn run_round(&self, pause: Duration, deadline: Deadline) {
+        thread::sleep(pause);
+        // Whatever comes of it is noted.
+        let _noted = self.connection(deadline);
+        let mut state = self.state();
+        state.rounds.runs = false;
+        state.rounds.ended += 1;
+        let tasks = std::mem::take(&mut state.rounds.tasks);
+        drop(state);
+        tasks.into_iter().for_each(Waker::wake);
+    }
+
+    /// Published calls whose worker nobody has looked for yet are looked for now.
+    pub(crate) fn flush(&self) {
+        match &self.first {
+            Some(first) if first.is_usable() => first.look_if_owed(),
+            _ => {
+                if let Some(Connection::Shm(later)) = self.later.load().as_deref() {
+                    later.look_if_owed();
+                }
+            }
+        }
+    }
+
+    /// Another connection takes the place of the one there was, whose threads end when its calls have.
+    fn close(&self, new: Option<Arc<Connection>>) {
+        if let Some(old) = self.later.swap(new) {
+            old.close();
+        }
+        if let Some(first) = self.first.as_ref() {
+            first.close();
+        }
     }
 
     fn note(&self, opened: &Result<Arc<Connection>, Error>) {
@@ -154,16 +272,68 @@ impl Line {
         state.attempts += 1;
         state.failure = opened.as_ref().err().cloned();
         if let Ok(connection) = opened {
-            let Agreed { deadline, message_max, .. } = connection.agreed();
-            self.deadline_us.store(u64::try_from(deadline.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
-            self.message_max.store(*message_max as u64, Ordering::Relaxed);
-            state.current = Some(Arc::clone(connection));
+            self.agree(connection.agreed());
+            self.later.store(Some(Arc::clone(connection)));
         }
         self.attempted.notify_all();
+    }
+
+    fn agree(&self, Agreed { deadline, message_max, .. }: &Agreed) {
+        self.deadline_us.store(u64::try_from(deadline.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.message_max.store(*message_max as u64, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing that holds this lock can panic half-way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.close(None);
+    }
+}
+
+/// Why an attempt at a call gave nothing.
+pub(crate) enum Failed {
+    /// There was no connection.
+    Connect(Error),
+    /// There was one.
+    Call(Stop),
+}
+
+/// How often, and for how long, a call is made again.
+#[derive(Default)]
+pub(crate) struct Hope {
+    /// Set when a connection broke.
+    comes_back: Option<Deadline>,
+    pause: Duration,
+}
+
+impl Hope {
+    /// The pause before the next attempt, or why there is none.
+    pub(crate) fn after(&mut self, failed: Failed, deadline: Deadline) -> Result<Duration, Error> {
+        let stop = match failed {
+            Failed::Call(stop) => {
+                self.comes_back.get_or_insert_with(|| Deadline::after(COMES_BACK));
+                stop
+            }
+            Failed::Connect(error) => {
+                let hope = self.comes_back.is_some_and(|until| until.left().is_some());
+                Stop { again: hope && error.code() == Code::Unavailable, error }
+            }
+        };
+        if !stop.again || deadline.left().is_none_or(|left| left <= self.pause) {
+            return Err(stop.error);
+        }
+        let pause = self.pause;
+        self.pause = (pause * 2).clamp(PAUSE, PAUSE_MAX);
+        Ok(pause)
+    }
+}
+
+#[cold]
+pub(crate) fn no_time() -> Error {
+    Error::not_started(Code::DeadlineExceeded, "there was no time for the call when it was made")
 }

@@ -269,8 +269,8 @@ impl Worker {
         }
     }
 
-    /// Looks at memory only, until something is there for the kernel or it is time to look at the clock. Slots are served
-    /// here, without the other phases between two calls, as long as calls come.
+    /// Looks at memory only, until something is there for the kernel or it is time to look at the clock. Slots are
+    /// served here, without the other phases between two calls, as long as calls come.
     fn spin(&mut self) {
         const LOOKS: u32 = 32;
         let (mut looks, mut served) = (0, 0);

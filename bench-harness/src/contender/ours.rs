@@ -1,13 +1,16 @@
 //! speedysvc as users get it: a supervisor, a worker, a typed client. The argument is borrowed, the reply owned.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use speedysvc::Pending;
 
 use super::engine::{self, Engine};
 use super::{Client, Contender, Does, Group, Shape};
 use crate::measure::job::{Job, Outcome};
+use crate::measure::task::Load;
 use crate::run::parent::Parent;
 
 /// The engine's built-in service.
@@ -61,8 +64,8 @@ impl Contender for Ours {
         engine::version().unwrap_or_else(|_| "not built".into())
     }
 
-    fn takes(&self, shape: Shape) -> bool {
-        shape.depth == 1 && shape.connections == 1
+    fn takes(&self, _: Shape) -> bool {
+        true
     }
 
     fn does(&self, what: Does) -> bool {
@@ -82,7 +85,16 @@ impl Contender for Ours {
     }
 
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
-        job.run(|| Ok(Calls { client: EchoClient::connect(address)?, reply: vec![] }))
+        if (job.shape.depth, job.shape.connections) == (1, 1) || job.task.load == Load::Idle {
+            return job.run(|| Ok(Calls { client: EchoClient::connect(address)?, reply: vec![] }));
+        }
+        let clients = (0..job.shape.connections).map(|_| EchoClient::connect(address));
+        let clients = clients.collect::<Result<Vec<EchoClient>, speedysvc::Error>>()?;
+        let mut next = clients.iter();
+        job.run(|| {
+            let client = next.next().context("as many connections as the shape has")?;
+            Ok(Started { starter: client.start(), open: VecDeque::new() })
+        })
     }
 }
 
@@ -100,6 +112,25 @@ impl Client for Calls {
 
     fn receive(&mut self, reply: &mut Vec<u8>) -> io::Result<()> {
         *reply = std::mem::take(&mut self.reply);
+        Ok(())
+    }
+}
+
+/// Several are started and waited for, as one thread of a user's would: what is started goes out when it waits.
+struct Started<'a> {
+    starter: EchoStarter<'a>,
+    open: VecDeque<Pending<Vec<u8>>>,
+}
+
+impl Client for Started<'_> {
+    fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        self.open.push_back(self.starter.echo_bytes(request));
+        Ok(())
+    }
+
+    fn receive(&mut self, reply: &mut Vec<u8>) -> io::Result<()> {
+        let oldest = self.open.pop_front().ok_or(io::ErrorKind::InvalidInput)?;
+        *reply = oldest.wait().map_err(io::Error::other)?;
         Ok(())
     }
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,8 +18,11 @@ use speedysvc_protocol::shm::link::{Board, ClientLink};
 use speedysvc_protocol::shm::segment::Access;
 use speedysvc_protocol::status::{Code, Failure};
 
-use super::ShmConnection;
+use super::learned::Learned;
+use super::parks::Parks;
 use super::room::Room;
+use super::slots::Slots;
+use super::{Apart, ShmConnection};
 use crate::call::Agreed;
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
@@ -53,16 +56,19 @@ pub(crate) fn attach(
             let [request, reply, bell, board]: [OwnedFd; DESCRIPTORS] =
                 descriptors.try_into().map_err(|_| made(io::ErrorKind::InvalidData.into()))?;
             Ok(ShmConnection {
-                learned: (0..agreed.methods()).map(|_| AtomicU32::new(0)).collect(),
+                learned: (0..agreed.methods()).map(|_| Learned::default()).collect(),
+                largest_reply: u32::try_from(agreed.message_max).unwrap_or(u32::MAX),
                 agreed,
                 link: ClientLink::map(geometry, request, reply).map_err(made)?,
                 board: Board::map(board, Access::ReadOnly).map_err(made)?,
                 bell,
                 socket,
-                room: Mutex::new(Room::new(geometry, now_ns())),
-                freed: Condvar::new(),
+                slots: Slots::new(geometry.slots(), now_ns()),
+                room: Apart(Mutex::new(Room::new(geometry))),
                 rescues: Arc::clone(rescues),
-                broken: AtomicBool::new(false),
+                broken_ns: AtomicU64::new(0),
+                owes_look: Apart(AtomicBool::new(false)),
+                parks: Apart(Parks::default()),
                 spins: thread::available_parallelism().is_ok_and(|processors| processors.get() > 1),
             })
         }

@@ -1,14 +1,18 @@
 //! A slot and its buffer for the time of one call, however that ends.
 
+use std::ops::Deref;
 use std::sync::{MutexGuard, PoisonError};
+use std::task::Waker;
+use std::thread;
 use std::time::Duration;
 
-use speedysvc_protocol::shm::layout::Grant;
+use speedysvc_protocol::shm::layout::{Grant, SLOT_BUFFER};
 use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::slot::GivenUp;
 use speedysvc_protocol::status::Code;
 
 use super::ShmConnection;
+use super::queue::{self, Ticket};
 use super::room::{Lack, Place, Room};
 use crate::call::{Ask, Stop};
 use crate::clock::Deadline;
@@ -17,8 +21,8 @@ use crate::error::Error;
 /// How long a waiter sleeps before it looks for itself whether the link still lives.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The same while there are zombies: nobody tells us of their replies.
-const LOOK_FOR_ZOMBIES: Duration = Duration::from_millis(5);
-/// A link that was not used for this long may have lost its broker meanwhile: worth a system call to know.
+pub(super) const LOOK_FOR_ZOMBIES: Duration = Duration::from_millis(5);
+/// A slot that was not used for this long: its link may have lost its broker meanwhile. Worth a system call to know.
 const STALE_NS: u64 = 100_000_000;
 /// Blocks from this size on give their pages back when freed...
 const RELEASE_FROM: u64 = 1 << 20;
@@ -35,42 +39,62 @@ enum Stage {
 }
 
 /// A slot and a buffer. When dropped they are given back, or kept out of use while a late reply may still come.
-pub(super) struct Lease<'a> {
-    home: &'a ShmConnection,
+pub(super) struct Lease<H: Deref<Target = ShmConnection>> {
+    home: H,
     place: Place,
     stage: Stage,
 }
 
-impl<'a> Lease<'a> {
+impl<'a> Lease<&'a ShmConnection> {
     /// Waits for a slot and a buffer of at least `len` bytes.
+    #[inline]
     pub(super) fn take(home: &'a ShmConnection, len: u64, ask: &Ask<'_>) -> Result<Self, Stop> {
-        let mut room = home.room();
-        if ask.begun_ns.saturating_sub(room.used_ns) > STALE_NS && home.is_hung_up() {
-            return Err(home.gone());
-        }
-        room.used_ns = room.used_ns.max(ask.begun_ns);
-        if !room.could_hold(len) {
-            let message = format!("a buffer of {len} bytes is larger than this link's memory");
-            return Err(Error::not_started(Code::ResourceExhausted, message).into());
-        }
-        let place = home.when_there_is(room, ask.deadline, |room| room.take(len))?;
-        Ok(Self { home, place, stage: Stage::Settled })
+        let slot = match home.slots.take() {
+            Some(slot) => slot,
+            None => home.wait_for_slot(ask.deadline)?,
+        };
+        let mut lease = Self::of(home, slot);
+        lease.check_link(ask.begun_ns)?;
+        lease.regrant(len, ask.deadline)?;
+        Ok(lease)
+    }
+}
+
+impl<H: Deref<Target = ShmConnection>> Lease<H> {
+    /// For who has taken this slot: with the slot's own buffer.
+    #[inline]
+    pub(super) fn of(home: H, slot: usize) -> Self {
+        let place = Place { slot, seq: home.slots.seq(slot), grant: home.link.geometry().slot_grant(slot) };
+        Self { home, place, stage: Stage::Settled }
     }
 
+    /// Looks whether the broker still lives when the slot has not been used for long.
+    #[inline]
+    pub(super) fn check_link(&self, now_ns: u64) -> Result<(), Stop> {
+        if self.home.slots.use_at(self.place.slot, now_ns) > STALE_NS && self.home.is_hung_up() {
+            return Err(self.home.gone());
+        }
+        Ok(())
+    }
+
+    #[inline]
     pub(super) fn slot(&self) -> usize {
         self.place.slot
     }
 
+    #[inline]
     pub(super) fn grant(&self) -> Grant {
         self.place.grant
     }
 
     /// The number of the call in the slot.
+    #[inline]
     pub(super) fn seq(&self) -> Seq {
         self.place.seq
     }
 
     /// The number for a request that is posted next. When there are none left the link must be made anew.
+    #[inline]
     pub(super) fn next_seq(&mut self) -> Result<Seq, Stop> {
         let Some(seq) = self.place.seq.next() else {
             self.home.set_broken();
@@ -82,6 +106,7 @@ impl<'a> Lease<'a> {
     }
 
     /// The reply is there: slot and buffer are the client's again.
+    #[inline]
     pub(super) fn settle(&mut self) {
         self.stage = Stage::Settled;
     }
@@ -97,39 +122,52 @@ impl<'a> Lease<'a> {
 
     /// Exchanges the buffer of a settled call for one of at least `len` bytes. The old one goes first: nothing in it is
     /// needed, and callers that held one while waiting for another could wait for each other.
+    #[inline]
     pub(super) fn regrant(&mut self, len: u64, deadline: Deadline) -> Result<(), Stop> {
         if len <= self.place.grant.capacity {
             return Ok(());
         }
-        let (slot, old) = (self.place.slot, self.place.grant);
-        self.place.grant = self.home.link.geometry().slot_grant(slot);
-        self.home.let_go(old);
-        let mut room = self.home.room();
-        room.give_back_grant(old);
-        self.home.tell_waiting(&room);
-        if !room.could_hold(len) {
-            let message = format!("{len} bytes are more than this link's memory");
-            return Err(Error::done(Code::ResourceExhausted, message).into());
-        }
-        self.place.grant = self.home.when_there_is(room, deadline, |room| room.grant(slot, len).ok_or(Lack::Memory))?;
+        self.drop_grant(len)?;
+        let home = &*self.home;
+        self.place.grant = home.wait(Lack::Memory, deadline, |ticket, waker| home.block(len, ticket, waker))?;
         Ok(())
+    }
+
+    /// This buffer in place of the slot's own.
+    pub(super) fn set_grant(&mut self, grant: Grant) {
+        self.place.grant = grant;
+    }
+
+    /// Gives the buffer back, for one of `len` bytes that the link's memory could hold.
+    pub(super) fn drop_grant(&mut self, len: u64) -> Result<(), Stop> {
+        let own = self.home.link.geometry().slot_grant(self.place.slot);
+        let old = std::mem::replace(&mut self.place.grant, own);
+        self.home.give_back_grant(old);
+        if self.home.room().could_hold(len) {
+            return Ok(());
+        }
+        let message = format!("a buffer of {len} bytes is larger than this link's memory");
+        Err(Error::not_started(Code::ResourceExhausted, message).into())
+    }
+
+    /// Keeps slot and buffer out of use, if the call can still be answered.
+    #[cold]
+    fn leave_open(&mut self) {
+        let is_open = self.home.link.slot(self.place.slot).poll(self.place.seq).is_none();
+        if is_open && self.give_up() == GivenUp::Claimed {
+            self.home.room().bury(self.place);
+        } else {
+            self.home.give_back(self.place);
+        }
     }
 }
 
-impl Drop for Lease<'_> {
+impl<H: Deref<Target = ShmConnection>> Drop for Lease<H> {
+    #[inline]
     fn drop(&mut self) {
-        let caller = self.home.link.slot(self.place.slot);
-        let open = self.stage == Stage::Posted && caller.poll(self.place.seq).is_none();
-        let zombie = open && self.give_up() == GivenUp::Claimed;
-        if !zombie {
-            self.home.let_go(self.place.grant);
-        }
-        let mut room = self.home.room();
-        if zombie {
-            room.bury(self.place);
-        } else {
-            room.give_back(self.place);
-            self.home.tell_waiting(&room);
+        match self.stage {
+            Stage::Settled => self.home.give_back(self.place),
+            Stage::Posted => self.leave_open(),
         }
     }
 }
@@ -137,45 +175,115 @@ impl Drop for Lease<'_> {
 impl ShmConnection {
     pub(super) fn room(&self) -> MutexGuard<'_, Room> {
         // Nothing that holds this lock can panic half-way through a change.
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+        self.room.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell_waiting(&self, room: &Room) {
-        // Different waiters want different things, so all of them look.
-        if room.waiting > 0 {
-            self.freed.notify_all();
+    #[inline]
+    fn give_back(&self, place: Place) {
+        self.give_back_grant(place.grant);
+        if self.slots.give_back(place.slot, place.seq) {
+            self.tell_first(Lack::Slots);
         }
     }
 
-    /// Waits until `find` finds what it wants in the room.
-    fn when_there_is<T>(
+    /// A slot's own buffer needs no care.
+    #[inline]
+    fn give_back_grant(&self, grant: Grant) {
+        if grant.capacity > SLOT_BUFFER {
+            self.free(grant);
+        }
+    }
+
+    #[cold]
+    fn free(&self, block: Grant) {
+        self.let_go(block);
+        self.room().free(block);
+        self.tell_first(Lack::Memory);
+    }
+
+    #[cold]
+    fn tell_first(&self, lack: Lack) {
+        let first = self.room().line(lack).first();
+        // Not under the lock: a waker may do anything.
+        first.into_iter().for_each(Waker::wake);
+    }
+
+    #[cold]
+    fn wait_for_slot(&self, deadline: Deadline) -> Result<usize, Stop> {
+        self.wait(Lack::Slots, deadline, |ticket, waker| self.slot_in_turn(ticket, waker))
+    }
+
+    /// Waits until `look` finds what it wants; `look` stands in line when it does not.
+    fn wait<T>(
         &self,
-        mut room: MutexGuard<'_, Room>,
+        lack: Lack,
         deadline: Deadline,
-        mut find: impl FnMut(&mut Room) -> Result<T, Lack>,
+        mut look: impl FnMut(&mut Option<Ticket>, &Waker) -> Option<T>,
     ) -> Result<T, Stop> {
-        loop {
-            if room.has_zombies() {
-                room.revive(|place| self.link.slot(place.slot).poll(place.seq).is_some());
+        let (mut ticket, waker) = (None, queue::this_thread());
+        let stop = loop {
+            if let Some(found) = look(&mut ticket, &waker) {
+                return Ok(found);
             }
-            let lack = match find(&mut room) {
-                Ok(found) => return Ok(found),
-                Err(lack) => lack,
-            };
-            let Some(left) = deadline.left() else { return Err(self.lacks(lack).into()) };
+            let Some(left) = deadline.left() else { break self.lacks(lack).into() };
             if !self.is_usable() || self.is_hung_up() {
-                return Err(self.gone());
+                break self.gone();
             }
-            let longest = if room.has_zombies() { LOOK_FOR_ZOMBIES } else { LOOK_AGAIN };
-            room.waiting += 1;
-            room = self.freed.wait_timeout(room, left.min(longest)).unwrap_or_else(PoisonError::into_inner).0;
-            room.waiting -= 1;
-        }
+            let longest = if self.room().has_zombies() { LOOK_FOR_ZOMBIES } else { LOOK_AGAIN };
+            thread::park_timeout(left.min(longest));
+        };
+        self.leave_line(lack, &mut ticket);
+        Err(stop)
     }
 
-    fn lacks(&self, lack: Lack) -> Error {
+    /// A slot, when this caller is the first in line and there is one; else a place in the line.
+    pub(super) fn slot_in_turn(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> Option<usize> {
+        self.revive();
+        let mut room = self.room();
+        let line = room.line(Lack::Slots);
+        let _dropped_later = line.stand(ticket, waker);
+        self.slots.set_waiting(line.len());
+        let slot = if line.is_first(*ticket) { self.slots.find() } else { None };
+        drop(room);
+        if slot.is_some() {
+            self.leave_line(Lack::Slots, ticket);
+        }
+        slot
+    }
+
+    /// A block of at least `len` bytes, when this caller is the first in line and there is one; else a place in it.
+    pub(super) fn block(&self, len: u64, ticket: &mut Option<Ticket>, waker: &Waker) -> Option<Grant> {
+        self.revive();
+        let mut room = self.room();
+        let _dropped_later = room.line(Lack::Memory).stand(ticket, waker);
+        let block = if room.line(Lack::Memory).is_first(*ticket) { room.allocate(len) } else { None };
+        drop(room);
+        if block.is_some() {
+            self.leave_line(Lack::Memory, ticket);
+        }
+        block
+    }
+
+    pub(super) fn leave_line(&self, lack: Lack, ticket: &mut Option<Ticket>) {
+        let mut room = self.room();
+        let left = room.line(lack).leave(ticket);
+        self.slots.set_waiting(room.line(Lack::Slots).len());
+        drop(room);
+        left.next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes back what late replies have set free.
+    pub(super) fn revive(&self) {
+        let revived = self.room().revived(|place| self.link.slot(place.slot).poll(place.seq).is_some());
+        revived.into_iter().for_each(|place| self.give_back(place));
+    }
+
+    pub(super) fn lacks(&self, lack: Lack) -> Error {
         let message = match lack {
-            Lack::Slots => format!("all {} slots of this link are in use", self.link.geometry().slots()),
+            Lack::Slots => format!(
+                "all {} slots of this link are in use; a started call keeps its slot until it is waited for",
+                self.slots.count()
+            ),
             Lack::Memory => format!("all {} bytes of this link's memory are in use", self.link.geometry().heap()),
         };
         Error::not_started(Code::ResourceExhausted, message)

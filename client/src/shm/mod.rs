@@ -1,33 +1,52 @@
 //! Calls through shared memory: a link that a service's broker made, and that all of its workers answer.
 //!
-//! [`attach`] meets the broker; [`lease`] hands out slots and buffers; [`wait`] spins, sleeps and gives up; this file
-//! makes a call of them. The rules are those of `docs/protocol.md`.
+//! [`attach`] meets the broker; [`slots`] and [`room`] know what is free, and [`lease`] hands it out; [`wait`] spins,
+//! sleeps and gives up; this file makes a call of them. A call that is started and waited for later is a [`flight`]:
+//! [`queued`] while it has no slot, and [`parks`] wakes the task that waits for it. The rules are those of
+//! `docs/protocol.md`.
 
 mod attach;
+mod flight;
 mod heap;
+mod learned;
 mod lease;
+mod parks;
+mod queue;
+mod queued;
 mod room;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod wait;
 
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use speedysvc_protocol::archive::Buffer;
+use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::doorbell;
-use speedysvc_protocol::shm::layout::{INLINE, RequestHead};
+use speedysvc_protocol::shm::layout::{Grant, INLINE, RequestHead};
 use speedysvc_protocol::shm::link::{Board, ClientLink};
-use speedysvc_protocol::shm::slot::{Post, ReplyHead};
+use speedysvc_protocol::shm::slot::{Caller, Post, ReplyHead};
 use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 
-use crate::call::{Agreed, Answer, Ask, Stop};
+use crate::call::{Agreed, Answer, Ask, Request, Stop};
+use crate::clock::Deadline;
 use crate::error::Error;
+use learned::Learned;
 use lease::Lease;
+use parks::Parks;
 use room::Room;
+use slots::Slots;
 
 pub(crate) use attach::attach;
+pub(crate) use flight::Flight;
+
+/// What some callers write, away from the lines that all of them read.
+#[repr(align(128))]
+struct Apart<T>(T);
 
 /// An attachment to a service. Dropping it closes the socket, by which the broker knows that the client is gone.
 pub(crate) struct ShmConnection {
@@ -36,105 +55,159 @@ pub(crate) struct ShmConnection {
     board: Board,
     bell: OwnedFd,
     socket: OwnedFd,
-    room: Mutex<Room>,
-    /// Something was given back to the room.
-    freed: Condvar,
-    /// The largest reply of late, by method: what to grant at first.
-    learned: Vec<AtomicU32>,
+    slots: Slots,
+    room: Apart<Mutex<Room>>,
+    /// By method: what to grant at first.
+    learned: Vec<Learned>,
+    /// The service's limit, in bytes.
+    largest_reply: u32,
     rescues: Arc<AtomicU64>,
-    /// The link is of no use any more: the broker hung up, or a slot has no numbers left.
-    broken: AtomicBool,
+    /// Since when the link is of no use any more: the broker hung up, or a slot has no numbers left. 0 while it is.
+    broken_ns: AtomicU64,
+    /// Calls were published, and nobody has looked since whether their worker must be rung for (rule 13).
+    owes_look: Apart<AtomicBool>,
+    /// Tasks that wait.
+    parks: Apart<Parks>,
     /// Whether waiting may begin by looking: not when the only processor is then taken from whom we wait for.
     spins: bool,
 }
 
 impl ShmConnection {
     pub(crate) fn is_usable(&self) -> bool {
-        !self.broken.load(Ordering::Relaxed)
+        self.broken_ns.load(Ordering::Relaxed) == 0
     }
 
     /// Makes one call; the reply's body goes into `reply`.
+    #[inline]
     pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Stop> {
-        let given = self.agreed.given(ask.method)?;
+        let learned = self.learned_of(ask)?;
+        let len = ask.body.len();
+        let mut lease = Lease::take(self, u64::from(learned.largest()).max(len as u64), ask)?;
+        let caller = self.link.slot(lease.slot());
+        self.post(&mut lease, caller, ask)?;
+        self.look_at_poller();
+        let answer = self.wait_for_reply(&mut lease, caller, ask.deadline)?;
+        learned.note(answer.len.min(self.largest_reply));
+        if matches!(answer.status, Status::Need) {
+            return self.fetch(&mut lease, ask, answer, reply);
+        }
+        self.read(&lease, caller, answer, reply)
+    }
+
+    /// Judges a call that begins; what is known of its replies.
+    #[inline]
+    fn learned_of(&self, ask: &Ask<'_>) -> Result<&Learned, Stop> {
         self.agreed.check_size(ask.body.len())?;
+        self.learned.get(usize::from(ask.method.0)).ok_or_else(|| no_method(ask.method))
+    }
+
+    /// Copies a request to where it is read and publishes it.
+    #[inline]
+    fn post<H>(&self, lease: &mut Lease<H>, caller: Caller<'_>, ask: &Ask<'_>) -> Result<(), Stop>
+    where
+        H: Deref<Target = Self>,
+    {
         let len = u32::try_from(ask.body.len()).expect("the limit fits 32 bits");
-        let learned = &self.learned[usize::from(ask.method.0)];
-        let wanted = u64::from(learned.load(Ordering::Relaxed)).max(u64::from(len));
-        let mut lease = Lease::take(self, wanted, ask)?;
-        let head = RequestHead { method: given.index.0, codec: ask.codec as u8, fetch: false, len };
+        let method = self.agreed.given(ask.method)?.index.0;
         let inline = if ask.body.len() <= INLINE {
             ask.body
         } else {
             self.link.copy_in(lease.grant(), ask.body);
             &[]
         };
-        self.post(&mut lease, ask, head, inline)?;
-        if self.link.poller().needs_bell(|loop_number| self.board.line(loop_number)) {
-            self.ring();
-        }
-        let answer = self.wait(&mut lease, ask.deadline)?;
-        self.learn(learned, &answer);
-        if answer.status != Status::Need {
-            return self.read(&lease, answer, reply);
-        }
-        // The call ran. Whatever goes wrong from here on, its reply is what is lost.
-        let fetched = self.fetch(&mut lease, ask, answer).and_then(|answer| self.read(&lease, answer, reply));
-        fetched.map_err(|stop| stop.error.with_outcome(Outcome::Done).within("the reply was lost").into())
-    }
-
-    /// Remembers what the method's replies need: the largest of late, forgotten by halves.
-    fn learn(&self, learned: &AtomicU32, reply: &ReplyHead) {
-        let old = learned.load(Ordering::Relaxed);
-        let new = reply.len.min(u32::try_from(self.agreed.message_max).unwrap_or(u32::MAX)).max(old / 2);
-        // Seldom a change: then the line stays in every caller's cache.
-        if new != old {
-            learned.store(new, Ordering::Relaxed);
-        }
-    }
-
-    fn post(&self, lease: &mut Lease<'_>, ask: &Ask<'_>, head: RequestHead, inline: &[u8]) -> Result<(), Stop> {
-        let grant = lease.grant();
-        let seq = lease.next_seq()?;
-        let post = Post { head, deadline_ns: ask.deadline.ns(), grant, inline };
-        self.link.slot(lease.slot()).post(seq, &post);
+        let head = RequestHead { method, codec: ask.codec as u8, fetch: false, len };
+        let (grant, seq) = (lease.grant(), lease.next_seq()?);
+        caller.post(seq, &Post { head, deadline_ns: ask.deadline.ns(), grant, inline });
         Ok(())
     }
 
+    /// After publishing: rings for a worker unless one is looking (rule 18).
+    #[inline]
+    fn look_at_poller(&self) {
+        if self.link.poller().needs_bell(|loop_number| self.board.line(loop_number)) {
+            self.ring();
+        }
+    }
+
+    #[cold]
+    fn note_reply(&self, request: &Request, reply: ReplyHead) {
+        if let Some(learned) = self.learned.get(usize::from(request.method.0)) {
+            learned.note(reply.len.min(self.largest_reply));
+        }
+    }
+
+    /// Nobody begins a call here any more: ends the thread that sleeps for tasks.
+    pub(crate) fn close(&self) {
+        self.parks.0.close();
+    }
+
+    #[cold]
     fn ring(&self) {
         let rung = doorbell::ring(&self.bell);
         debug_assert!(rung.is_ok(), "the bell is no bell: {rung:?}");
     }
 
+    /// Gets a reply that did not fit. The call ran: whatever goes wrong from here on, its reply is what is lost.
+    #[cold]
+    fn fetch(
+        &self,
+        lease: &mut Lease<&Self>,
+        ask: &Ask<'_>,
+        need: ReplyHead,
+        reply: &mut Buffer,
+    ) -> Result<Answer, Stop> {
+        let caller = self.link.slot(lease.slot());
+        let fetched = self.fetch_head(lease, ask.deadline, need).and_then(|head| self.read(lease, caller, head, reply));
+        fetched.map_err(reply_lost)
+    }
+
     /// Grants a buffer in which the reply fits and asks the loop that holds it (rule 27).
-    fn fetch(&self, lease: &mut Lease<'_>, ask: &Ask<'_>, need: ReplyHead) -> Result<ReplyHead, Stop> {
-        if need.len as usize > self.agreed.message_max {
-            let limit = self.agreed.message_max;
-            let message = format!("the service announced {} bytes, over its own limit of {limit}", need.len);
-            return Err(Error::done(Code::DataLoss, message).into());
-        }
-        lease.regrant(need.len.into(), ask.deadline)?;
-        let head = RequestHead { method: need.owner, codec: 0, fetch: true, len: 0 };
-        self.post(lease, ask, head, &[])?;
-        // Only one loop can answer, and it may not be the one that polls this link: always ring.
-        self.ring();
-        let answer = self.wait(lease, ask.deadline)?;
+    fn fetch_head(&self, lease: &mut Lease<&Self>, deadline: Deadline, need: ReplyHead) -> Result<ReplyHead, Stop> {
+        self.check_need(need)?;
+        lease.regrant(need.len.into(), deadline)?;
+        self.post_fetch(lease, deadline, need)?;
+        let answer = self.wait_for_reply(lease, self.link.slot(lease.slot()), deadline)?;
         if answer.status == Status::Need {
-            return Err(Error::done(Code::DataLoss, "it was larger than the service had announced").into());
+            return Err(still_larger());
         }
         Ok(answer)
     }
 
+    fn check_need(&self, need: ReplyHead) -> Result<(), Stop> {
+        let limit = self.agreed.message_max;
+        if need.len as usize <= limit {
+            return Ok(());
+        }
+        let message = format!("the service announced {} bytes, over its own limit of {limit}", need.len);
+        Err(Error::done(Code::DataLoss, message).into())
+    }
+
+    fn post_fetch<H>(&self, lease: &mut Lease<H>, deadline: Deadline, need: ReplyHead) -> Result<(), Stop>
+    where
+        H: Deref<Target = Self>,
+    {
+        let head = RequestHead { method: need.owner, codec: 0, fetch: true, len: 0 };
+        let (grant, seq) = (lease.grant(), lease.next_seq()?);
+        self.link.slot(lease.slot()).post(seq, &Post { head, deadline_ns: deadline.ns(), grant, inline: &[] });
+        // Only one loop can answer, and it may not be the one that polls this link: always ring.
+        self.ring();
+        Ok(())
+    }
+
     /// Takes a reply out of its line or buffer. What the line says is an allegation.
-    fn read(&self, lease: &Lease<'_>, head: ReplyHead, reply: &mut Buffer) -> Result<Answer, Stop> {
+    #[inline]
+    fn read<H>(&self, lease: &Lease<H>, caller: Caller<'_>, head: ReplyHead, reply: &mut Buffer) -> Result<Answer, Stop>
+    where
+        H: Deref<Target = Self>,
+    {
         let len = head.len as usize;
         if len > INLINE && u64::from(head.len) > lease.grant().capacity {
-            let message = format!("a reply of {len} bytes in a buffer of {} bytes", lease.grant().capacity);
-            return Err(Error::done(Code::DataLoss, message).into());
+            return Err(too_long(head.len, lease.grant()));
         }
         reply.set_limit(len);
         let body = reply.room(len).map_err(Error::from)?;
         if len <= INLINE {
-            self.link.slot(lease.slot()).read_inline(body);
+            caller.read_inline(body);
         } else {
             self.link.copy_out(lease.grant(), body);
         }
@@ -147,6 +220,27 @@ impl ShmConnection {
     }
 }
 
+#[cold]
+fn no_method(method: MethodIndex) -> Stop {
+    let message = format!("the contract has no method number {}", method.0);
+    Error::not_started(Code::Unimplemented, message).into()
+}
+
+#[cold]
+fn too_long(len: u32, grant: Grant) -> Stop {
+    let message = format!("a reply of {len} bytes in a buffer of {} bytes", grant.capacity);
+    Error::done(Code::DataLoss, message).into()
+}
+
+fn still_larger() -> Stop {
+    Error::done(Code::DataLoss, "it was larger than the service had announced").into()
+}
+
+fn reply_lost(stop: Stop) -> Stop {
+    stop.error.with_outcome(Outcome::Done).within("the reply was lost").into()
+}
+
+#[cold]
 fn failure(code: Code, outcome: Outcome, text: &[u8]) -> Error {
     // The supervisor's verdict on a call whose worker died carries no text (rule 15).
     let text = match (text, code, outcome) {

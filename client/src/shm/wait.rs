@@ -1,18 +1,20 @@
 //! Waiting for a reply: look, sleep, look again, and give up in a way that can be told apart. Rules 12, 19 and 23.
 
 use std::hint;
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use speedysvc_protocol::shm::doorbell::{LOOK_AGAIN, Slept};
-use speedysvc_protocol::shm::slot::{GivenUp, ReplyHead};
+use speedysvc_protocol::shm::seq::Seq;
+use speedysvc_protocol::shm::slot::{Caller, GivenUp, ReplyHead};
 use speedysvc_protocol::status::Code;
 
 use super::ShmConnection;
 use super::lease::Lease;
 use crate::call::Stop;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 
 /// How long a caller looks before it sleeps: about what a sleep and a wake cost together (measured: 15 to 60 us), so
@@ -21,7 +23,7 @@ const SPIN: Duration = Duration::from_micros(20);
 /// Looks between two looks at the clock: together below a microsecond or two.
 const LOOKS: u32 = 32;
 /// How long a claimed call may still be answered after the broker has gone: its workers may be finishing.
-const FINISHING: Duration = Duration::from_secs(1);
+pub(super) const FINISHING: Duration = Duration::from_secs(1);
 
 enum Waited {
     Answered(ReplyHead),
@@ -31,50 +33,56 @@ enum Waited {
 
 impl ShmConnection {
     /// Waits for the reply to the request that was posted last.
-    pub(super) fn wait(&self, lease: &mut Lease<'_>, deadline: Deadline) -> Result<ReplyHead, Stop> {
-        let waited = match self.spin(lease) {
-            Some(answer) => Waited::Answered(answer),
-            None => self.sleep(lease, deadline, false),
-        };
-        let stop = match waited {
+    #[inline]
+    pub(super) fn wait_for_reply<H: Deref<Target = Self>>(
+        &self,
+        lease: &mut Lease<H>,
+        caller: Caller<'_>,
+        deadline: Deadline,
+    ) -> Result<ReplyHead, Stop> {
+        match self.spin(caller, lease.seq()) {
+            Some(answer) => {
+                lease.settle();
+                Ok(answer)
+            }
+            None => self.sleep_for_reply(lease, deadline),
+        }
+    }
+
+    #[inline]
+    fn spin(&self, caller: Caller<'_>, seq: Seq) -> Option<ReplyHead> {
+        if !self.spins {
+            return caller.poll(seq);
+        }
+        for _ in 0..LOOKS {
+            if let Some(answer) = caller.poll(seq) {
+                return Some(answer);
+            }
+            hint::spin_loop();
+        }
+        spin_on(caller, seq)
+    }
+
+    #[cold]
+    fn sleep_for_reply<H: Deref<Target = Self>>(
+        &self,
+        lease: &mut Lease<H>,
+        deadline: Deadline,
+    ) -> Result<ReplyHead, Stop> {
+        let stop = match self.sleep((lease.slot(), lease.seq()), deadline, false) {
             Waited::Answered(answer) => {
                 lease.settle();
                 return Ok(answer);
             }
-            Waited::TimeIsUp => match lease.give_up() {
-                GivenUp::NotStarted => Error::not_started(Code::DeadlineExceeded, "no worker took the call in time"),
-                GivenUp::Claimed => {
-                    Error::unknown(Code::DeadlineExceeded, "a worker took the call and has not answered")
-                }
-            }
-            .into(),
+            Waited::TimeIsUp => too_late(lease.give_up()).into(),
             Waited::HungUp => return self.after_hang_up(lease, deadline),
         };
         Err(stop)
     }
 
-    fn spin(&self, lease: &Lease<'_>) -> Option<ReplyHead> {
-        let (caller, seq) = (self.link.slot(lease.slot()), lease.seq());
-        if !self.spins {
-            return caller.poll(seq);
-        }
-        let mut start = None;
-        loop {
-            for _ in 0..LOOKS {
-                if let Some(answer) = caller.poll(seq) {
-                    return Some(answer);
-                }
-                hint::spin_loop();
-            }
-            if start.get_or_insert_with(Instant::now).elapsed() >= SPIN {
-                return None;
-            }
-        }
-    }
-
     /// Sleeps until the reply comes, time is up or, unless that is known, the broker hangs up.
-    fn sleep(&self, lease: &Lease<'_>, deadline: Deadline, known_hung_up: bool) -> Waited {
-        let (caller, seq) = (self.link.slot(lease.slot()), lease.seq());
+    fn sleep(&self, (slot, seq): (usize, Seq), deadline: Deadline, known_hung_up: bool) -> Waited {
+        let caller = self.link.slot(slot);
         if caller.unclaimed(seq) {
             self.ring();
         }
@@ -100,19 +108,20 @@ impl ShmConnection {
         }
     }
 
-    fn after_hang_up(&self, lease: &mut Lease<'_>, deadline: Deadline) -> Result<ReplyHead, Stop> {
+    fn after_hang_up<H: Deref<Target = Self>>(
+        &self,
+        lease: &mut Lease<H>,
+        deadline: Deadline,
+    ) -> Result<ReplyHead, Stop> {
         if lease.give_up() == GivenUp::NotStarted {
             return Err(self.gone());
         }
-        match self.sleep(lease, deadline.min(Deadline::after(FINISHING)), true) {
+        match self.sleep((lease.slot(), lease.seq()), deadline.min(Deadline::after(FINISHING)), true) {
             Waited::Answered(answer) => {
                 lease.settle();
                 Ok(answer)
             }
-            Waited::TimeIsUp | Waited::HungUp => {
-                let message = "the service stopped after a worker had taken the call";
-                Err(Error::unknown(Code::Unavailable, message).into())
-            }
+            Waited::TimeIsUp | Waited::HungUp => Err(stopped()),
         }
     }
 
@@ -129,11 +138,41 @@ impl ShmConnection {
     }
 
     pub(super) fn set_broken(&self) {
-        self.broken.store(true, Ordering::Relaxed);
+        if self.is_usable() {
+            self.broken_ns.store(now_ns(), Ordering::Relaxed);
+        }
     }
 
     /// What to say of a call that did not start because the link is gone.
     pub(super) fn gone(&self) -> Stop {
         Stop::again("the service hung up before a worker took the call")
+    }
+}
+
+pub(super) fn too_late(verdict: GivenUp) -> Error {
+    match verdict {
+        GivenUp::NotStarted => Error::not_started(Code::DeadlineExceeded, "no worker took the call in time"),
+        GivenUp::Claimed => Error::unknown(Code::DeadlineExceeded, "a worker took the call and has not answered"),
+    }
+}
+
+pub(super) fn stopped() -> Stop {
+    Error::unknown(Code::Unavailable, "the service stopped after a worker had taken the call").into()
+}
+
+/// Goes on looking, with a look at the clock now and then.
+#[cold]
+fn spin_on(caller: Caller<'_>, seq: Seq) -> Option<ReplyHead> {
+    let start = Instant::now();
+    loop {
+        for _ in 0..LOOKS {
+            if let Some(answer) = caller.poll(seq) {
+                return Some(answer);
+            }
+            hint::spin_loop();
+        }
+        if start.elapsed() >= SPIN {
+            return None;
+        }
     }
 }

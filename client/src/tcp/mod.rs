@@ -1,18 +1,22 @@
 //! Calls over TCP: many threads share one connection, and replies come in any order.
 //!
-//! There is no thread of our own. Of those who wait, one reads for all (the role `reading` in [`calls`]): it gives the
-//! others their replies and, when its own has come, wakes another to read on. Roles are flags under a lock that is
+//! Of those who wait, one reads for all (the role `reading` in [`calls`]): it gives the others their replies and, when
+//! its own has come, wakes another to read on. Tasks cannot: a thread takes the role for them ([`reader`]), from the
+//! first one on. Roles are flags under a lock that is
 //! never held across a system call.
 
 mod calls;
 mod connect;
+mod flight;
 mod frames;
+mod reader;
 mod socket;
 #[cfg(test)]
 mod tests;
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::frame::{Header, Kind};
@@ -22,10 +26,14 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
-use calls::{Broken, Calls};
-use socket::{Input, NoInput, SetTimeout, Unsent, Wait};
+use calls::{Broken, Calls, IN_FLIGHT_MAX};
+use socket::{Input, NoInput, Unsent, Wait};
 
 pub(crate) use connect::connect;
+pub(crate) use flight::Flight;
+
+/// How long a sender without room, or the thread that reads for tasks, waits before it looks what has changed.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// A connection to one worker.
 pub(crate) struct TcpConnection {
@@ -36,8 +44,6 @@ pub(crate) struct TcpConnection {
     may_write: Condvar,
     /// Locked by who has the reading role only.
     input: Mutex<Input>,
-    /// Locked by who has the writing role only.
-    write_timeout: Mutex<SetTimeout>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -51,14 +57,7 @@ fn unavailable(why: String) -> Broken {
 
 impl TcpConnection {
     fn new(stream: TcpStream, agreed: Agreed, input: Input) -> Self {
-        Self {
-            agreed,
-            stream,
-            calls: Mutex::default(),
-            may_write: Condvar::new(),
-            input: Mutex::new(input),
-            write_timeout: Mutex::default(),
-        }
+        Self { agreed, stream, calls: Mutex::default(), may_write: Condvar::new(), input: Mutex::new(input) }
     }
 
     pub(crate) fn is_usable(&self) -> bool {
@@ -68,22 +67,20 @@ impl TcpConnection {
 
     /// Makes one call; the reply's body goes into `reply`.
     pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Stop> {
+        let (id, wake) = self.begin_call(ask)?;
+        let (status, body) = self.wait(id, &wake, ask.deadline)?;
+        judge(status, body, reply)
+    }
+
+    /// Sends a call.
+    fn begin_call(&self, ask: &Ask<'_>) -> Result<(CallId, Arc<Condvar>), Stop> {
         let given = self.agreed.given(ask.method)?;
         self.agreed.check_size(ask.body.len())?;
         self.look_for_news();
         let (id, wake) = self.begin()?;
         let kind = Kind::Call { id, method: given.id, codec: ask.codec, left_us: ask.deadline.left_us() };
         self.send(kind, ask, id)?;
-        let (status, body) = self.wait(id, &wake, ask.deadline)?;
-        *reply = body;
-        match status {
-            Status::Ok => Ok(Answer::Result),
-            Status::Application => Ok(Answer::Application),
-            Status::Failed(code, outcome) => {
-                Err(Stop::told(Failure::from_wire(code, outcome, reply.as_slice()).into()))
-            }
-            Status::Need => Err(Error::done(Code::DataLoss, "the service sent a size in place of a reply").into()),
-        }
+        Ok((id, wake))
     }
 
     /// On a quiet connection nobody reads: a goodbye, or the end, may have come meanwhile. Knowing it before sending
@@ -106,6 +103,11 @@ impl TcpConnection {
         if calls.goodbye {
             return Err(Stop::again("the worker takes no new calls"));
         }
+        if calls.is_full() {
+            let message =
+                format!("{IN_FLIGHT_MAX} calls are in flight on this connection: wait for some of them first");
+            return Err(Error::not_started(Code::ResourceExhausted, message).into());
+        }
         Ok(calls.begin())
     }
 
@@ -114,7 +116,7 @@ impl TcpConnection {
         let body_len = u32::try_from(ask.body.len()).expect("the limit fits 32 bits");
         let head = Header { kind, body_len }.to_bytes();
         let sent = match self.take_writing(ask.deadline) {
-            Ok(()) => socket::send(&self.stream, &mut locked(&self.write_timeout), [&head, ask.body], ask.deadline),
+            Ok(()) => self.send_frame([&head, ask.body], ask.deadline),
             Err(stop) => {
                 self.forget(id);
                 return Err(stop);
@@ -126,6 +128,25 @@ impl TcpConnection {
         let stop = self.explain(&mut calls, unsent);
         calls.pass_on_reading();
         Err(stop)
+    }
+
+    /// Sends with the writing role. While there is no room it reads, unless somebody else does: a service stops taking
+    /// calls of who does not take its replies, and whose they are may be the one who sends here.
+    fn send_frame(&self, parts: [&[u8]; 2], deadline: Deadline) -> Result<(), Unsent> {
+        let (total, mut sent) = (parts[0].len() + parts[1].len(), 0);
+        loop {
+            sent += socket::send_part(&self.stream, parts, sent)?;
+            if sent == total {
+                return Ok(());
+            }
+            let left = deadline.left().ok_or(Unsent { in_part: sent > 0, error: None })?;
+            let reads = !std::mem::replace(&mut locked(&self.calls).reading, true);
+            // Others may stop reading meanwhile, and then it is our turn.
+            socket::wait_for_room(&self.stream, reads, left.min(LOOK_AGAIN));
+            if reads {
+                self.read(Wait::Not).pass_on_reading();
+            }
+        }
     }
 
     fn explain(&self, calls: &mut Calls, unsent: Unsent) -> Stop {
@@ -218,7 +239,7 @@ impl TcpConnection {
         if let Err(broken) = accepted {
             self.break_off(&mut calls, broken);
         }
-        calls
+        self.wake_due(calls)
     }
 
     fn forget(&self, id: CallId) {
@@ -247,5 +268,16 @@ impl TcpConnection {
         self.may_write.notify_all();
         // Whoever still reads or writes comes back at once. A socket that is gone already is as good.
         drop(self.stream.shutdown(Shutdown::Both));
+    }
+}
+
+/// What a reply says; its body goes into `reply`.
+fn judge(status: Status, body: Buffer, reply: &mut Buffer) -> Result<Answer, Stop> {
+    *reply = body;
+    match status {
+        Status::Ok => Ok(Answer::Result),
+        Status::Application => Ok(Answer::Application),
+        Status::Failed(code, outcome) => Err(Stop::told(Failure::from_wire(code, outcome, reply.as_slice()).into())),
+        Status::Need => Err(Error::done(Code::DataLoss, "the service sent a size in place of a reply").into()),
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 
@@ -62,6 +63,22 @@ pub(super) fn send(
         }
     }
     Ok(())
+}
+
+/// Sends what there is room for now, from byte `sent` on; 0 when there is none.
+pub(super) fn send_part(stream: &TcpStream, parts: [&[u8]; 2], sent: usize) -> Result<usize, Unsent> {
+    match send_some(stream, parts, sent, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        Err(error) => Err(Unsent { in_part: sent > 0, error: Some(error.into()) }),
+        Ok(count) => Ok(count),
+    }
+}
+
+/// Waits until there is room to send, or, if that is wanted too, something to read.
+pub(super) fn wait_for_room(stream: &TcpStream, or_input: bool, longest: Duration) {
+    let wanted = if or_input { PollFlags::OUT | PollFlags::IN } else { PollFlags::OUT };
+    // Whatever ends it, who waits tries again.
+    let _ready = poll(&mut [PollFd::new(stream, wanted)], Timespec::try_from(longest).ok().as_ref());
 }
 
 /// Sends a header if there is room for it now. `Ok(false)` when nothing was sent.

@@ -1,6 +1,7 @@
 //! The TCP client against a server in this process.
 
 mod fake;
+mod started;
 
 use std::io::Write;
 use std::net::{Shutdown, TcpListener};

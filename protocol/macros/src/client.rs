@@ -1,4 +1,4 @@
-//! The caller's side: `EchoClient` with the trait's methods.
+//! The caller's side: `EchoClient` with the trait's methods, and `EchoStarter`, which has them too and does not wait.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -15,7 +15,10 @@ pub fn generate(declared: &Declaration) -> TokenStream {
     let client = format_ident!("{}Client", trait_name, span = ident.span());
     let about = format!("Calls a service that implements [`{trait_name}`]. Clones share their connection.");
     let connect = format!("Connects to the service at `address`, such as `shm://{}`.", settings.name);
-    let calls = methods.iter().map(|method| call(declared, method));
+    let calls = methods.iter().map(|method| call(declared, method, How::Wait));
+    let starts = methods.iter().map(|method| call(declared, method, How::Start));
+    let starter = format_ident!("{}Starter", trait_name, span = ident.span());
+    let started = format!("Starts calls of a [`{client}`], which has the same methods; see [`{client}::start`].");
     quote! {
         #(#carried)*
         ///
@@ -44,19 +47,71 @@ pub fn generate(declared: &Declaration) -> TokenStream {
                 Self { channel: self.channel.with_timeout(timeout) }
             }
 
+            /// Starts calls without waiting for them: `client.start().method(…)` gives a `speedysvc::Pending`, to be
+            /// awaited in any async runtime or waited for with its `wait`. Dropping that cancels the call.
+            ///
+            /// Calls that are started with one starter, kept in a variable, share what it costs to see to it that a
+            /// worker looks: at the latest when the starter is dropped, or when waiting for one of them takes long.
+            #[must_use]
+            pub fn start(&self) -> #starter<'_> {
+                #starter { channel: self.channel.start() }
+            }
+
             #(#calls)*
+        }
+
+        #[doc = #started]
+        #[allow(dead_code, reason = "a program may use one side of a service only")]
+        #visibility struct #starter<'a> {
+            channel: ::speedysvc::__private::Starter<'a>,
+        }
+
+        #[allow(dead_code, reason = "a program may use one side of a service only")]
+        #[allow(clippy::ptr_arg, reason = "an argument is archived as the trait's type")]
+        impl #starter<'_> {
+            #(#starts)*
+        }
+    }
+}
+
+/// Whether a function waits for the result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Wait,
+    Start,
+}
+
+impl How {
+    /// What the function is given to call with.
+    fn channel(self) -> TokenStream {
+        match self {
+            Self::Wait => quote!(::speedysvc::__private::Channel),
+            Self::Start => quote!(::speedysvc::__private::Starter<'_>),
+        }
+    }
+
+    fn result(self, ok: &TokenStream, error: Option<&impl ToTokens>) -> TokenStream {
+        match (self, error) {
+            (Self::Wait, None) => quote!(::core::result::Result<#ok, ::speedysvc::__private::Error>),
+            (Self::Wait, Some(error)) => {
+                quote!(::core::result::Result<#ok, ::speedysvc::__private::CallError<#error>>)
+            }
+            (Self::Start, None) => quote!(::speedysvc::__private::Pending<#ok>),
+            (Self::Start, Some(error)) => {
+                quote!(::speedysvc::__private::Pending<#ok, ::speedysvc::__private::CallError<#error>>)
+            }
         }
     }
 }
 
 /// One function for each method, and inside it the one that archives the arguments and calls.
-fn call(declared: &Declaration, method: &Method) -> TokenStream {
+fn call(declared: &Declaration, method: &Method, how: How) -> TokenStream {
     let Method { ident, arguments, output, .. } = method;
-    let (names, docs) = (Names::of(declared, method), documentation(method));
+    let (names, docs) = (Names::of(declared, method), documentation(method, how));
     let parameters = arguments.iter().map(parameter);
     let ok = output.ok.as_ref().map_or_else(|| quote!(()), ToTokens::to_token_stream);
-    let result = result(&ok, output.error.as_ref());
-    let inner = inner_call(method, &names);
+    let result = how.result(&ok, output.error.as_ref());
+    let inner = inner_call(method, &names, how);
     let service = service_ident(&declared.ident);
     let given = arguments.iter().map(|argument| {
         let (name, by) = (&argument.name, matches!(argument.kind, Kind::Owned(_)).then(|| quote!(&)));
@@ -71,7 +126,7 @@ fn call(declared: &Declaration, method: &Method) -> TokenStream {
     }
 }
 
-fn inner_call(method: &Method, names: &Names<'_>) -> TokenStream {
+fn inner_call(method: &Method, names: &Names<'_>, how: How) -> TokenStream {
     let index = Literal::usize_unsuffixed(method.index);
     let index = quote!(::speedysvc::__private::ids::MethodIndex(#index));
     let wire = names.arguments().map(|(place, argument)| wire(place, &argument.kind));
@@ -80,19 +135,12 @@ fn inner_call(method: &Method, names: &Names<'_>) -> TokenStream {
         None => quote!(channel.call::<_, #ok>(#index, #wire)),
         Some(error) => quote!(channel.call_fallible::<_, #ok, #error>(#index, #wire)),
     };
-    let (generics, result) = (names.generics(), result(&ok, error.as_ref()));
+    let (generics, result, channel) = (names.generics(), how.result(&ok, error.as_ref()), how.channel());
     let taken = names.arguments().map(|(place, argument)| taken(names, place, &argument.kind));
     quote! {
-        fn typed #generics(channel: &::speedysvc::__private::Channel, #(#taken),*) -> #result {
+        fn typed #generics(channel: &#channel, #(#taken),*) -> #result {
             #body
         }
-    }
-}
-
-fn result(ok: &TokenStream, error: Option<&impl ToTokens>) -> TokenStream {
-    match error {
-        None => quote!(::core::result::Result<#ok, ::speedysvc::__private::Error>),
-        Some(error) => quote!(::core::result::Result<#ok, ::speedysvc::__private::CallError<#error>>),
     }
 }
 
@@ -128,10 +176,14 @@ fn wire(place: usize, kind: &Kind) -> TokenStream {
 }
 
 /// The trait's doc comments, and what is true of every call.
-fn documentation(method: &Method) -> TokenStream {
+fn documentation(method: &Method, how: How) -> TokenStream {
     let Method { name, docs, carried, output, .. } = method;
-    let summary = docs.is_empty().then(|| format!(" Calls `{name}`."));
+    let verb = if how == How::Wait { "Calls" } else { "Starts" };
+    let summary = docs.is_empty().then(|| format!(" {verb} `{name}`."));
     let summary = summary.map(|text| quote!(#[doc = #text]));
+    if how == How::Start {
+        return quote!(#(#carried)* #summary);
+    }
     let when = if output.error.is_some() { " The method's own error, or a failed call." } else { " A failed call." };
     let errors = (!docs.contains("# Errors")).then(|| {
         quote! {

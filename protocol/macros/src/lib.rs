@@ -44,7 +44,9 @@ use syn::{Error, Item};
 ///
 /// # On a trait
 /// The trait stays as it is. Beside it come `EchoService`, which holds what both sides agree on, and `EchoClient`,
-/// which has the trait's methods. `name` is the trait's name in kebab-case unless it is given, `version` is 1.
+/// which has the trait's methods: they wait for the result. `client.start()` gives an `EchoStarter`, whose methods give
+/// a `Pending` instead, which is awaited or waited for later, so that one thread can have many calls in flight. `name`
+/// is the trait's name in kebab-case unless it is given, `version` is 1.
 ///
 /// Methods take `&self` and any of these:
 ///

@@ -20,8 +20,8 @@ pub enum Mode {
 
 /// One loop's line: two pairs of cache lines.
 ///
-/// Clients read `state` after every request that they publish, and it changes seldom; `running` changes with every call.
-/// In one line they moved that line twice a call, and the reply's fence waited for it.
+/// Clients read `state` after every request that they publish, and it changes seldom; `running` changes with every
+/// call. In one line they moved that line twice a call, and the reply's fence waited for it.
 #[derive(Debug)]
 #[repr(C, align(256))]
 pub struct BoardLine {

@@ -8,8 +8,8 @@ use crate::status::{Code, Failure};
 
 /// The beginning of a granted buffer, as far as something has been written there.
 ///
-/// Nothing reads it before the reply is published, and what a client does to its own memory meanwhile can only spoil its
-/// own reply: bytes go in, and none of them is looked at again.
+/// Nothing reads it before the reply is published, and what a client does to its own memory meanwhile can only spoil
+/// its own reply: bytes go in, and none of them is looked at again.
 #[derive(Debug)]
 pub struct Window {
     segment: Arc<Segment>,

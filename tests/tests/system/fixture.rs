@@ -44,13 +44,14 @@ impl Gate {
         Self(home.path().join(name))
     }
 
-    fn name(&self) -> String {
+    /// As handlers take it.
+    pub fn path(&self) -> String {
         self.0.to_str().expect("folders of tests have plain names").to_owned()
     }
 
     /// A call in a thread of its own that stays in its handler.
     pub fn hold(&self, client: &TestServiceClient) -> Held {
-        let (client, gate) = (client.clone(), self.name());
+        let (client, gate) = (client.clone(), self.path());
         Held(thread::spawn(move || client.hold(&gate)))
     }
 
@@ -61,6 +62,11 @@ impl Gate {
             let pids: Vec<u32> = noted.lines().map(|pid| pid.parse().expect("a number")).collect();
             (pids.len() >= count).then_some(pids)
         })
+    }
+
+    /// Whether any handler came in.
+    pub fn was_entered(&self) -> bool {
+        self.0.with_extension("in").exists()
     }
 
     pub fn open(&self) {

@@ -8,6 +8,7 @@
 //! | `limits`      | every size up to the limit crosses, and one byte more is an error that says so |
 //! | `errors`      | what goes wrong is told as it is |
 //! | `sharing`     | many callers, many clients, and no work without calls |
+//! | `started`     | calls that are started and awaited keep all promises of blocking ones |
 //! | `stats`       | every call is counted once, also when its worker has died since |
 //! | `embedded`    | services without an engine, and the example as written |
 //! | `other_language` | a client written from docs/protocol.md alone is understood |
@@ -22,4 +23,5 @@ mod lifecycle;
 mod limits;
 mod other_language;
 mod sharing;
+mod started;
 mod stats;

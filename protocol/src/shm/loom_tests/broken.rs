@@ -139,6 +139,12 @@ fn a_verdict_before_the_death() {
 
 #[test]
 #[should_panic(expected = "sleeps for ever")]
+fn a_look_after_the_search_for_replies() {
+    super::waking::park_while_a_thread_falls_asleep(false);
+}
+
+#[test]
+#[should_panic(expected = "sleeps for ever")]
 fn no_fence_in_announce_sleep() {
     explore(None, || {
         let world = World::new();

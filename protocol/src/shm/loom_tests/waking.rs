@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use loom::sync::Mutex;
 use loom::thread;
 
 use super::{Mode, World, explore, incarnation, seq};
@@ -49,6 +50,61 @@ fn a_client_that_sleeps_is_woken_by_the_verdict() {
         let slept = world.caller().announce_sleep(seq(1)).is_some();
         assert!(supervisor.join().unwrap() || !slept, "sleeps for ever");
     });
+}
+
+/// A task parks while the thread that sleeps for it falls asleep, and a worker answers.
+pub(super) fn park_while_a_thread_falls_asleep(looks_first: bool) {
+    #[derive(Default)]
+    struct Kernel {
+        asleep: bool,
+        woken: bool,
+    }
+    explore(Some(3), move || {
+        let world = World::new();
+        world.post(1);
+        let kernel = Arc::new(Mutex::new(Kernel::default()));
+        let parked = Arc::new(Mutex::new(false));
+        let worker = thread::spawn({
+            let (world, kernel) = (Arc::clone(&world), Arc::clone(&kernel));
+            move || {
+                let request = world.claim(1).expect("posted before the thread began");
+                world.answer(1, request);
+                world.toss();
+                if world.taker().must_wake(seq(1)) {
+                    let mut kernel = kernel.lock().unwrap();
+                    kernel.woken = kernel.asleep;
+                }
+            }
+        });
+        let sleeper = thread::spawn({
+            let (world, kernel, parked) = (Arc::clone(&world), Arc::clone(&kernel), Arc::clone(&parked));
+            move || {
+                let parked = parked.lock().unwrap();
+                world.toss();
+                let before = world.caller().look();
+                let found = *parked && world.caller().poll(seq(1)).is_some();
+                drop(parked);
+                world.toss();
+                let seen = if looks_first { before } else { world.caller().look() };
+                // The kernel compares under the lock that a wake takes, too.
+                let mut kernel = kernel.lock().unwrap();
+                kernel.asleep = world.caller().look() == seen;
+                found
+            }
+        });
+        *parked.lock().unwrap() = true;
+        world.toss();
+        let slept = world.caller().announce_sleep(seq(1)).is_some();
+        worker.join().unwrap();
+        let found = sleeper.join().unwrap();
+        let kernel = kernel.lock().unwrap();
+        assert!(!slept || found || !kernel.asleep || kernel.woken, "sleeps for ever");
+    });
+}
+
+#[test]
+fn a_thread_that_sleeps_for_a_task_is_woken() {
+    park_while_a_thread_falls_asleep(true);
 }
 
 /// How a loop stops looking at a link.

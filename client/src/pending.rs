@@ -1,0 +1,221 @@
+//! Calls that are started now and waited for later: by a thread, or by a task of any runtime.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::Duration;
+
+use speedysvc_protocol::archive::{Buffer, Decode, Encode};
+use speedysvc_protocol::ids::MethodIndex;
+
+use crate::call::{Answer, Ask, Request};
+use crate::channel::{CallError, Channel, read_fallible, read_plain};
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::line::{Failed, Hope, Line, no_time};
+use crate::{scratch, shm, tcp};
+
+/// A call that has been started. `.await` it in any runtime, or [`wait`](Pending::wait) for it.
+///
+/// It runs whether somebody waits for it or not; its deadline counts from its start. Dropping it cancels it: a call
+/// that no worker has begun is not run any more, and the reply to one that has begun is thrown away.
+///
+/// A link has so many slots: 64, if the service says nothing else. A call that finds none stands in line, and goes out
+/// in its turn when another has been waited for. So wait for more calls than there are slots in the order of their
+/// starts, or for all of them at once, as runtimes do with many tasks; otherwise the last ones find no slot until their
+/// time is up. More than 65,536 calls in line are refused.
+///
+/// What has certainly not begun is made again as for blocking calls, for example when a service is just being started
+/// anew; tasks are not held up by that. Over TCP, starting a call waits while the service takes no more bytes.
+#[must_use = "a call that is dropped is cancelled"]
+pub struct Pending<T, E = Error> {
+    call: Started,
+    read: fn(Answer, &Buffer) -> Result<T, E>,
+}
+
+impl<T, E: From<Error>> Pending<T, E> {
+    /// Waits for the result, without a runtime.
+    ///
+    /// # Errors
+    /// As the method's blocking form.
+    pub fn wait(mut self) -> Result<T, E> {
+        scratch::with(|scratch| {
+            let answer = self.call.wait(&mut scratch.reply)?;
+            (self.read)(answer, &scratch.reply)
+        })
+    }
+}
+
+impl<T, E: From<Error>> Future for Pending<T, E> {
+    type Output = Result<T, E>;
+
+    /// # Panics
+    /// When it is polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        scratch::with(|scratch| {
+            let polled = self.call.poll(context, &mut scratch.reply);
+            polled.map(|answer| (self.read)(answer?, &scratch.reply))
+        })
+    }
+}
+
+impl<T, E> fmt::Debug for Pending<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").finish_non_exhaustive()
+    }
+}
+
+/// Starts calls of a channel.
+#[derive(Debug)]
+pub struct Starter<'a>(&'a Channel);
+
+impl<'a> Starter<'a> {
+    pub(crate) fn new(channel: &'a Channel) -> Self {
+        Self(channel)
+    }
+
+    /// Starts a call of a method that has no error of its own; `method` is its place in the contract.
+    pub fn call<W: Encode, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Pending<R> {
+        Pending { call: self.0.begin(method, arguments), read: read_plain::<R> }
+    }
+
+    /// Starts a call of a method that has an error of its own.
+    pub fn call_fallible<W: Encode, R: Decode, E: Decode>(
+        &self,
+        method: MethodIndex,
+        arguments: &W,
+    ) -> Pending<R, CallError<E>> {
+        Pending { call: self.0.begin(method, arguments), read: read_fallible::<R, E> }
+    }
+}
+
+impl Drop for Starter<'_> {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// A started call, whatever its types.
+pub(crate) struct Started {
+    line: Arc<Line>,
+    request: Arc<Request>,
+    stage: Stage,
+    hope: Hope,
+}
+
+enum Stage {
+    Shm(shm::Flight),
+    Tcp(tcp::Flight),
+    /// It certainly has not started, and will be made again.
+    Again {
+        pause: Duration,
+        round: Option<u64>,
+    },
+    Failed(Error),
+    Over,
+}
+
+impl Started {
+    pub(crate) fn begin(line: &Arc<Line>, ask: &Ask<'_>) -> Self {
+        let mut started = Self {
+            line: Arc::clone(line),
+            request: Arc::new(Request::new(ask)),
+            stage: Stage::Again { pause: Duration::ZERO, round: None },
+            hope: Hope::default(),
+        };
+        if ask.deadline.ns() <= ask.begun_ns {
+            started.stage = Stage::Failed(no_time());
+        } else if let Some(connection) = line.usable() {
+            started.attempt(&connection);
+        }
+        started
+    }
+
+    /// A call that cannot even be tried.
+    pub(crate) fn failed(line: &Arc<Line>, ask: &Ask<'_>, error: Error) -> Self {
+        let (line, request) = (Arc::clone(line), Arc::new(Request::new(ask)));
+        Self { line, request, stage: Stage::Failed(error), hope: Hope::default() }
+    }
+
+    fn attempt(&mut self, connection: &Connection) {
+        let begun = match connection {
+            Connection::Shm(link) => shm::Flight::start(link, &self.request).map(Stage::Shm),
+            Connection::Tcp(connection) => tcp::Flight::start(connection, &self.request).map(Stage::Tcp),
+        };
+        match begun {
+            Ok(stage) => self.stage = stage,
+            Err(stop) => self.fail(Failed::Call(stop)),
+        }
+    }
+
+    fn fail(&mut self, failed: Failed) {
+        self.stage = match self.hope.after(failed, self.request.deadline) {
+            Ok(pause) => Stage::Again { pause, round: None },
+            Err(error) => Stage::Failed(error),
+        };
+    }
+
+    pub(crate) fn wait(&mut self, reply: &mut Buffer) -> Result<Answer, Error> {
+        loop {
+            let ended = match &mut self.stage {
+                Stage::Shm(flight) => flight.wait(reply),
+                Stage::Tcp(flight) => flight.wait(reply),
+                Stage::Again { pause, .. } => {
+                    thread::sleep(*pause);
+                    match self.line.connection(self.request.deadline) {
+                        Ok(connection) => self.attempt(&connection),
+                        Err(error) => self.fail(Failed::Connect(error)),
+                    }
+                    // What was begun again is looked for at once: we are about to wait.
+                    self.line.flush();
+                    continue;
+                }
+                Stage::Failed(_) | Stage::Over => return Err(self.failure()),
+            };
+            match ended {
+                Ok(answer) => {
+                    self.stage = Stage::Over;
+                    return Ok(answer);
+                }
+                Err(stop) => self.fail(Failed::Call(stop)),
+            }
+        }
+    }
+
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Buffer) -> Poll<Result<Answer, Error>> {
+        loop {
+            let polled = match &mut self.stage {
+                Stage::Shm(flight) => flight.poll(context, reply),
+                Stage::Tcp(flight) => flight.poll(context, reply),
+                Stage::Again { pause, round } => {
+                    let deadline = self.request.deadline;
+                    match self.line.poll_connection(round, *pause, deadline, context.waker()) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Ok(connection)) => self.attempt(&connection),
+                        Poll::Ready(Err(error)) => self.fail(Failed::Connect(error)),
+                    }
+                    continue;
+                }
+                Stage::Failed(_) | Stage::Over => return Poll::Ready(Err(self.failure())),
+            };
+            match polled {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(answer)) => {
+                    self.stage = Stage::Over;
+                    return Poll::Ready(Ok(answer));
+                }
+                Poll::Ready(Err(stop)) => self.fail(Failed::Call(stop)),
+            }
+        }
+    }
+
+    fn failure(&mut self) -> Error {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Failed(error) => error,
+            _ => panic!("a call that has ended was polled again"),
+        }
+    }
+}

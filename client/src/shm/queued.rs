@@ -1,0 +1,146 @@
+//! A started call that waits for a slot, or for a buffer. Whoever gives something back posts it: its own caller may be
+//! waiting for another call meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Wake, Waker};
+
+use speedysvc_protocol::shm::layout::SLOT_BUFFER;
+use speedysvc_protocol::status::Code;
+
+use super::ShmConnection;
+use super::flight::Owned;
+use super::lease::Lease;
+use super::queue::Ticket;
+use super::room::Lack;
+use crate::call::{Request, Stop};
+use crate::error::Error;
+
+/// The most calls that wait for one link's slots. Each holds its arguments.
+const WAITING_MAX: usize = 65_536;
+
+pub(super) struct Queued {
+    home: Arc<ShmConnection>,
+    request: Arc<Request>,
+    /// Bytes of the buffer that it wants.
+    len: u64,
+    /// It may be its turn. Whoever has the lock looks, and looks again while this was set meanwhile.
+    told: AtomicBool,
+    state: Mutex<State>,
+}
+
+struct State {
+    step: Step,
+    ticket: Option<Ticket>,
+    /// Who waits for the call, and is told when it has been posted.
+    waker: Option<Waker>,
+}
+
+enum Step {
+    ForSlot,
+    ForMemory(Owned),
+    /// Posted, or failed.
+    Ready(Result<Owned, Stop>),
+    Taken,
+}
+
+impl Queued {
+    /// Stands in line.
+    pub(super) fn stand(home: &Arc<ShmConnection>, request: &Arc<Request>, len: u64) -> Result<Arc<Self>, Stop> {
+        if home.room().line(Lack::Slots).len() >= WAITING_MAX {
+            let message =
+                format!("{WAITING_MAX} calls already wait for a slot of this link: wait for some of them first");
+            return Err(Error::not_started(Code::ResourceExhausted, message).into());
+        }
+        let state = State { step: Step::ForSlot, ticket: None, waker: None };
+        let (home, request) = (Arc::clone(home), Arc::clone(request));
+        let queued = Arc::new(Self { home, request, len, told: AtomicBool::new(true), state: Mutex::new(state) });
+        queued.look();
+        Ok(queued)
+    }
+
+    /// The posted call, or why there is none; else `waker` is woken when there is.
+    pub(super) fn take(self: &Arc<Self>, waker: &Waker) -> Option<Result<Owned, Stop>> {
+        let mut state = self.lock();
+        let taken = match std::mem::replace(&mut state.step, Step::Taken) {
+            Step::Ready(ready) => Some(ready),
+            waiting => {
+                state.step = waiting;
+                None
+            }
+        };
+        let waker = taken.is_none().then(|| waker.clone());
+        let _dropped_later = std::mem::replace(&mut state.waker, waker);
+        drop(state);
+        self.look();
+        taken
+    }
+
+    /// Gives up. What it stood in line for.
+    pub(super) fn cancel(&self) -> Lack {
+        let mut state = self.lock();
+        let step = std::mem::replace(&mut state.step, Step::Taken);
+        let lack = if matches!(step, Step::ForMemory(_)) { Lack::Memory } else { Lack::Slots };
+        let (mut ticket, _dropped_later) = (state.ticket.take(), state.waker.take());
+        drop(state);
+        self.home.leave_line(lack, &mut ticket);
+        drop(step);
+        lack
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn look(self: &Arc<Self>) {
+        while self.told.load(Ordering::SeqCst) {
+            let mut state = match self.state.try_lock() {
+                Ok(state) => state,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            self.told.store(false, Ordering::SeqCst);
+            self.advance(&mut state);
+            let waker = if matches!(state.step, Step::Ready(_)) { state.waker.take() } else { None };
+            drop(state);
+            waker.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn advance(self: &Arc<Self>, state: &mut State) {
+        let me = Waker::from(Arc::clone(self));
+        if matches!(state.step, Step::ForSlot) {
+            let Some(slot) = self.home.slot_in_turn(&mut state.ticket, &me) else { return };
+            let mut lease = Lease::of(Arc::clone(&self.home), slot);
+            state.step = match lease
+                .check_link(self.request.begun_ns)
+                .and_then(|()| if self.len > SLOT_BUFFER { lease.drop_grant(self.len) } else { Ok(()) })
+            {
+                Ok(()) if self.len > SLOT_BUFFER => Step::ForMemory(lease),
+                Ok(()) => Step::Ready(self.post(lease)),
+                Err(stop) => Step::Ready(Err(stop)),
+            };
+        }
+        if matches!(state.step, Step::ForMemory(_)) {
+            let Some(grant) = self.home.block(self.len, &mut state.ticket, &me) else { return };
+            if let Step::ForMemory(mut lease) = std::mem::replace(&mut state.step, Step::Taken) {
+                lease.set_grant(grant);
+                state.step = Step::Ready(self.post(lease));
+            }
+        }
+    }
+
+    fn post(&self, mut lease: Owned) -> Result<Owned, Stop> {
+        let caller = self.home.link.slot(lease.slot());
+        self.home.post(&mut lease, caller, &self.request.ask())?;
+        self.home.look_at_poller();
+        Ok(lease)
+    }
+}
+
+impl Wake for Queued {
+    fn wake(self: Arc<Self>) {
+        self.told.store(true, Ordering::SeqCst);
+        self.look();
+    }
+}

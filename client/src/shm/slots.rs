@@ -1,0 +1,182 @@
+//! Which slots are free. They are taken and given back without a lock, and threads that keep to their own slots share
+//! no line.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+
+use speedysvc_protocol::shm::seq::Seq;
+
+/// After so many calls a thread looks for a slot from the lowest on: a loop looks at all slots up to the highest that
+/// is in use, so a burst must not leave its last caller up there.
+const SETTLE: u32 = 1024;
+
+/// One slot's private words, in lines of their own. Whoever has taken the slot owns the other two.
+#[repr(align(128))]
+struct Berth {
+    taken: AtomicBool,
+    /// The last number that was used in the slot.
+    seq: AtomicU64,
+    /// When it was taken last, in nanoseconds.
+    used_ns: AtomicU64,
+}
+
+/// All slots of a link.
+pub(super) struct Slots {
+    berths: Box<[Berth]>,
+    /// Callers that wait for a slot. While there are any, only the first of them takes one.
+    waiting: AtomicUsize,
+}
+
+/// Where this thread looks first: the slot that it used last, whose lines are in its cache.
+#[derive(Clone, Copy)]
+struct Hint {
+    slot: usize,
+    calls: u32,
+}
+
+thread_local! {
+    static HINT: Cell<Hint> = const { Cell::new(Hint { slot: 0, calls: 0 }) };
+}
+
+impl Slots {
+    pub(super) fn new(count: usize, now_ns: u64) -> Self {
+        let berth = |_| Berth {
+            taken: AtomicBool::new(false),
+            seq: AtomicU64::new(Seq::NONE.word()),
+            used_ns: AtomicU64::new(now_ns),
+        };
+        Self { berths: (0..count).map(berth).collect(), waiting: AtomicUsize::new(0) }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.berths.len()
+    }
+
+    /// A free slot, if nobody waits for one.
+    #[inline]
+    pub(super) fn take(&self) -> Option<usize> {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let Hint { mut slot, mut calls } = HINT.get();
+        calls += 1;
+        if calls == SETTLE {
+            (slot, calls) = (0, 0);
+        }
+        HINT.set(Hint { slot, calls });
+        if slot < self.berths.len() && self.try_take(slot) { Some(slot) } else { self.find() }
+    }
+
+    /// The lowest free slot, also when others wait.
+    #[cold]
+    pub(super) fn find(&self) -> Option<usize> {
+        let slot = (0..self.berths.len()).find(|slot| self.try_take(*slot))?;
+        // Who takes several without giving one back finds the next one at once.
+        HINT.set(Hint { slot: slot + 1, ..HINT.get() });
+        Some(slot)
+    }
+
+    #[inline]
+    fn try_take(&self, slot: usize) -> bool {
+        let taken = &self.berths[slot].taken;
+        // PAIR slot-freed: what its last user noted in the berth is seen by its next.
+        !taken.load(Ordering::Relaxed) && !taken.swap(true, Ordering::Acquire)
+    }
+
+    /// The last number that was used in a slot that the caller has taken.
+    #[inline]
+    pub(super) fn seq(&self, slot: usize) -> Seq {
+        Seq::from_word(self.berths[slot].seq.load(Ordering::Relaxed)).unwrap_or(Seq::MAX)
+    }
+
+    /// Notes when a taken slot is used, and says for how long it was not.
+    #[inline]
+    pub(super) fn use_at(&self, slot: usize, now_ns: u64) -> u64 {
+        let used_ns = &self.berths[slot].used_ns;
+        let before = used_ns.load(Ordering::Relaxed);
+        used_ns.store(now_ns, Ordering::Relaxed);
+        now_ns.saturating_sub(before)
+    }
+
+    /// Gives a slot back; whether somebody waits for one and must be told.
+    #[inline]
+    #[must_use]
+    pub(super) fn give_back(&self, slot: usize, seq: Seq) -> bool {
+        HINT.set(Hint { slot, ..HINT.get() });
+        let berth = &self.berths[slot];
+        berth.seq.store(seq.word(), Ordering::Relaxed);
+        // PAIR slot-freed: what we noted is seen by who takes the slot next.
+        // PAIR slot-or-wait: the slot is free before we look for who waits. A swap, as it is the fence for that, too.
+        berth.taken.swap(false, Ordering::SeqCst);
+        self.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// One caller more waits, or one less. Who begins to wait looks for a slot after this.
+    pub(super) fn set_waiting(&self, count: usize) {
+        self.waiting.store(count, Ordering::Relaxed);
+        // PAIR slot-or-wait: either we find the slot that somebody gives back now, or they see that we wait.
+        fence(Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn a_thread_gets_the_slot_back_that_it_used_last() {
+        let slots = Slots::new(3, 0);
+        let (first, second) = (slots.find().unwrap(), slots.find().unwrap());
+        assert_eq!((first, second), (0, 1));
+        let seq = Seq::NONE.next().unwrap();
+        assert!(!slots.give_back(first, Seq::NONE) && !slots.give_back(second, seq));
+        assert_eq!((slots.take(), slots.seq(1)), (Some(1), seq));
+        assert_eq!((slots.take(), slots.take(), slots.take()), (Some(0), Some(2), None));
+    }
+
+    #[test]
+    fn a_thread_that_was_pushed_up_comes_down_again() {
+        let slots = Slots::new(64, 0);
+        let all: Vec<usize> = (0..64).filter_map(|_| slots.find()).collect();
+        assert!(all.into_iter().all(|slot| !slots.give_back(slot, Seq::NONE)));
+        let used = (0..SETTLE).filter_map(|_| {
+            let slot = slots.take()?;
+            (!slots.give_back(slot, Seq::NONE)).then_some(slot)
+        });
+        let used: Vec<usize> = used.collect();
+        assert_eq!((used.first(), used.last()), (Some(&63), Some(&0)));
+    }
+
+    #[test]
+    fn who_waits_goes_first() {
+        let slots = Slots::new(1, 0);
+        let slot = slots.take().unwrap();
+        slots.set_waiting(1);
+        assert!(slots.give_back(slot, Seq::NONE), "the one who waits must be told");
+        assert_eq!((slots.take(), slots.find()), (None, Some(0)));
+        slots.set_waiting(0);
+        assert!(!slots.give_back(0, Seq::NONE));
+        assert_eq!(slots.take(), Some(0));
+    }
+
+    #[test]
+    fn no_slot_has_two_users() {
+        let slots = Slots::new(2, 0);
+        let users = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        let Some(slot) = slots.take() else { continue };
+                        assert_eq!(users[slot].fetch_add(1, Ordering::Relaxed), 0);
+                        let seq = slots.seq(slot).next().unwrap();
+                        users[slot].fetch_sub(1, Ordering::Relaxed);
+                        assert!(!slots.give_back(slot, seq));
+                    }
+                });
+            }
+        });
+        assert_eq!(users.map(AtomicUsize::into_inner), [0, 0]);
+    }
+}

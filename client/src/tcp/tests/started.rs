@@ -1,0 +1,139 @@
+//! Calls that are started and waited for later, over TCP.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use speedysvc_protocol::frame::Kind;
+use speedysvc_protocol::status::{Code, Outcome, Status};
+
+use super::fake::{Peer, Server};
+use super::{LONG, MESSAGE_MAX, SHORT, bytes, call, connected, echo};
+use crate::connection::Connection;
+use crate::line::Line;
+use crate::test_calls::{awaited, block_on, poll, start, wait};
+
+fn pair(server: &Server) -> (Arc<Line>, Peer) {
+    let (line, peer) = connected(server);
+    (Arc::new(line), peer)
+}
+
+#[test]
+fn calls_of_one_thread_are_in_flight_together() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    let started: Vec<_> = (0..50_u8).map(|number| start(&line, &[number], LONG)).collect();
+    let mut calls: Vec<_> = (0..50).map(|_| peer.call()).collect();
+    calls.reverse();
+    calls.into_iter().for_each(|(id, body)| peer.reply(id, Status::Ok, &body));
+    for (number, started) in (0..50_u8).zip(started).rev() {
+        assert_eq!(wait(started).unwrap(), [number]);
+    }
+}
+
+#[test]
+fn one_task_has_two_thousand_calls_in_flight_beside_threads() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    thread::scope(|scope| {
+        scope.spawn(|| echo(&mut peer));
+        let beside = [100, 40_000].map(|len| {
+            let line = Arc::clone(&line);
+            scope.spawn(move || (0..100).for_each(|_| assert_eq!(call(&line, &bytes(len), LONG).unwrap(), bytes(len))))
+        });
+        let mut open: Vec<_> = (0..2000_usize).map(|n| (n, start(&line, &n.to_le_bytes(), LONG))).collect();
+        block_on(poll_fn(|context| {
+            open.retain_mut(|(number, started)| match poll(started, context) {
+                Poll::Pending => true,
+                Poll::Ready(reply) => {
+                    assert_eq!(reply.unwrap(), number.to_le_bytes());
+                    false
+                }
+            });
+            if open.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        beside.into_iter().for_each(|caller| caller.join().unwrap());
+        drop(open);
+        drop(line);
+    });
+}
+
+#[test]
+fn who_starts_many_large_calls_reads_while_there_is_no_room_to_send() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    thread::scope(|scope| {
+        // It takes no call before the reply to the last one has been taken.
+        scope.spawn(|| echo(&mut peer));
+        let body = bytes(1 << 20);
+        let started: Vec<_> = (0..40).map(|_| start(&line, &body, LONG)).collect();
+        started.into_iter().for_each(|call| assert!(wait(call).unwrap() == body));
+        drop(line);
+    });
+}
+
+#[test]
+fn a_call_that_is_dropped_is_cancelled() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    drop(start(&line, b"x", LONG));
+    let (id, _) = peer.call();
+    assert_eq!(peer.frame(), Some((Kind::Cancel { id }, vec![])));
+    peer.reply(id, Status::Ok, b"for nobody");
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| awaited(start(&line, b"y", LONG)));
+        let (id, _) = peer.call();
+        peer.reply(id, Status::Ok, b"for somebody");
+        assert_eq!(waiter.join().unwrap().unwrap(), b"for somebody");
+    });
+}
+
+#[test]
+fn a_task_hears_when_time_is_up_and_when_the_connection_is_lost() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    let error = awaited(start(&line, b"x", SHORT)).unwrap_err();
+    assert_eq!((error.code(), error.outcome()), (Code::DeadlineExceeded, Outcome::Unknown));
+    let (id, _) = peer.call();
+    assert_eq!(peer.frame(), Some((Kind::Cancel { id }, vec![])));
+    let mut started = start(&line, b"y", LONG);
+    assert!(poll(&mut started, &mut Context::from_waker(Waker::noop())).is_pending());
+    peer.call();
+    drop(peer);
+    let error = awaited(started).unwrap_err();
+    assert_eq!((error.code(), error.outcome()), (Code::Unavailable, Outcome::Unknown));
+}
+
+#[test]
+fn a_task_whose_call_was_not_taken_connects_anew() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    peer.send(Kind::Goodbye, &[]);
+    drop(peer);
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| awaited(start(&line, b"x", LONG)));
+        let mut next = server.welcome(MESSAGE_MAX, &[]);
+        let (id, body) = next.call();
+        next.reply(id, Status::Ok, &body);
+        assert_eq!(waiter.join().unwrap().unwrap(), b"x");
+    });
+}
+
+#[test]
+fn the_thread_that_reads_for_tasks_ends_with_the_line() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    let connection = match line.usable() {
+        Some(Connection::Tcp(connection)) => Arc::downgrade(&connection),
+        _ => panic!("no connection"),
+    };
+    let mut started = start(&line, b"x", LONG);
+    assert!(poll(&mut started, &mut Context::from_waker(Waker::noop())).is_pending());
+    let (id, body) = peer.call();
+    peer.reply(id, Status::Ok, &body);
+    assert_eq!(awaited(started).unwrap(), b"x");
+    drop(line);
+    assert_eq!(peer.frame(), None, "the connection is closed");
+    assert!(connection.upgrade().is_none());
+}

@@ -1,0 +1,63 @@
+//! For tests of both transports: started calls, and the smallest executor.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use speedysvc_protocol::archive::Buffer;
+use speedysvc_protocol::ids::{Codec, MethodIndex};
+
+use crate::call::Ask;
+use crate::clock::{Deadline, now_ns};
+use crate::error::Error;
+use crate::line::Line;
+use crate::pending::Started;
+
+/// Starts a call as a starter that is dropped at once does.
+pub(crate) fn start(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Started {
+    let started = begin(line, body, timeout);
+    line.flush();
+    started
+}
+
+pub(crate) fn begin(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Started {
+    let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
+    Started::begin(line, &Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline })
+}
+
+pub(crate) fn wait(mut started: Started) -> Result<Vec<u8>, Error> {
+    let mut reply = Buffer::new(0);
+    started.wait(&mut reply).map(|_| reply.as_slice().to_vec())
+}
+
+pub(crate) fn poll(started: &mut Started, context: &mut Context<'_>) -> Poll<Result<Vec<u8>, Error>> {
+    let mut reply = Buffer::new(0);
+    started.poll(context, &mut reply).map(|answer| answer.map(|_| reply.as_slice().to_vec()))
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// The smallest executor: it sleeps until it is woken, and never looks by itself.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return result;
+        }
+        thread::park();
+    }
+}
+
+pub(crate) fn awaited(mut started: Started) -> Result<Vec<u8>, Error> {
+    block_on(poll_fn(|context| poll(&mut started, context)))
+}
