@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("web", &["config", "protocol"]),
     ("engine/cli", &["client", "config", "engine", "protocol", "supervisor", "supervisor/broker", "web"]),
     ("tests", &["client"]),
+    // Of config its units alone: a command line says 30s and 64KiB as a file does.
     ("bench-harness", &["client", "config"]),
     ("examples/*", &["client"]),
 ];
