@@ -188,7 +188,7 @@ fn bounds(options: &Options, deaths: &Deaths) -> Bounds {
     let killed = deaths.in_flight.len() as u64;
     let everybody = killed * options.threads as u64;
     match options.transport {
-        // A worker has a few calls in its hand; whatever it has not taken is for the others. Replies too large for their
+        // A worker has a few calls in its hand; what it has not taken is for the others. Replies too large for their
         // buffers may wait in it for as many callers as there are.
         Transport::Shm => Bounds { unknown: killed * CLAIMED_MAX, not_started: 0, lost: everybody },
         // All calls on the connections of a dead worker, and those whose new connection it had just accepted.
