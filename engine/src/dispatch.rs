@@ -78,11 +78,6 @@ impl Runner {
         self.replied.get(usize::from(method.0)).is_some_and(|bytes| *bytes >= WINDOW_FROM)
     }
 
-    /// Whether this method is known to be so short that others may wait for it.
-    pub(crate) fn is_short(&self, method: MethodIndex) -> bool {
-        self.predictor.is_short(usize::from(method.0))
-    }
-
     /// Runs the handler on `self.arguments`; the answer is in `self.reply` afterwards, whatever happens.
     pub(crate) fn run(&mut self, method: MethodIndex, codec: Codec, room: Room, elsewhere: &mut impl Elsewhere) {
         let Room { limit, window } = room;

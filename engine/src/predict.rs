@@ -4,8 +4,6 @@
 const SAMPLE: u32 = 16;
 /// Long: more than waking another loop costs. Source: measured on the reference machine, 15 to 60 microseconds.
 const LONG_NS: u64 = 20_000;
-/// Short: several of them together take less than waking another loop costs.
-const SHORT_NS: u64 = 2_000;
 
 /// Moving average of one method's time in its handler.
 #[derive(Clone, Copy, Default, Debug)]
@@ -25,11 +23,6 @@ impl Predictor {
     /// Whether this method is expected to run long.
     pub(crate) fn is_long(&self, method: usize) -> bool {
         self.0.get(method).is_some_and(|method| method.average_ns > LONG_NS)
-    }
-
-    /// Whether this method is known to run shortly.
-    pub(crate) fn is_short(&self, method: usize) -> bool {
-        self.0.get(method).is_some_and(|method| (1..=SHORT_NS).contains(&method.average_ns))
     }
 
     /// Whether to time the call that begins now.
@@ -57,14 +50,13 @@ mod tests {
     fn a_method_becomes_long_and_short_again() {
         let mut predictor = Predictor::new(1);
         assert!(!predictor.is_long(0));
-        assert!(!predictor.is_short(0), "nobody knows yet");
         assert!(predictor.wants_time(0), "the first call is timed");
         predictor.took(0, 1_000_000);
-        assert!(predictor.is_long(0) && !predictor.is_short(0) && predictor.wants_time(0));
+        assert!(predictor.is_long(0) && predictor.wants_time(0));
         for _ in 0..32 {
             predictor.took(0, 100);
         }
-        assert!(!predictor.is_long(0) && predictor.is_short(0));
+        assert!(!predictor.is_long(0));
         let timed = (0..SAMPLE * 4).filter(|_| predictor.wants_time(0)).count();
         assert_eq!(timed, 4);
     }

@@ -180,17 +180,14 @@ fn home(options: &Options) -> Arc<Home> {
     home
 }
 
-/// Short calls that a loop claims before it runs the first of them: those are unknown when it dies (decision 0010).
-const CLAIMED_MAX: u64 = 16;
-
 /// What a kill excuses.
 fn bounds(options: &Options, deaths: &Deaths) -> Bounds {
     let killed = deaths.in_flight.len() as u64;
     let everybody = killed * options.threads as u64;
     match options.transport {
-        // A worker has a few calls in its hand; what it has not taken is for the others. Replies too large for their
+        // A worker has one call in its hand; what it has not taken is for the others. Replies too large for their
         // buffers may wait in it for as many callers as there are.
-        Transport::Shm => Bounds { unknown: killed * CLAIMED_MAX, not_started: 0, lost: everybody },
+        Transport::Shm => Bounds { unknown: killed, not_started: 0, lost: everybody },
         // All calls on the connections of a dead worker, and those whose new connection it had just accepted.
         Transport::Tcp => Bounds { unknown: everybody, not_started: everybody, lost: 0 },
     }

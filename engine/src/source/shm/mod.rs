@@ -10,7 +10,7 @@ use slab::Slab;
 use speedysvc_protocol::control::Report;
 use speedysvc_protocol::ids::{Incarnation, LinkId, MethodIndex};
 use speedysvc_protocol::shm::board::Mode;
-use speedysvc_protocol::shm::claim::{Look, Request};
+use speedysvc_protocol::shm::claim::Look;
 use speedysvc_protocol::shm::link::{Board, WorkerLink};
 use speedysvc_protocol::shm::{PeerFault, doorbell, wake};
 use speedysvc_protocol::stats::Counter;
@@ -44,9 +44,6 @@ const HOT_MAX: usize = 64;
 const HOT_FREE: usize = 8;
 /// Beyond that, a link without a request for this long is polled no more.
 const QUIET_NS: u64 = 100_000;
-/// Requests of short methods that are claimed before the first of them runs: a claim is a full barrier, which behind a
-/// reply waits for that to leave this core (rule 13).
-const CLAIMS_MAX: usize = 16;
 
 pub(crate) struct Links {
     me: Incarnation,
@@ -60,8 +57,6 @@ pub(crate) struct Links {
     /// Keys of those whose bell rang, until they have been looked at.
     belled: Vec<usize>,
     held: Held,
-    /// Claimed and not yet run: none between two looks.
-    claimed: Vec<(usize, Request)>,
     /// Looks for sleepers that are still to be made: none between two passes, none while a long handler runs.
     owed: Vec<Owed>,
     passes: u32,
@@ -83,7 +78,7 @@ impl Links {
     ) -> Self {
         let (all, keys, hot, belled) = (Slab::new(), HashMap::new(), Vec::new(), Vec::new());
         let (held, silenced, reports) = (Held::new(held_max), Vec::new(), Vec::new());
-        let (claimed, owed) = (Vec::with_capacity(CLAIMS_MAX), Vec::with_capacity(OWED_MAX));
+        let owed = Vec::with_capacity(OWED_MAX);
         Self {
             me,
             board,
@@ -94,7 +89,6 @@ impl Links {
             hot,
             belled,
             held,
-            claimed,
             owed,
             passes: 0,
             meter,
@@ -210,30 +204,13 @@ impl Links {
                 Look::Nothing => {}
                 Look::Taken(request) => {
                     highest = Some(slot);
-                    let is_short = runner.is_short(MethodIndex(request.head.method));
-                    self.claimed.push((slot, request));
-                    if !is_short || self.claimed.len() == CLAIMS_MAX {
-                        self.serve_claimed(key, runner, now_ns);
-                    }
+                    self.serve(key, slot, &request, runner, now_ns);
                 }
                 Look::Broken(fault) => self.expel(key, fault),
             }
         }
-        self.serve_claimed(key, runner, now_ns);
         self.adjust_reach(key, slots, highest);
         highest.is_some()
-    }
-
-    /// Serves what was claimed together, in the order of its slots.
-    fn serve_claimed(&mut self, key: usize, runner: &mut Runner, now_ns: u64) {
-        let mut claimed = std::mem::take(&mut self.claimed);
-        for (slot, request) in claimed.drain(..) {
-            // Its client may have broken a rule with the one before.
-            if self.all.contains(key) {
-                self.serve(key, slot, &request, runner, now_ns);
-            }
-        }
-        self.claimed = claimed;
     }
 
     /// The reach grows at once to what was in use, and shrinks slowly, on full passes.
