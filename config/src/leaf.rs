@@ -72,12 +72,9 @@ pub(crate) fn builtin(value: &DeValue<'_>) -> Read<Builtin> {
 }
 
 pub(crate) fn driver(value: &DeValue<'_>) -> Read<DriverChoice> {
-    let expected = "\"auto\" or \"io_uring\"";
-    if value.as_str() == Some("epoll") {
-        let what = "cannot be \"epoll\": the epoll driver is not built yet";
-        return Err(Complaint::new(what, expected).help("use auto or io_uring"));
-    }
-    word(value, expected, &[("auto", DriverChoice::Auto), ("io_uring", DriverChoice::IoUring)])
+    let expected = "\"auto\", \"io_uring\" or \"epoll\"";
+    let words = [("auto", DriverChoice::Auto), ("io_uring", DriverChoice::IoUring), ("epoll", DriverChoice::Epoll)];
+    word(value, expected, &words)
 }
 
 /// A whole number that `make` accepts.

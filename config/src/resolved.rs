@@ -98,6 +98,8 @@ pub enum DriverChoice {
     Auto,
     /// io_uring, or an error where it is forbidden.
     IoUring,
+    /// epoll, also where io_uring would do.
+    Epoll,
 }
 
 /// What happens when a worker dies.

@@ -12,19 +12,19 @@ use speedysvc_protocol::shm::link::Board;
 use speedysvc_protocol::shm::segment::Access;
 
 use crate::bells::{Bells, Rang};
-use crate::budget;
+use crate::budget::{self, Sizes};
 use crate::control::{Control, Equipment};
 use crate::dispatch::Runner;
+use crate::driver::{Chosen, Driver, choose};
 use crate::error::StartError;
 use crate::idle::Idle;
 use crate::meter::Meter;
 use crate::source::shm::Links;
 use crate::source::tcp::Connections;
-use crate::uring::Ring;
 
 /// Everything of a worker but its control socket, which must survive a failure to tell of it.
 pub(crate) struct Parts {
-    pub(crate) ring: Ring,
+    pub(crate) driver: Box<dyn Driver>,
     pub(crate) bells: Bells,
     pub(crate) runner: Runner,
     pub(crate) links: Links,
@@ -40,7 +40,7 @@ impl Parts {
         signals: Option<&UnixStream>,
     ) -> Result<Self, StartError> {
         let Equipment { start, board, pool_bell, stats, listeners } = equipment;
-        let (mut ring, features) = Ring::new().map_err(|error| StartError::Driver { error })?;
+        let Chosen { mut driver, name, why } = choose(start.driver, Sizes::default())?;
         let bells = Bells::new().map_err(StartError::resource("epoll"))?;
         let board = Board::map(&board, Access::ReadWrite).map_err(StartError::resource("the board"))?;
         bells.add(control, Rang::Control).map_err(StartError::resource("the control socket"))?;
@@ -58,15 +58,13 @@ impl Parts {
         for listener in connections.listeners() {
             bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;
         }
-        ring.watch(bells.as_fd());
-        ring.submit().map_err(|error| StartError::Driver { error })?;
+        driver.watch(bells.as_fd()).map_err(StartError::resource("the bells"))?;
+        driver.submit().map_err(StartError::resource("the driver"))?;
         let runner = Runner::new(service, meter);
         let contract = runner.contract().clone();
-        let kernel = rustix::system::uname();
-        let why = format!("Linux {}: {}", kernel.release().to_string_lossy(), features.flags);
         links.say(Mode::Scan);
-        control.report(&Report::Ready { contract, driver: "io_uring".to_owned(), why });
+        control.report(&Report::Ready { contract, driver: name.to_owned(), why });
         let idle = Idle::new(start.spin_us.saturating_mul(1_000));
-        Ok(Self { ring, bells, runner, links, connections, idle })
+        Ok(Self { driver, bells, runner, links, connections, idle })
     }
 }

@@ -1,5 +1,24 @@
 //! How large things are: sums of named terms, each with who uses it.
 
+/// The sizes of a driver. Tests make them tiny.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Entries that may wait to be handed to the kernel.
+    pub submissions: u32,
+    /// Completions that the kernel can keep for us.
+    pub completions: u32,
+    /// Buffers into which bytes of all connections arrive. A power of two.
+    pub buffers: u16,
+    /// Bytes of each.
+    pub buffer: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { submissions: SUBMISSIONS, completions: COMPLETIONS, buffers: RECEIVE_BUFFERS, buffer: RECEIVE_BUFFER }
+    }
+}
+
 /// Entries that may wait to be handed to the kernel. One turn of the loop starts at most a send and a receive for each
 /// connection that it looked at; when the queue is full, the kernel is entered in between.
 pub const SUBMISSIONS: u32 = 256;

@@ -15,6 +15,9 @@ pub enum StartError {
         /// What the kernel said.
         error: io::Error,
     },
+    /// The environment asks for what there is not.
+    #[error("{name} is \"{0}\": there are io_uring, epoll and auto", name = crate::driver::DRIVER_ENV)]
+    WrongDriver(String),
     /// The supervisor did not say what it should, or is gone.
     #[error("the control socket on standard input: {0}. Was this program started by a speedysvc supervisor?")]
     Control(String),

@@ -1,10 +1,10 @@
-//! The machine: one worker loop over io_uring sockets and shared-memory slots.
+//! The machine: one worker loop over sockets (by io_uring or epoll) and shared-memory slots.
 //!
 //! A call's way through it: a slot is claimed in `source::shm`, or a frame is read in `source::tcp`; `dispatch` runs
 //! the handler; the reply is published in the slot, or queued on the connection. `worker` is the loop, one screen of
 //! phases; everything else is a phase with its own fields.
 //!
-//! Invariant: the loop knows no tokio, and sleeps in one place, `uring::Ring::wait`.
+//! Invariant: the loop knows no tokio, and sleeps in one place, `driver::Driver::wait`.
 //! Invariant: the loop never waits for a client, and no client waits for another client's link.
 #![deny(unsafe_code)]
 
@@ -16,6 +16,7 @@ mod budget;
 mod clock;
 mod control;
 mod dispatch;
+mod driver;
 mod error;
 mod held;
 mod idle;
@@ -28,5 +29,6 @@ mod timing;
 mod uring;
 mod worker;
 
+pub use driver::probe as probe_driver;
 pub use error::StartError;
 pub use worker::serve;

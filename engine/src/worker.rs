@@ -18,11 +18,11 @@ use crate::boot::Parts;
 use crate::clock::now_ns;
 use crate::control::{Control, Equipment, Heard};
 use crate::dispatch::Runner;
+use crate::driver::{Completion, Driver};
 use crate::error::StartError;
 use crate::idle::{Idle, Rest};
 use crate::source::shm::Links;
 use crate::source::tcp::Connections;
-use crate::uring::{Completion, Ring};
 
 /// Serves until the broker says that it is enough, or is gone. `control` is the worker's end of its control socket;
 /// `signals` becomes readable when this process is asked to end.
@@ -42,17 +42,17 @@ pub fn serve(service: Arc<dyn Service>, control: OwnedFd, signals: Option<&UnixS
     while !worker.is_done() {
         worker.turn()?;
     }
-    if worker.ring.overflows() > 0 {
+    if worker.driver.overflows() > 0 {
         eprintln!(
             "speedysvc: the completion queue was too small {} times: please report this",
-            worker.ring.overflows()
+            worker.driver.overflows()
         );
     }
     Ok(())
 }
 
 struct Worker {
-    ring: Ring,
+    driver: Box<dyn Driver>,
     bells: Bells,
     control: Control,
     runner: Runner,
@@ -97,9 +97,9 @@ impl Worker {
     ) -> Result<Self, (StartError, Control)> {
         match Parts::new(service, &control, equipment, signals) {
             Err(error) => Err((error, control)),
-            Ok(Parts { ring, bells, runner, links, connections, idle }) => {
+            Ok(Parts { driver, bells, runner, links, connections, idle }) => {
                 let (draining, now_ns, turns, rang) = (None, now_ns(), 0, true);
-                Ok(Self { ring, bells, control, runner, links, connections, idle, draining, now_ns, turns, rang })
+                Ok(Self { driver, bells, control, runner, links, connections, idle, draining, now_ns, turns, rang })
             }
         }
     }
@@ -118,36 +118,36 @@ impl Worker {
         if self.turns.is_multiple_of(CLOCK_EVERY) {
             self.now_ns = now_ns();
         }
-        let mut worked = self.reap();
+        let mut worked = self.reap()?;
         if self.rang {
             worked |= self.hear_bells()?;
         }
         worked |= self.links.sweep(&mut self.runner, self.now_ns);
-        worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut self.ring);
+        worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut *self.driver);
         self.tell_broker();
-        if self.ring.wants_entering() {
-            self.ring.submit().map_err(StartError::in_loop("submission"))?;
-            self.runner.meter.set(Counter::CqOverflows, self.ring.overflows().into());
+        if self.driver.wants_submitting() {
+            self.driver.submit().map_err(StartError::in_loop("submission"))?;
+            self.runner.meter.set(Counter::CqOverflows, self.driver.overflows().into());
         }
         self.rest(worked)
     }
 
-    /// Phase: completions of the ring.
-    fn reap(&mut self) -> bool {
+    /// Phase: what the driver has done for us.
+    fn reap(&mut self) -> Result<bool, StartError> {
         let mut worked = false;
-        while let Some(completion) = self.ring.reap() {
+        while let Some(completion) = self.driver.reap() {
             worked = true;
             self.runner.meter.count(Counter::Completions);
             if let Completion::Watched { more } = completion {
                 self.rang = true;
                 if !more {
-                    self.ring.watch(self.bells.as_fd());
+                    self.driver.watch(self.bells.as_fd()).map_err(StartError::in_loop("bells"))?;
                 }
             } else {
-                self.connections.completed(completion, &mut self.ring);
+                self.connections.completed(completion, &mut *self.driver);
             }
         }
-        worked
+        Ok(worked)
     }
 
     /// Phase: who rang? Orders first, then all belled links are taken over before any handler runs (rule 20).
@@ -275,7 +275,7 @@ impl Worker {
         const LOOKS: u32 = 32;
         let (mut looks, mut served) = (0, 0);
         while looks < LOOKS && served < SERVED_MAX {
-            if self.ring.has_work() {
+            if self.driver.has_work() {
                 self.idle.worked();
                 return;
             }
@@ -317,7 +317,7 @@ impl Worker {
 
     /// The one place where the loop sleeps. The time has just been looked at.
     fn wait(&mut self, longest: Option<Duration>) -> Result<(), StartError> {
-        self.ring.wait(longest).map_err(StartError::in_loop("wait"))?;
+        self.driver.wait(longest).map_err(StartError::in_loop("wait"))?;
         let now_ns = now_ns();
         self.runner.meter.count(Counter::Sleeps);
         self.runner.meter.add(Counter::AsleepNs, now_ns.saturating_sub(self.now_ns));

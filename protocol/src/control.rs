@@ -84,6 +84,22 @@ pub struct Start {
     pub deadline_us: u64,
     /// Longest busy wait before sleeping, in microseconds.
     pub spin_us: u64,
+    /// How its loop shall wait for sockets.
+    #[serde(default)]
+    pub driver: DriverWish,
+}
+
+/// How a loop shall wait for sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DriverWish {
+    /// By io_uring, and by epoll where that is forbidden or too old.
+    #[default]
+    Auto,
+    /// By io_uring, or not at all.
+    IoUring,
+    /// By epoll.
+    Epoll,
 }
 
 /// Worker to broker.

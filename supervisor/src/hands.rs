@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::Command;
 
 use speedysvc_broker::{Broker, Burial, ServiceKey, ServiceOptions};
-use speedysvc_config::{Config, Service};
-use speedysvc_protocol::control::WORKER_ENV;
+use speedysvc_config::{Config, DriverChoice, Service};
+use speedysvc_protocol::control::{DriverWish, WORKER_ENV};
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::stats::Snapshot;
 
@@ -55,6 +55,7 @@ impl<'a> Hands<'a> {
             tcp_message_max: service.limits.tcp_message.bytes(),
             deadline: service.limits.deadline,
             spin: service.spin.get(),
+            driver: wish(service.driver),
             allow,
             listeners,
         };
@@ -185,6 +186,15 @@ fn obituary(pid: i32, how: &str, burial: &Burial) -> String {
         text.push_str(&format!("; {} {was} told \"unknown\"", count(burial.unknown, "call")));
     }
     text
+}
+
+/// What the file says of the driver, in the words that workers hear.
+fn wish(choice: DriverChoice) -> DriverWish {
+    match choice {
+        DriverChoice::Auto => DriverWish::Auto,
+        DriverChoice::IoUring => DriverWish::IoUring,
+        DriverChoice::Epoll => DriverWish::Epoll,
+    }
 }
 
 #[cfg(test)]

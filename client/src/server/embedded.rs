@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use speedysvc_broker::{Allow, Broker, Event, Meters, ServiceKey, ServiceOptions, TakeError};
 use speedysvc_core::StartError;
+use speedysvc_protocol::control::DriverWish;
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::doorbell;
@@ -180,6 +181,7 @@ impl Server {
             tcp_message_max: self.limits.tcp_message,
             deadline: self.limits.deadline,
             spin: self.limits.spin,
+            driver: DriverWish::Auto,
             allow: Allow::default(),
             listeners: listeners.into_iter().map(OwnedFd::from).collect(),
         }

@@ -35,6 +35,8 @@ pub(crate) enum Verb {
     },
     /// Call one method: JSON in, JSON out
     Call(Call),
+    /// Say by what workers would wait for sockets here, io_uring or epoll, and why
+    Driver,
     /// Serve a built-in service: what the supervisor starts for `builtin = ...`
     #[command(hide = true)]
     Builtin { service: Builtin },

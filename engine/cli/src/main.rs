@@ -4,6 +4,7 @@
 mod arguments;
 mod call;
 mod check;
+mod driver;
 mod echo;
 mod exit;
 mod run;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         None => run::run(arguments.config.as_deref()),
         Some(Verb::Check { config }) => check::check(config.or(arguments.config).as_deref()),
         Some(Verb::Call(what)) => call::call(&what),
+        Some(Verb::Driver) => driver::driver(),
         Some(Verb::Builtin { service: Builtin::Echo }) => speedysvc::serve(echo::BuiltinEcho),
     }
 }

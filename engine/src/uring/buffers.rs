@@ -7,7 +7,8 @@ use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 use memmap2::MmapMut;
 
-use crate::budget::{RECEIVE_BUFFER, RECEIVE_BUFFERS};
+use crate::budget::Sizes;
+use crate::driver::Chunk;
 
 /// The only group of buffers of a ring.
 pub(super) const GROUP: u16 = 0;
@@ -16,35 +17,27 @@ pub(super) const GROUP: u16 = 0;
 pub(super) struct BufferRing {
     entries: MmapMut,
     memory: MmapMut,
+    /// How many, and bytes of each. Fixed: the memory above is as large.
+    count: u16,
+    len: usize,
     tail: u16,
 }
 
-/// A buffer that the kernel has filled and lent to us. It goes back with [`super::Ring::recycle`].
-#[derive(Debug)]
-pub struct Chunk {
-    id: u16,
-    len: usize,
-}
-
-const MASK: u16 = RECEIVE_BUFFERS - 1;
-const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());
-
 impl BufferRing {
-    pub(super) fn new(ring: &IoUring) -> io::Result<Self> {
-        let entries = MmapMut::map_anon(usize::from(RECEIVE_BUFFERS) * size_of::<BufRingEntry>())?;
-        let memory = MmapMut::map_anon(usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER)?;
-        let mut buffers = Self { entries, memory, tail: 0 };
+    /// # Panics
+    /// When the number of buffers is no power of two.
+    pub(super) fn new(ring: &IoUring, sizes: Sizes) -> io::Result<Self> {
+        let Sizes { buffers: count, buffer: len, .. } = sizes;
+        assert!(count.is_power_of_two(), "{count} receive buffers");
+        let entries = MmapMut::map_anon(usize::from(count) * size_of::<BufRingEntry>())?;
+        let memory = MmapMut::map_anon(usize::from(count) * len)?;
+        let mut buffers = Self { entries, memory, count, len, tail: 0 };
         // SAFETY: the entries are page-aligned anonymous memory with room for this many of them; they are unmapped only
         // when `BufferRing` is dropped, which `Ring` does after the ring's descriptor was closed, or never.
         unsafe {
-            ring.submitter().register_buf_ring_with_flags(
-                buffers.entries.as_ptr() as u64,
-                RECEIVE_BUFFERS,
-                GROUP,
-                0,
-            )?;
+            ring.submitter().register_buf_ring_with_flags(buffers.entries.as_ptr() as u64, count, GROUP, 0)?;
         }
-        for id in 0..RECEIVE_BUFFERS {
+        for id in 0..count {
             buffers.offer(id);
         }
         Ok(buffers)
@@ -55,12 +48,12 @@ impl BufferRing {
     pub(super) fn taken(&self, id: u16, len: usize) -> Chunk {
         // PAIR buffer-offered: the other end is the kernel's load-acquire of the tail, before it filled this buffer
         // (`io_uring/kbuf.c`, `io_ring_buffer_select`).
-        assert!(id < RECEIVE_BUFFERS && len <= RECEIVE_BUFFER, "the kernel filled buffer {id} with {len} bytes");
+        assert!(id < self.count && len <= self.len, "the kernel filled buffer {id} with {len} bytes");
         Chunk { id, len }
     }
 
     pub(super) fn bytes(&self, chunk: &Chunk) -> &[u8] {
-        let start = usize::from(chunk.id) * RECEIVE_BUFFER;
+        let start = usize::from(chunk.id) * self.len;
         &self.memory[start..start + chunk.len]
     }
 
@@ -70,15 +63,16 @@ impl BufferRing {
     }
 
     fn offer(&mut self, id: u16) {
-        let place = usize::from(self.tail & MASK);
-        let address = self.memory[usize::from(id) * RECEIVE_BUFFER..].as_mut_ptr();
+        let place = usize::from(self.tail & (self.count - 1));
+        let address = self.memory[usize::from(id) * self.len..].as_mut_ptr();
         let first = self.entries.as_mut_ptr().cast::<BufRingEntry>();
-        // SAFETY: (1) `place` is below the number of entries that the mapping has room for, by the mask; (2) anonymous
+        // SAFETY: (1) `place` is below the number of entries that the mapping has room for, by the mask (`new` has
+        // checked that it is one); (2) anonymous
         // memory is zeroed, and zero is a valid entry; (3) the kernel reads an entry only after the tail below has
         // passed it, and we are the only writer.
         let entry = unsafe { &mut *first.add(place) };
         entry.set_addr(address as u64);
-        entry.set_len(u32::try_from(RECEIVE_BUFFER).expect("checked in the budget"));
+        entry.set_len(u32::try_from(self.len).expect("below 4 GiB, by the budget"));
         entry.set_bid(id);
         self.tail = self.tail.wrapping_add(1);
         // SAFETY: the tail lies in the first entry, whose memory is valid and aligned for a `u16`; the kernel reads it

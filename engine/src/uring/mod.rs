@@ -1,8 +1,8 @@
 //! Room 2: io_uring. Memory that the kernel reads and writes on our behalf.
 //!
-//! Everything above sees [`Ring`]: four things to start, [`Ring::reap`] to hear how they went, and two ways to enter
-//! the kernel. A buffer that an operation uses belongs to the ring until its completion has been seen; nothing
-//! shared with another process ever enters a ring (rule 17 of the slot protocol: the kernel may write late).
+//! Everything above sees [`Ring`] as a [`Driver`]. A buffer that an operation uses belongs to the ring until its
+//! completion has been seen; nothing shared with another process ever enters a ring (rule 17 of the slot protocol: the
+//! kernel may write late).
 
 mod buffers;
 mod operation;
@@ -10,19 +10,18 @@ pub mod setup;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode, squeue};
 use slab::Slab;
 
-use crate::budget;
+use crate::budget::{OPERATIONS, Sizes};
+use crate::driver::{Chunk, Completion, Driver, Outgoing, Tag};
 use buffers::BufferRing;
-pub use buffers::Chunk;
 use operation::Operation;
-pub use operation::{Completion, Tag};
-pub use setup::Features;
 
 /// One io_uring instance with its provided buffers. Belongs to the thread that made it.
 pub struct Ring {
@@ -36,59 +35,49 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// A ring with the best flags that this kernel takes, and what they are.
+    /// A ring with the best flags that this kernel takes, and what they are. It has been seen to work.
     ///
     /// # Errors
     /// The kernel's refusal of the plainest setup: io_uring is forbidden or too old here.
-    pub fn new() -> io::Result<(Self, Features)> {
-        let (ring, features) = setup::probe()?;
-        let buffers = BufferRing::new(&ring)?;
-        let operations = Slab::with_capacity(budget::OPERATIONS);
-        let ready = VecDeque::with_capacity(budget::COMPLETIONS as usize);
-        Ok((Self { ring, buffers, operations, ready, overflows: 0 }, features))
+    pub(crate) fn new(sizes: Sizes) -> io::Result<(Self, &'static str)> {
+        let (ring, flags) = setup::probe(sizes)?;
+        let buffers = BufferRing::new(&ring, sizes)?;
+        let operations = Slab::new();
+        let ready = VecDeque::new();
+        let mut ring = Self { ring, buffers, operations, ready, overflows: 0 };
+        ring.try_out()?;
+        Ok((ring, flags))
     }
 
-    /// Receives from a socket into provided buffers until it ends or [`Ring::stop_receiving`].
-    pub fn receive(&mut self, socket: BorrowedFd<'_>, tag: Tag) {
-        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), buffers::GROUP).build();
-        self.start(Operation::Receive(tag), entry);
-    }
-
-    /// Ends the receiving that was started with this tag; its last completion says so.
-    pub fn stop_receiving(&mut self, tag: Tag) {
-        let under_way = |operation: &Operation| matches!(operation, Operation::Receive(other) if *other == tag);
-        if let Some((key, _)) = self.operations.iter().find(|(_, operation)| under_way(operation)) {
-            let entry = opcode::AsyncCancel::new(key as u64).build();
-            self.start(Operation::Cancel, entry);
+    /// Setting up may be allowed where entering is not.
+    fn try_out(&mut self) -> io::Result<()> {
+        self.start(Operation::Nothing, opcode::Nop::new().build());
+        while !self.operations.is_empty() {
+            self.ring.submit_and_wait(1)?;
+            let entry = self.ring.completion().next();
+            if let Some(entry) = entry {
+                outcome(entry.result())?;
+                self.completed(&entry);
+            }
         }
+        Ok(())
     }
 
-    /// Sends all of a buffer. It comes back with the completion.
-    pub fn send(&mut self, socket: BorrowedFd<'_>, tag: Tag, buffer: Vec<u8>) {
-        self.send_from(socket.as_raw_fd(), tag, buffer, 0);
-    }
-
-    fn send_from(&mut self, socket: i32, tag: Tag, buffer: Vec<u8>, sent: usize) {
-        let rest = &buffer[sent..];
+    fn send_from(&mut self, socket: Rc<OwnedFd>, tag: Tag, bytes: Outgoing, sent: usize) {
+        let rest = &bytes.bytes()[sent..];
         let len = u32::try_from(rest.len()).unwrap_or(u32::MAX);
         let flags = rustix::net::SendFlags::NOSIGNAL.bits() | MSG_WAITALL;
-        let entry = opcode::Send::new(Fd(socket), rest.as_ptr(), len).flags(flags.cast_signed()).build();
-        // Moving the `Vec` into the operation does not move its bytes: the pointer stays good until the operation is
-        // taken out of the slab, which happens at its completion.
-        self.start(Operation::Send { tag, socket, buffer, sent }, entry);
-    }
-
-    /// Tells each time when an epoll descriptor becomes readable.
-    pub fn watch(&mut self, epoll: BorrowedFd<'_>) {
-        let poll_in = rustix::event::PollFlags::IN.bits().into();
-        let entry = opcode::PollAdd::new(Fd(epoll.as_raw_fd()), poll_in).multi(true).build();
-        self.start(Operation::Watch, entry);
+        let fd = Fd(socket.as_raw_fd());
+        let entry = opcode::Send::new(fd, rest.as_ptr(), len).flags(flags.cast_signed()).build();
+        // Moving the `Vec` or `Buffer` into the operation does not move its bytes: the pointer stays good until the
+        // operation is taken out of the slab, which happens at its completion.
+        self.start(Operation::Send { tag, socket, bytes, sent }, entry);
     }
 
     fn start(&mut self, operation: Operation, entry: squeue::Entry) {
         let key = self.operations.insert(operation);
         let entry = entry.user_data(key as u64);
-        // SAFETY: (1) the only pointers in our entries are those of `send_from`, into a `Vec` that the slab owns until
+        // SAFETY: (1) the only pointers in our entries are those of `send_from`, into bytes that the slab owns until
         // the completion with this key is reaped; provided buffers belong to `self.buffers` and live as long as the
         // ring; (2) descriptors are plain numbers: a wrong one makes the operation fail, it touches no memory.
         while unsafe { self.ring.submission().push(&entry) }.is_err() {
@@ -104,61 +93,6 @@ impl Ring {
         self.ready.extend(self.ring.completion());
     }
 
-    /// Whether entering the kernel, or reaping, would do anything. Looks at memory only.
-    pub fn has_work(&mut self) -> bool {
-        if !self.ready.is_empty() || !self.ring.completion().is_empty() {
-            return true;
-        }
-        let submission = self.ring.submission();
-        !submission.is_empty() || submission.taskrun() || submission.cq_overflow()
-    }
-
-    /// Whether anything is queued for the kernel, or it waits for us to enter.
-    pub fn wants_entering(&mut self) -> bool {
-        let submission = self.ring.submission();
-        !submission.is_empty() || submission.taskrun() || submission.cq_overflow()
-    }
-
-    /// Hands over what is queued and lets the kernel finish what it can, without waiting.
-    ///
-    /// # Errors
-    /// What the kernel says, except that an interruption or a full completion queue is no error: reap and come again.
-    pub fn submit(&mut self) -> io::Result<()> {
-        if self.ring.submission().cq_overflow() {
-            self.overflows += 1;
-        }
-        tolerate(self.ring.submit())
-    }
-
-    /// Hands over what is queued and sleeps until something completes, or the time is over.
-    ///
-    /// # Errors
-    /// As [`Ring::submit`].
-    pub fn wait(&mut self, longest: Option<Duration>) -> io::Result<()> {
-        if !self.ready.is_empty() {
-            return self.submit();
-        }
-        match longest.map(Timespec::from) {
-            None => tolerate(self.ring.submit_and_wait(1)),
-            Some(time) => tolerate(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))),
-        }
-    }
-
-    /// How often the completion queue was too small: a bug in the budget, as nothing is lost but much time.
-    pub fn overflows(&self) -> u32 {
-        self.overflows
-    }
-
-    /// Takes the next completion, if one is there.
-    pub fn reap(&mut self) -> Option<Completion> {
-        loop {
-            let entry = self.ready.pop_front().or_else(|| self.ring.completion().next())?;
-            if let Some(completion) = self.completed(&entry) {
-                return Some(completion);
-            }
-        }
-    }
-
     fn completed(&mut self, entry: &io_uring::cqueue::Entry) -> Option<Completion> {
         let key = usize::try_from(entry.user_data()).ok()?;
         let more = io_uring::cqueue::more(entry.flags());
@@ -168,13 +102,13 @@ impl Ring {
             return self.continued(key, result, chunk);
         }
         match self.operations.try_remove(key)? {
-            Operation::Receive(tag) => {
+            Operation::Receive { tag, .. } => {
                 let received = self.received(result, io_uring::cqueue::buffer_select(entry.flags()));
                 Some(Completion::Received { tag, received, more })
             }
-            Operation::Send { tag, socket, buffer, sent } => self.sent(tag, socket, buffer, sent, result),
+            Operation::Send { tag, socket, bytes, sent } => self.sent((tag, socket), bytes, sent, result),
             Operation::Watch => Some(Completion::Watched { more }),
-            Operation::Cancel => None,
+            Operation::Cancel | Operation::Nothing => None,
         }
     }
 
@@ -182,7 +116,7 @@ impl Ring {
     fn continued(&mut self, key: usize, result: io::Result<u32>, chunk: Option<u16>) -> Option<Completion> {
         let more = true;
         match self.operations.get(key)? {
-            Operation::Receive(tag) => {
+            Operation::Receive { tag, .. } => {
                 let tag = *tag;
                 Some(Completion::Received { tag, received: self.received(result, chunk), more })
             }
@@ -197,30 +131,95 @@ impl Ring {
 
     fn sent(
         &mut self,
-        tag: Tag,
-        socket: i32,
-        buffer: Vec<u8>,
+        (tag, socket): (Tag, Rc<OwnedFd>),
+        bytes: Outgoing,
         before: usize,
         result: io::Result<u32>,
     ) -> Option<Completion> {
         match result {
-            Ok(count) if before + (count as usize) < buffer.len() && count > 0 => {
-                self.send_from(socket, tag, buffer, before + count as usize);
+            Ok(count) if before + (count as usize) < bytes.bytes().len() && count > 0 => {
+                self.send_from(socket, tag, bytes, before + count as usize);
                 None
             }
-            Ok(_) => Some(Completion::Sent { tag, buffer, result: Ok(()) }),
-            Err(error) => Some(Completion::Sent { tag, buffer, result: Err(error) }),
+            Ok(_) => Some(Completion::Sent { tag, sent: bytes, result: Ok(()) }),
+            Err(error) => Some(Completion::Sent { tag, sent: bytes, result: Err(error) }),
+        }
+    }
+}
+
+impl Driver for Ring {
+    fn receive(&mut self, socket: &Rc<OwnedFd>, tag: Tag) {
+        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), buffers::GROUP).build();
+        self.start(Operation::Receive { tag, _socket: Rc::clone(socket) }, entry);
+    }
+
+    fn stop_receiving(&mut self, wanted: Tag) {
+        let is_it = |operation: &Operation| matches!(operation, Operation::Receive { tag, .. } if *tag == wanted);
+        if let Some((key, _)) = self.operations.iter().find(|(_, operation)| is_it(operation)) {
+            let entry = opcode::AsyncCancel::new(key as u64).build();
+            self.start(Operation::Cancel, entry);
         }
     }
 
-    /// The bytes of a received chunk.
-    pub fn bytes(&self, chunk: &Chunk) -> &[u8] {
+    fn send(&mut self, socket: &Rc<OwnedFd>, tag: Tag, bytes: Outgoing) {
+        self.send_from(Rc::clone(socket), tag, bytes, 0);
+    }
+
+    fn forget(&mut self, _socket: &Rc<OwnedFd>, _tag: Tag) {}
+
+    fn watch(&mut self, epoll: BorrowedFd<'_>) -> io::Result<()> {
+        let poll_in = rustix::event::PollFlags::IN.bits().into();
+        let entry = opcode::PollAdd::new(Fd(epoll.as_raw_fd()), poll_in).multi(true).build();
+        self.start(Operation::Watch, entry);
+        Ok(())
+    }
+
+    fn reap(&mut self) -> Option<Completion> {
+        loop {
+            let entry = self.ready.pop_front().or_else(|| self.ring.completion().next())?;
+            if let Some(completion) = self.completed(&entry) {
+                return Some(completion);
+            }
+        }
+    }
+
+    fn bytes(&self, chunk: &Chunk) -> &[u8] {
         self.buffers.bytes(chunk)
     }
 
-    /// Gives a chunk's buffer back to the kernel.
-    pub fn recycle(&mut self, chunk: Chunk) {
+    fn recycle(&mut self, chunk: Chunk) {
         self.buffers.recycle(chunk);
+    }
+
+    /// Looks at memory only.
+    fn has_work(&mut self) -> bool {
+        !self.ready.is_empty() || !self.ring.completion().is_empty() || self.wants_submitting()
+    }
+
+    fn wants_submitting(&mut self) -> bool {
+        let submission = self.ring.submission();
+        !submission.is_empty() || submission.taskrun() || submission.cq_overflow()
+    }
+
+    fn submit(&mut self) -> io::Result<()> {
+        if self.ring.submission().cq_overflow() {
+            self.overflows += 1;
+        }
+        tolerate(self.ring.submit())
+    }
+
+    fn wait(&mut self, longest: Option<Duration>) -> io::Result<()> {
+        if !self.ready.is_empty() {
+            return self.submit();
+        }
+        match longest.map(Timespec::from) {
+            None => tolerate(self.ring.submit_and_wait(1)),
+            Some(time) => tolerate(self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))),
+        }
+    }
+
+    fn overflows(&self) -> u32 {
+        self.overflows
     }
 }
 
@@ -230,7 +229,7 @@ impl Drop for Ring {
         let patience = Timespec::from(Duration::from_secs(1));
         // When it fails, nothing was under way, or the loop below finds that something still is.
         let _ended = self.ring.submitter().register_sync_cancel(Some(patience), CancelBuilder::any());
-        for _ in 0..budget::OPERATIONS {
+        for _ in 0..OPERATIONS {
             if self.operations.is_empty() {
                 return;
             }

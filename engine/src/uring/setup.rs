@@ -5,32 +5,31 @@ use std::io;
 use io_uring::IoUring;
 use rustix::io::Errno;
 
-use crate::budget;
-
-/// What a ring was set up with, in the kernel's words, for people.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Features {
-    /// The flags, such as `SINGLE_ISSUER, DEFER_TASKRUN, NO_SQARRAY`.
-    pub flags: &'static str,
-}
+use crate::budget::Sizes;
 
 /// From best to plainest; each is tried only when the one before is refused as unknown.
-const TIERS: [(&str, Tier); 2] =
-    [("SINGLE_ISSUER, DEFER_TASKRUN, NO_SQARRAY", Tier::NoSqArray), ("SINGLE_ISSUER, DEFER_TASKRUN", Tier::Defer)];
+const TIERS: [(&str, Tier); 3] = [
+    ("SINGLE_ISSUER, DEFER_TASKRUN, NO_SQARRAY", Tier::NoSqArray),
+    ("SINGLE_ISSUER, DEFER_TASKRUN", Tier::Defer),
+    ("SINGLE_ISSUER, COOP_TASKRUN", Tier::Coop),
+];
 
 #[derive(Clone, Copy)]
 enum Tier {
     /// Linux 6.6.
     NoSqArray,
-    /// Linux 6.1: the oldest that we take.
+    /// Linux 6.1.
     Defer,
+    /// Linux 6.0: the oldest that receives again and again into provided buffers.
+    Coop,
 }
 
-pub(super) fn probe() -> io::Result<(IoUring, Features)> {
+/// A ring with the best tier that the kernel takes, and the tier's name.
+pub(super) fn probe(sizes: Sizes) -> io::Result<(IoUring, &'static str)> {
     let mut refused = io::Error::from(Errno::INVAL);
     for (flags, tier) in TIERS {
-        match build(tier) {
-            Ok(ring) => return Ok((ring, Features { flags })),
+        match build(tier, sizes) {
+            Ok(ring) => return Ok((ring, flags)),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => refused = error,
             Err(error) => return Err(error),
         }
@@ -38,14 +37,16 @@ pub(super) fn probe() -> io::Result<(IoUring, Features)> {
     Err(refused)
 }
 
-fn build(tier: Tier) -> io::Result<IoUring> {
+fn build(tier: Tier, sizes: Sizes) -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
-    builder.dontfork().setup_clamp().setup_submit_all().setup_cqsize(budget::COMPLETIONS);
-    builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
-    if matches!(tier, Tier::NoSqArray) {
-        builder.setup_no_sqarray();
-    }
-    builder.build(budget::SUBMISSIONS)
+    builder.dontfork().setup_clamp().setup_submit_all().setup_cqsize(sizes.completions);
+    builder.setup_single_issuer().setup_taskrun_flag();
+    match tier {
+        Tier::NoSqArray => builder.setup_defer_taskrun().setup_no_sqarray(),
+        Tier::Defer => builder.setup_defer_taskrun(),
+        Tier::Coop => builder.setup_coop_taskrun(),
+    };
+    builder.build(sizes.submissions)
 }
 
 /// What an operator can do about a kernel that refuses.
@@ -56,9 +57,9 @@ pub fn remedy(error: &io::Error) -> &'static str {
              kernel.io_uring_disabled; allow io_uring_setup, io_uring_enter and io_uring_register"
         }
         Some(Errno::NOSYS) => {
-            "this kernel, or a container's seccomp profile, has no io_uring; Linux 6.1 is the oldest that serves"
+            "this kernel, or a container's seccomp profile, has no io_uring; Linux 6.0 is the oldest that serves"
         }
-        Some(Errno::INVAL) => "this kernel's io_uring is too old; Linux 6.1 is the oldest that serves",
+        Some(Errno::INVAL) => "this kernel's io_uring is too old; Linux 6.0 is the oldest that serves",
         Some(Errno::NOMEM) => "the kernel has no memory for a ring; raise the memlock limit (ulimit -l) or free memory",
         _ => "the kernel refuses to make an io_uring",
     }

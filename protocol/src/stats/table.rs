@@ -66,7 +66,7 @@ declare! {
         Sleeps "loop_sleeps" Count,
         /// Time that the loop slept.
         AsleepNs "loop_asleep" Nanoseconds,
-        /// Completions taken from the io_uring.
+        /// Completions taken from the driver: bytes came, bytes went, a bell rang.
         Completions "ring_completions" Count,
         /// Completions that did not fit the ring's queue at once; more than zero is a bug.
         CqOverflows "ring_overflows" Count,

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::socket_peercred;
 use speedysvc_protocol::contract::Contract;
-use speedysvc_protocol::control::Report;
+use speedysvc_protocol::control::{DriverWish, Report};
 use speedysvc_protocol::hello::{Hello, Refusal};
 use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::doorbell;
@@ -46,6 +46,8 @@ pub struct ServiceOptions {
     pub deadline: Duration,
     /// Longest busy wait of a loop before it sleeps.
     pub spin: Duration,
+    /// How its loops wait for sockets.
+    pub driver: DriverWish,
     /// Who may attach beside the own user and root.
     pub allow: Allow,
     /// TCP sockets that listen already; every worker accepts from them.

@@ -105,6 +105,7 @@ impl Service {
             tcp_message_max: self.options.tcp_message_max,
             deadline_us: micros(self.options.deadline),
             spin_us: micros(self.options.spin),
+            driver: self.options.driver,
         }
     }
 

@@ -1,7 +1,8 @@
 //! One TCP connection: greeting, calls, replies, end.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 use speedysvc_protocol::frame::{self, BadFrame, Header, Kind};
 use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
@@ -14,7 +15,7 @@ use super::receive_buffer::ReceiveBuffer;
 use crate::budget::{KEEP, unhandled, unsent};
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Room, Runner};
-use crate::uring::{Chunk, Ring, Tag};
+use crate::driver::{Chunk, Driver, Outgoing, Tag};
 
 /// What all connections of a service share.
 #[derive(Clone, Copy)]
@@ -38,7 +39,7 @@ enum Stage {
 }
 
 pub(super) struct Connection {
-    socket: OwnedFd,
+    socket: Rc<OwnedFd>,
     tag: Tag,
     settings: Settings,
     stage: Stage,
@@ -69,7 +70,7 @@ enum Next {
 }
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd, tag: Tag, settings: Settings) -> Self {
+    pub(super) fn new(socket: Rc<OwnedFd>, tag: Tag, settings: Settings) -> Self {
         Self {
             socket,
             tag,
@@ -92,21 +93,21 @@ impl Connection {
         self.tag
     }
 
-    pub(super) fn start_receiving(&mut self, ring: &mut Ring) {
+    pub(super) fn start_receiving(&mut self, driver: &mut dyn Driver) {
         self.receiving = true;
-        ring.receive(self.socket.as_fd(), self.tag);
+        driver.receive(&self.socket, self.tag);
     }
 
-    pub(super) fn received(&mut self, received: io::Result<Option<Chunk>>, more: bool, ring: &mut Ring) {
+    pub(super) fn received(&mut self, received: io::Result<Option<Chunk>>, more: bool, driver: &mut dyn Driver) {
         self.receiving = more;
         self.stopping &= more;
         match received {
             Ok(Some(chunk)) => {
                 if matches!(self.stage, Stage::Greeting | Stage::Serving) {
                     self.arrived_ns = now_ns();
-                    self.inbox.arrive(ring.bytes(&chunk));
+                    self.inbox.arrive(driver.bytes(&chunk));
                 }
-                ring.recycle(chunk);
+                driver.recycle(chunk);
             }
             Ok(None) if matches!(self.stage, Stage::Greeting | Stage::Serving) => self.stage = Stage::Closing,
             Ok(None) => {}
@@ -115,22 +116,30 @@ impl Connection {
         }
     }
 
-    pub(super) fn sent(&mut self, mut buffer: Vec<u8>, result: io::Result<()>) {
+    pub(super) fn sent(&mut self, sent: Outgoing, result: &io::Result<()>) {
         self.sending = false;
         if result.is_err() {
             self.shut_down(Counter::ClosedError);
         }
-        if buffer.capacity() <= KEEP {
-            buffer.clear();
-            self.spare = buffer;
+        match sent {
+            Outgoing::Frames(mut buffer) if buffer.capacity() <= KEEP => {
+                buffer.clear();
+                self.spare = buffer;
+            }
+            _ => {}
         }
     }
 
     /// Handles frames that have arrived, and sends. Whether there is more to handle at once.
-    pub(super) fn serve(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere, ring: &mut Ring) -> bool {
+    pub(super) fn serve(
+        &mut self,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+        driver: &mut dyn Driver,
+    ) -> bool {
         let again = self.handle_frames(runner, elsewhere);
-        self.flush(ring);
-        self.regulate(ring);
+        self.flush(driver);
+        self.regulate(driver);
         again
     }
 
@@ -279,11 +288,11 @@ impl Connection {
         runner.meter.refused(runner.contract().index_of(method), Counter::TcpCalls, failure);
     }
 
-    fn flush(&mut self, ring: &mut Ring) {
+    fn flush(&mut self, driver: &mut dyn Driver) {
         if !self.sending && !self.outbox.is_empty() && !self.has_ended() {
             self.sending = true;
             let buffer = std::mem::replace(&mut self.outbox, std::mem::take(&mut self.spare));
-            ring.send(self.socket.as_fd(), self.tag, buffer);
+            driver.send(&self.socket, self.tag, Outgoing::Frames(buffer));
         }
         if !self.sending && self.outbox.is_empty() {
             match self.stage {
@@ -295,16 +304,16 @@ impl Connection {
     }
 
     /// Stops receiving from a peer that sends more than it lets us answer, and goes on when there is room again.
-    fn regulate(&mut self, ring: &mut Ring) {
+    fn regulate(&mut self, driver: &mut dyn Driver) {
         if !matches!(self.stage, Stage::Greeting | Stage::Serving) {
             return;
         }
         let full = self.inbox.waiting().len() > unhandled(self.settings.message_max);
         if full && self.receiving && !self.stopping {
             self.stopping = true;
-            ring.stop_receiving(self.tag);
+            driver.stop_receiving(self.tag);
         } else if !full && !self.receiving {
-            self.start_receiving(ring);
+            self.start_receiving(driver);
         }
     }
 
@@ -321,11 +330,16 @@ impl Connection {
         self.inbox.waiting().is_empty() && self.skip == 0 && self.outbox.is_empty() && !self.sending
     }
 
+    /// Nothing is under way here any more.
+    pub(super) fn forget(&self, driver: &mut dyn Driver) {
+        driver.forget(&self.socket, self.tag);
+    }
+
     fn has_ended(&self) -> bool {
         matches!(self.stage, Stage::Ended(_))
     }
 
-    /// Ends the connection; the socket is closed when the ring has let go of it. `why` is the counter of the reason.
+    /// Ends the connection; the socket is closed when the driver has let go of it. `why` is the counter of the reason.
     pub(super) fn shut_down(&mut self, why: Counter) {
         if !self.has_ended() {
             self.stage = Stage::Ended(why);

@@ -15,8 +15,8 @@ use speedysvc_protocol::stats::Counter;
 
 use crate::budget::CONNECTIONS;
 use crate::dispatch::{Elsewhere, Runner};
+use crate::driver::{Completion, Driver, Tag};
 use crate::meter::Meter;
-use crate::uring::{Completion, Ring, Tag};
 use connection::{Connection, Settings};
 
 /// Connections accepted from one listener in one turn, before those that are open have theirs.
@@ -62,7 +62,7 @@ impl Connections {
 
     /// Accepts whoever is waiting, unless all connections are taken, descriptors ran out or the worker drains. Whether
     /// anybody was.
-    fn accept(&mut self, ring: &mut Ring) -> bool {
+    fn accept(&mut self, driver: &mut dyn Driver) -> bool {
         let mut accepted = false;
         if !self.knocked || self.draining {
             return false;
@@ -78,7 +78,7 @@ impl Connections {
                     Ok(socket) => {
                         accepted = true;
                         self.meter.count(Counter::ConnectionsAccepted);
-                        self.greet(socket, ring);
+                        self.greet(socket, driver);
                     }
                     Err(Errno::AGAIN) => break,
                     Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
@@ -96,26 +96,27 @@ impl Connections {
     }
 
     /// Takes a completion that concerns sockets.
-    pub(crate) fn completed(&mut self, completion: Completion, ring: &mut Ring) {
+    pub(crate) fn completed(&mut self, completion: Completion, driver: &mut dyn Driver) {
         match completion {
             Completion::Received { tag, received, more } => {
                 let open = self.find(tag);
-                let bytes = received.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| ring.bytes(chunk).len());
+                let bytes =
+                    received.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| driver.bytes(chunk).len());
                 self.meter.add(Counter::TcpBytesIn, bytes as u64);
                 match (open, received) {
                     (Some(key), received) => {
-                        self.open[key].received(received, more, ring);
+                        self.open[key].received(received, more, driver);
                         self.mark(key);
                     }
-                    (None, Ok(Some(chunk))) => ring.recycle(chunk),
+                    (None, Ok(Some(chunk))) => driver.recycle(chunk),
                     (None, _) => {}
                 }
             }
-            Completion::Sent { tag, buffer, result } => {
-                let bytes = if result.is_ok() { buffer.len() } else { 0 };
+            Completion::Sent { tag, sent, result } => {
+                let bytes = if result.is_ok() { sent.bytes().len() } else { 0 };
                 self.meter.add(Counter::TcpBytesOut, bytes as u64);
                 if let Some(key) = self.find(tag) {
-                    self.open[key].sent(buffer, result);
+                    self.open[key].sent(sent, &result);
                     self.mark(key);
                 }
             }
@@ -123,14 +124,14 @@ impl Connections {
         }
     }
 
-    fn greet(&mut self, socket: OwnedFd, ring: &mut Ring) {
+    fn greet(&mut self, socket: OwnedFd, driver: &mut dyn Driver) {
         // Without it a reply could wait for an acknowledgement; failing means that the peer is gone already.
         let _gone = set_tcp_nodelay(&socket, true);
         self.generation += 1;
         let entry = self.open.vacant_entry();
         let tag = Tag(self.generation << 16 | entry.key() as u64);
-        let mut connection = Connection::new(socket, tag, self.settings);
-        connection.start_receiving(ring);
+        let mut connection = Connection::new(Rc::new(socket), tag, self.settings);
+        connection.start_receiving(driver);
         entry.insert(connection);
     }
 
@@ -147,22 +148,28 @@ impl Connections {
     }
 
     /// Handles what has arrived and sends what is ready. Whether anything was done.
-    pub(crate) fn serve(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere, ring: &mut Ring) -> bool {
+    pub(crate) fn serve(
+        &mut self,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+        driver: &mut dyn Driver,
+    ) -> bool {
         let dirty = std::mem::take(&mut self.dirty);
         let worked = !dirty.is_empty();
         for key in dirty {
             let connection = &mut self.open[key];
             connection.dirty = false;
-            let again = connection.serve(runner, elsewhere, ring);
+            let again = connection.serve(runner, elsewhere, driver);
             if let Some(why) = self.open[key].over() {
-                self.open.remove(key);
+                let closed = self.open.remove(key);
+                closed.forget(driver);
                 self.meter.count(why);
                 self.descriptor_freed();
             } else if again {
                 self.mark(key);
             }
         }
-        self.accept(ring) || worked
+        self.accept(driver) || worked
     }
 
     /// A descriptor of this process was closed: accepting may work again.
@@ -193,7 +200,7 @@ impl Connections {
 
 /// Ends both directions of a socket, so that operations under way on it end too.
 fn shutdown(socket: &OwnedFd) {
-    // Not through the ring, where it would go to a kernel thread. It fails when the peer is gone: then nothing is left
+    // Not through io_uring, where it would go to a kernel thread. It fails when the peer is gone: then nothing is left
     // to end.
     let _gone: Result<(), io::Error> = rustix::net::shutdown(socket, rustix::net::Shutdown::Both).map_err(Into::into);
 }
