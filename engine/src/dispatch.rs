@@ -73,6 +73,12 @@ impl Runner {
         self.arguments.room(len).map_err(|failure| Failure::not_started(failure.code, failure.message))
     }
 
+    /// Whether this method is expected to run long.
+    #[inline]
+    pub(crate) fn is_long(&self, method: MethodIndex) -> bool {
+        self.predictor.is_long(usize::from(method.0))
+    }
+
     /// Whether replies of this method are so large that they should be written where they are read.
     pub(crate) fn replies_largely(&self, method: MethodIndex) -> bool {
         self.replied.get(usize::from(method.0)).is_some_and(|bytes| *bytes >= WINDOW_FROM)

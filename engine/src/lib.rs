@@ -22,6 +22,7 @@ mod held;
 mod idle;
 mod meter;
 mod predict;
+mod share;
 pub mod signals;
 mod source;
 mod timing;

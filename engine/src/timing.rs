@@ -51,6 +51,11 @@ impl Timing {
         self.batch = Batch::Since(now_ns);
     }
 
+    /// The next call has waited for its turn since then.
+    pub(crate) fn waited(&mut self, since_ns: u64) {
+        self.batch = Batch::Since(since_ns);
+    }
+
     /// The next call came and starts at these times.
     pub(crate) fn frame(&mut self, came_ns: u64, started_ns: u64) {
         self.batch = Batch::Started { came_ns, started_ns };

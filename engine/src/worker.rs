@@ -80,6 +80,9 @@ const CLOCK_EVERY: u32 = 8;
 /// Passes with work while spinning, before the other phases have their turn: bells, and what must be told the broker.
 const SERVED_MAX: u32 = 64;
 
+/// After a call that took longer than this the bells are heard: it rang while nobody looked, most likely.
+const BELLS_NS: u64 = 20_000;
+
 /// How long a draining worker waits for clients to fetch what it holds for them: they do so at once, or never.
 const FETCHING_NS: u64 = 1_000_000_000;
 /// Looks at the bells in one turn, so that a client that never stops ringing cannot keep us from the sockets.
@@ -123,6 +126,7 @@ impl Worker {
             worked |= self.hear_bells()?;
         }
         worked |= self.links.sweep(&mut self.runner, self.now_ns);
+        worked |= self.serve_next();
         worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut *self.driver);
         self.tell_broker();
         if self.driver.wants_submitting() {
@@ -165,7 +169,7 @@ impl Worker {
                     Rang::Control => self.obey()?,
                     Rang::Signal => self.drain(),
                     Rang::Knock => self.connections.knock(),
-                    Rang::Pool if self.draining.is_none() => self.links.adopt_all(self.now_ns),
+                    Rang::Pool if self.draining.is_none() => self.links.look_around(self.now_ns),
                     Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link, self.now_ns),
                     Rang::Link(link) => self.links.look_for_fetches(link),
                     Rang::Pool => {}
@@ -176,6 +180,15 @@ impl Worker {
         // Somebody may still be ringing: the next turn looks again.
         self.rang = true;
         Ok(true)
+    }
+
+    /// Phase: one of the calls that run long. What came meanwhile has rung, and is heard in the order of coming before
+    /// the next.
+    fn serve_next(&mut self) -> bool {
+        let Some(served) = self.links.serve_next(&mut self.runner) else { return false };
+        self.now_ns = served.ended_ns;
+        self.rang |= served.took_ns > BELLS_NS;
+        true
     }
 
     fn count_bell(&self, who: Rang) {
@@ -195,8 +208,8 @@ impl Worker {
                     self.drain();
                     return Ok(());
                 }
-                Heard::Order(Order::Link { link, geometry, .. }, descriptors) => {
-                    if let Err(error) = self.attach(link, geometry, descriptors) {
+                Heard::Order(Order::Link { link, geometry, uid, .. }, descriptors) => {
+                    if let Err(error) = self.attach(link, uid, geometry, descriptors) {
                         // Its client must not wait for a loop that cannot see it.
                         self.control.report(&Report::CannotServe { link, why: error.to_string() });
                     }
@@ -210,13 +223,19 @@ impl Worker {
         }
     }
 
-    fn attach(&mut self, id: LinkId, geometry: Geometry, descriptors: Vec<OwnedFd>) -> Result<(), StartError> {
+    fn attach(
+        &mut self,
+        id: LinkId,
+        uid: u32,
+        geometry: Geometry,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), StartError> {
         let Ok([request, reply, bell]) = <[OwnedFd; 3]>::try_from(descriptors) else {
             return Err(StartError::Control("a link came without its descriptors".to_owned()));
         };
         let link = WorkerLink::map(geometry, request, reply).map_err(StartError::resource("a link"))?;
         self.bells.add(&bell, Rang::Link(id)).map_err(StartError::resource("a link's bell"))?;
-        self.links.add(id, link, bell);
+        self.links.add(id, uid, link, bell);
         Ok(())
     }
 
@@ -233,6 +252,7 @@ impl Worker {
             return;
         }
         self.links.demote_all(&mut self.runner, self.now_ns);
+        self.links.leave_waiting();
         // Not gone as long as it holds replies, which nobody else can hand out.
         self.links.say(if self.links.holds_replies() { Mode::Busy } else { Mode::Gone });
         self.connections.drain();
@@ -282,6 +302,9 @@ impl Worker {
             if self.links.sweep(&mut self.runner, self.now_ns) {
                 self.idle.worked();
                 (looks, served) = (0, served + 1);
+                if self.links.has_waiting() {
+                    return;
+                }
                 if served % CLOCK_EVERY == 0 {
                     self.now_ns = now_ns();
                 }

@@ -19,6 +19,8 @@ pub enum Look {
     Nothing,
     /// A request that is now ours, and must be answered with [`Taker::publish`].
     Taken(Request),
+    /// A request that nobody has, and that we were told not to claim: its number.
+    Left(Seq),
     /// The client broke a rule. Nothing was claimed.
     Broken(PeerFault),
 }
@@ -54,8 +56,22 @@ impl Request {
 impl Taker<'_> {
     /// Claims the request in this slot, if there is one that nobody has. `alive` says whether a loop still lives: a
     /// fetch is left to the loop that holds the reply, and to anybody after that loop's death.
+    #[inline]
     #[must_use]
     pub fn claim(self, me: Incarnation, alive: impl Fn(u16) -> bool) -> Look {
+        self.claim_if(me, alive, |_, _| true)
+    }
+
+    /// The same, unless `wanted` says that it should be left where it is. What it is told is a hint: it was read before
+    /// the claim, and the client may change it.
+    #[inline]
+    #[must_use]
+    pub fn claim_if(
+        self,
+        me: Incarnation,
+        alive: impl Fn(u16) -> bool,
+        wanted: impl FnOnce(Seq, RequestHead) -> bool,
+    ) -> Look {
         let old = self.0.claim.load(Ordering::Acquire);
         let claimed = ClaimWord::from_word(old).seq;
         // PAIR request-published: the request's fields are behind this number.
@@ -67,8 +83,15 @@ impl Taker<'_> {
             return self.backwards(old);
         };
         // PAIR reply-published: another loop still runs the call before this one.
-        if self.0.reply.seq.load(Ordering::Acquire) != claimed.word() || self.is_anothers(me, alive) {
+        if self.0.reply.seq.load(Ordering::Acquire) != claimed.word() {
             return Look::Nothing;
+        }
+        let head = RequestHead::from_word(self.0.request.head.load(Ordering::Relaxed));
+        if is_anothers(head, me, alive) {
+            return Look::Nothing;
+        }
+        if !wanted(seq, head) {
+            return Look::Left(seq);
         }
         let mine = ClaimWord { seq, owner: Some(me) }.word();
         // PAIR cancel-claim: either the client sees this claim, or we see its cancel below.
@@ -79,24 +102,18 @@ impl Taker<'_> {
         Look::Taken(self.read(seq))
     }
 
-    /// Whether a request lies here that nobody has claimed. Claims nothing.
+    /// The number of a request that lies here and that nobody has claimed. Claims nothing.
     #[must_use]
-    pub fn is_ready(self) -> bool {
+    pub fn ready(self) -> Option<Seq> {
         let claimed = ClaimWord::from_word(self.0.claim.load(Ordering::Acquire)).seq;
         // PAIR request-published: only the number matters here.
-        self.0.request.seq.load(Ordering::Acquire) > claimed.word()
-            && self.0.reply.seq.load(Ordering::Acquire) == claimed.word()
+        let requested = Seq::from_word(self.0.request.seq.load(Ordering::Acquire))?;
+        (requested > claimed && self.0.reply.seq.load(Ordering::Acquire) == claimed.word()).then_some(requested)
     }
 
     /// A request below the claim is a broken rule, unless another loop claimed between our two loads.
     fn backwards(self, old: u64) -> Look {
         if self.0.claim.load(Ordering::Acquire) == old { Look::Broken(PeerFault::Sequence) } else { Look::Nothing }
-    }
-
-    /// A hint read before the claim, to leave a fetch to its loop; what counts is read again after the claim.
-    fn is_anothers(self, me: Incarnation, alive: impl Fn(u16) -> bool) -> bool {
-        let head = RequestHead::from_word(self.0.request.head.load(Ordering::Relaxed));
-        head.fetch && head.method != me.0.get() && alive(head.method)
     }
 
     fn read(self, seq: Seq) -> Request {
@@ -130,4 +147,9 @@ impl Taker<'_> {
         // PAIR reply-published: everything above is seen by the client that loads this number.
         line.seq.store(seq.word(), Ordering::Release);
     }
+}
+
+/// Whether a fetch is another loop's. A hint read before the claim; what counts is read again after it.
+fn is_anothers(head: RequestHead, me: Incarnation, alive: impl Fn(u16) -> bool) -> bool {
+    head.fetch && head.method != me.0.get() && alive(head.method)
 }

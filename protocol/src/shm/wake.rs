@@ -41,6 +41,12 @@ impl Poller<'_> {
         self.swap(old, me.0.get())
     }
 
+    /// Whether a living loop looks at this link all the time.
+    pub fn is_polled<'b>(self, board: impl Fn(u16) -> &'b BoardLine) -> bool {
+        let poller = self.loop_number();
+        poller != 0 && board(poller).mode(poller) == Mode::Scan
+    }
+
     /// Stops `me` polling this link. The caller fences and looks at the link once more (rule 21).
     pub fn leave(self, me: Incarnation) {
         // Losing the swap is fine: then another loop has taken the link over.

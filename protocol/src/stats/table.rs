@@ -128,6 +128,8 @@ declare! {
         LoopsEnded "loops_ended" Count,
         /// Calls whose loop died while it had them, so that their callers were told "unknown"; kept by the broker.
         CallsUnknown "calls_unknown" Count,
+        /// Times the loop rang a link's own bell, so that others look at a request that it has no time for.
+        BellsRung "bells_rung" Count,
     }
 }
 

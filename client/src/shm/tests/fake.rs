@@ -122,7 +122,7 @@ impl Worker {
 
     pub fn try_take(&self) -> Option<Taken> {
         (0..self.link.geometry().slots()).find_map(|slot| match self.link.slot(slot).claim(self.me, |_| true) {
-            Look::Nothing => None,
+            Look::Nothing | Look::Left(_) => None,
             Look::Taken(request) => Some(Taken { slot, request, grant: request.grant(self.link.geometry()).unwrap() }),
             Look::Broken(fault) => panic!("the client broke a rule: {fault}"),
         })

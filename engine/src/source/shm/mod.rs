@@ -1,6 +1,7 @@
 //! Calls from shared memory: which links this loop looks at. What it does with a request that it finds is in [`serve`].
 
 mod serve;
+mod waiting;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -11,23 +12,31 @@ use speedysvc_protocol::control::Report;
 use speedysvc_protocol::ids::{Incarnation, LinkId, MethodIndex};
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::claim::Look;
+use speedysvc_protocol::shm::layout::RequestHead;
 use speedysvc_protocol::shm::link::{Board, WorkerLink};
-use speedysvc_protocol::shm::{PeerFault, doorbell, wake};
+use speedysvc_protocol::shm::seq::Seq;
+use speedysvc_protocol::shm::{PeerFault, wake};
 use speedysvc_protocol::stats::Counter;
 
-use crate::dispatch::{Elsewhere, Runner};
+use crate::dispatch::Runner;
 use crate::held::Held;
 use crate::meter::Meter;
+use crate::share::turns::Turns;
 use serve::{OWED_MAX, Owed};
+use waiting::Seen;
 
 /// A client's link, as this worker knows it.
 struct Attached {
     id: LinkId,
+    /// The client's user: links of one share its part of the loop's time.
+    uid: u32,
     link: WorkerLink,
     bell: OwnedFd,
     /// Slots that every pass looks at: up to the highest that was in use lately. The others every [`FULL_EVERY`]
     /// passes.
     reach: usize,
+    /// By slot, once a request had to wait here: what was seen of it.
+    seen: Vec<Seen>,
 }
 
 /// A link that this loop polls.
@@ -56,6 +65,8 @@ pub(crate) struct Links {
     hot: Vec<Hot>,
     /// Keys of those whose bell rang, until they have been looked at.
     belled: Vec<usize>,
+    /// Calls that run long, in the order in which they should.
+    turns: Turns<Seq>,
     held: Held,
     /// Looks for sleepers that are still to be made: none between two passes, none while a long handler runs.
     owed: Vec<Owed>,
@@ -78,7 +89,7 @@ impl Links {
     ) -> Self {
         let (all, keys, hot, belled) = (Slab::new(), HashMap::new(), Vec::new(), Vec::new());
         let (held, silenced, reports) = (Held::new(held_max), Vec::new(), Vec::new());
-        let owed = Vec::with_capacity(OWED_MAX);
+        let (turns, owed) = (Turns::new(), Vec::with_capacity(OWED_MAX));
         Self {
             me,
             board,
@@ -88,6 +99,7 @@ impl Links {
             keys,
             hot,
             belled,
+            turns,
             held,
             owed,
             passes: 0,
@@ -98,8 +110,8 @@ impl Links {
     }
 
     /// Adds a client's link. It is looked at when its bell rings.
-    pub(crate) fn add(&mut self, id: LinkId, link: WorkerLink, bell: OwnedFd) {
-        let key = self.all.insert(Attached { id, link, bell, reach: 1 });
+    pub(crate) fn add(&mut self, id: LinkId, uid: u32, link: WorkerLink, bell: OwnedFd) {
+        let key = self.all.insert(Attached { id, uid, link, bell, reach: 1, seen: Vec::new() });
         self.keys.insert(id, key);
     }
 
@@ -109,7 +121,13 @@ impl Links {
         self.held.forget(id);
         let key = self.keys.remove(&id)?;
         self.hot.retain(|hot| hot.key != key);
-        Some(self.all.remove(key).bell)
+        self.belled.retain(|belled| *belled != key);
+        let Attached { uid, bell, .. } = self.all.remove(key);
+        self.turns.forget(key);
+        if self.all.iter().all(|(_, attached)| attached.uid != uid) {
+            self.turns.forget_user(uid);
+        }
+        Some(bell)
     }
 
     /// Whether any reply waits here for its fetch.
@@ -135,11 +153,15 @@ impl Links {
         }
     }
 
-    /// The pool bell rang: take over every link that nobody looks at.
-    pub(crate) fn adopt_all(&mut self, now_ns: u64) {
-        let all: Vec<usize> = self.keys.values().copied().collect();
-        all.iter().for_each(|key| self.adopt(*key, now_ns));
-        self.belled.extend(all);
+    /// The pool bell rang: take over what waits on links that nobody looks at. Links without a request are left alone:
+    /// their clients find nobody looking, and ring.
+    pub(crate) fn look_around(&mut self, now_ns: u64) {
+        let line = |number| self.board.line(number);
+        let unpolled = self.all.iter().filter(|(_, attached)| !attached.link.poller().is_polled(line));
+        let waiting = unpolled.filter(|(_, attached)| attached.ready().next().is_some()).map(|(key, _)| key);
+        let waiting: Vec<usize> = waiting.collect();
+        waiting.iter().for_each(|key| self.adopt(*key, now_ns));
+        self.belled.extend(waiting);
     }
 
     /// Looks at all slots of what was just belled, whoever polls it: a bell may mean a fetch, or a loop that is stuck.
@@ -200,8 +222,15 @@ impl Links {
         let mut highest = None;
         for slot in 0..slots {
             let Some(attached) = self.all.get(key) else { return true };
-            match attached.link.slot(slot).claim(self.me, |number| self.board.alive(number)) {
+            let alive = |number| self.board.alive(number);
+            let is_short = |_, head: RequestHead| head.fetch || !runner.is_long(MethodIndex(head.method));
+            match attached.link.slot(slot).claim_if(self.me, alive, is_short) {
                 Look::Nothing => {}
+                Look::Left(seq) => {
+                    if self.let_wait(key, slot, seq, now_ns) {
+                        highest = Some(slot);
+                    }
+                }
                 Look::Taken(request) => {
                     highest = Some(slot);
                     self.serve(key, slot, &request, runner, now_ns);
@@ -257,35 +286,5 @@ impl Links {
         }
         self.look_for_sleepers();
         found
-    }
-
-    /// Whether any polled link has a request that nobody has claimed.
-    fn anything_ready(&self) -> bool {
-        self.hot
-            .iter()
-            .filter_map(|hot| self.all.get(hot.key))
-            .any(|attached| (0..attached.link.geometry().slots()).any(|slot| attached.link.slot(slot).is_ready()))
-    }
-}
-
-impl Elsewhere for Links {
-    fn step_aside(&mut self) {
-        self.meter.count(Counter::StepsAside);
-        self.look_for_sleepers();
-        self.say(Mode::Busy);
-        wake::before_second_look();
-        if self.anything_ready() {
-            // It fails only for a descriptor that is no bell.
-            let _never = doorbell::ring(&self.pool_bell);
-            self.meter.count(Counter::PoolBellsRung);
-        }
-    }
-
-    fn step_back(&mut self) {
-        self.say(Mode::Scan);
-    }
-
-    fn running(&self, method: Option<MethodIndex>) {
-        self.board.line(self.me.0.get()).set_running(method.map(|index| index.0));
     }
 }

@@ -121,7 +121,7 @@ impl World {
         self.toss();
         match self.taker().claim(incarnation(me), |_| true) {
             Look::Taken(request) => Some(request),
-            Look::Nothing => None,
+            Look::Nothing | Look::Left(_) => None,
             Look::Broken(fault) => panic!("an honest client was found at fault: {fault}"),
         }
     }

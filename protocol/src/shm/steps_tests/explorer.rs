@@ -175,7 +175,7 @@ fn loop_step(state: &State, index: usize, without: Without, out: &mut Steps) -> 
     let alive = |number| state.loops.iter().any(|one| one.number == number && one.life == Life::Alive);
     match state.loops[index].at {
         At::Idle => match next.on_lines(|lines| lines.taker().claim(me, alive)) {
-            Look::Nothing => return Ok(()),
+            Look::Nothing | Look::Left(_) => return Ok(()),
             Look::Broken(_) if state.honest => return Err("an honest client was found at fault"),
             Look::Broken(_) => next.link_lost = true,
             Look::Taken(request) => {

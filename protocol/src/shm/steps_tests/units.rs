@@ -20,7 +20,7 @@ fn claim(lines: &Lines, me: u16) -> Option<Request> {
 fn claim_while(lines: &Lines, me: u16, alive: impl Fn(u16) -> bool) -> Option<Request> {
     match lines.taker().claim(incarnation(me), alive) {
         Look::Taken(request) => Some(request),
-        Look::Nothing => None,
+        Look::Nothing | Look::Left(_) => None,
         Look::Broken(fault) => panic!("{fault}"),
     }
 }
