@@ -170,6 +170,7 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &ours::TCP,
     &work::SHM,
     &work::SPLIT,
+    &work::HOME,
     &work::TCP,
 ];
 

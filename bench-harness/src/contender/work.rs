@@ -59,6 +59,8 @@ pub(super) struct Working {
     what: &'static str,
     /// Their names, and workers for each.
     services: &'static [&'static str],
+    /// How many of them clients use.
+    used: usize,
     address: fn(&Engine, &str) -> Result<String>,
 }
 
@@ -66,18 +68,28 @@ pub(super) const SHM: Working = Working {
     name: "work-shm",
     what: "ours over shared memory: one service with two workers, handlers that wait or spin as they are told",
     services: &["work"],
+    used: 1,
     address: |engine, service| Ok(engine.shm_address(service)),
 };
 pub(super) const SPLIT: Working = Working {
     name: "work-shm-split",
     what: "the same with two services of one worker each; connections and calls are split between them beforehand",
     services: &["left", "right"],
+    used: 2,
+    address: |engine, service| Ok(engine.shm_address(service)),
+};
+pub(super) const HOME: Working = Working {
+    name: "work-shm-home",
+    what: "as work-shm-split, with all connections at the same one: what homes cost when all hot clients share one",
+    services: &["left", "right"],
+    used: 1,
     address: |engine, service| Ok(engine.shm_address(service)),
 };
 pub(super) const TCP: Working = Working {
     name: "work-tcp",
     what: "as work-shm, over TCP on loopback; a connection belongs to the worker that accepted it",
     services: &["work"],
+    used: 1,
     address: Engine::tcp_address,
 };
 
@@ -128,8 +140,12 @@ impl Contender for Working {
 
     fn serve(&self, _: Shape, parent: &Parent) -> Result<Infallible> {
         let engine = Engine::start(&self.file()?)?;
-        let addresses: Vec<String> =
-            self.services.iter().map(|service| (self.address)(&engine, service)).collect::<Result<_>>()?;
+        let addresses: Vec<String> = self
+            .services
+            .iter()
+            .take(self.used)
+            .map(|service| (self.address)(&engine, service))
+            .collect::<Result<_>>()?;
         parent.ready(&addresses.join(&BETWEEN.to_string()), &engine.processes()?)?;
         parent.wait_for_its_end();
         engine.stop();

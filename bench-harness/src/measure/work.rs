@@ -8,7 +8,7 @@ use super::accounts;
 use super::found::{Found, figure, nanoseconds};
 use super::job::{Job, Length, Outcome};
 use super::task::{Drawn, Handler, Load, WORKERS};
-use crate::open::log::Log;
+use crate::open::log::{Log, Moments};
 use crate::open::pool::{self, Lane, Plan};
 use crate::open::schedule::{Arrivals, Due, Schedule};
 use crate::open::verdict::{LAG_MAX, Wanted};
@@ -38,13 +38,22 @@ struct Connection<W> {
     worker: W,
     handler: Handler,
     visits: Vec<Visit>,
+    /// How long each call took, from when it was due, and whether its handler waited.
+    took: Vec<(u64, bool)>,
+    waits: bool,
 }
 
 impl<W: Worker> Caller for Connection<W> {
     fn call(&mut self, due: Due) -> Result<(), Failed> {
-        let served_ns = self.worker.work(self.handler.draw(HANDLERS ^ due.number))?;
+        let drawn = self.handler.draw(HANDLERS ^ due.number);
+        self.waits = drawn.waits;
+        let served_ns = self.worker.work(drawn)?;
         self.visits.push(Visit { at_ns: due.at_ns, served_ns });
         Ok(())
+    }
+
+    fn answered(&mut self, moments: Moments) {
+        self.took.push((moments.done.saturating_sub(moments.due), self.waits));
     }
 }
 
@@ -70,7 +79,10 @@ impl Job {
         let seconds = span.as_secs_f64();
         let lane = |number: usize| {
             let calls = Schedule::new(Arrivals::Poisson, rate.into(), seconds, SEED).of_lane(number, lanes);
-            let connection = |_| Ok(Connection { worker: connect(number, deadline)?, handler, visits: vec![] });
+            let connection = |_| {
+                let worker = connect(number, deadline)?;
+                Ok(Connection { worker, handler, visits: vec![], took: vec![], waits: false })
+            };
             let callers = (0..self.shape.connections / lanes).map(connection).collect::<Result<_>>()?;
             Ok(Lane { callers, calls })
         };
@@ -81,8 +93,9 @@ impl Job {
             let own = [std::process::id()];
             let ran = pool::run(lanes, &plan, || Ok(accounts::usage(&own)?))?;
             let visits: Vec<Visit> = ran.callers.iter().flat_map(|caller| caller.visits.iter().copied()).collect();
+            let took: Vec<(u64, bool)> = ran.callers.iter().flat_map(|caller| caller.took.iter().copied()).collect();
             let extras = match deadline {
-                None => queue_figures(&ran.log, &visits, handler, rate, seconds)?,
+                None => queue_figures(&ran.log, &visits, &took, handler, rate, seconds)?,
                 Some(_) => overload_figures(&ran.log, handler, seconds),
             };
             let wanted = Wanted { seconds, connections: self.shape.connections, lag_max: LAG_MAX };
@@ -100,7 +113,14 @@ impl Job {
 
 /// Beside the row's own figures: what one queue in front of all workers would have made of the very same calls, if
 /// carrying them cost nothing.
-fn queue_figures(log: &Log, visits: &[Visit], handler: Handler, rate: u32, seconds: f64) -> Result<Vec<Extra>> {
+fn queue_figures(
+    log: &Log,
+    visits: &[Visit],
+    took: &[(u64, bool)],
+    handler: Handler,
+    rate: u32,
+    seconds: f64,
+) -> Result<Vec<Extra>> {
     if let Some((code, count)) = log.errors.first_key_value() {
         bail!("{count} calls failed with {code}");
     }
@@ -114,6 +134,13 @@ fn queue_figures(log: &Log, visits: &[Visit], handler: Handler, rate: u32, secon
         nanoseconds("ideal p50", Better::Neither, queue::percentile(&times, 50)),
         nanoseconds("ideal p99", Better::Neither, queue::percentile(&times, 99)),
     ];
+    let all: Vec<u64> = took.iter().map(|(ns, _)| *ns).collect();
+    let beside_ideal = queue::percentile(&all, 99) / queue::percentile(&times, 99);
+    extras.push(figure("p99 / ideal p99", Unit::Count, Better::Less, beside_ideal));
+    if let Handler::Sometimes { .. } = handler {
+        let short: Vec<u64> = took.iter().filter(|(_, waits)| !waits).map(|(ns, _)| *ns).collect();
+        extras.push(nanoseconds("short p99", Better::Less, queue::percentile(&short, 99)));
+    }
     if let Handler::Exponential { .. } = handler
         && let Some(formula) = Mmc::new(WORKERS, handler.mean_ns(), f64::from(rate) / 1e9)
     {
@@ -177,11 +204,17 @@ mod tests {
         let handler = Handler::Exponential { mean_us: 2_000 };
         // Three calls at once for two workers.
         let visits = [Visit { at_ns: 0, served_ns: 1_000_000 }; 3];
-        let extras = queue_figures(&log(&[Ok(())]), &visits, handler, 800, 0.01).unwrap();
+        let took = [(3_000_000, true); 3];
+        let extras = queue_figures(&log(&[Ok(())]), &visits, &took, handler, 800, 0.01).unwrap();
         assert_eq!((value(&extras, "ideal p50"), value(&extras, "ideal p99")), (1e6, 2e6));
         assert!((value(&extras, "load") - 0.15).abs() < 1e-9);
         assert!((value(&extras, "M/M/2 p99") / 23.8e6 - 1.0).abs() < 0.01);
-        let refused = queue_figures(&log(&[Err(REFUSED)]), &visits, handler, 800, 0.01);
+        assert!((value(&extras, "p99 / ideal p99") - 1.5).abs() < 1e-9);
+        let handler = Handler::Sometimes { busy_us: 1, waits_us: 5_000, one_in: 100 };
+        let took = [(7_000, false), (9_000_000, true), (7_000, false)];
+        let extras = queue_figures(&log(&[Ok(())]), &visits, &took, handler, 800, 0.01).unwrap();
+        assert!((value(&extras, "short p99") - 7e3).abs() < 1e-9);
+        let refused = queue_figures(&log(&[Err(REFUSED)]), &visits, &took, handler, 800, 0.01);
         assert!(refused.unwrap_err().to_string().contains("RESOURCE_EXHAUSTED"));
     }
 }

@@ -16,6 +16,9 @@ pub(crate) trait Caller {
     /// # Errors
     /// Why there was none.
     fn call(&mut self, due: Due) -> Result<(), Failed>;
+
+    /// The call was answered, and these were its moments.
+    fn answered(&mut self, _moments: Moments) {}
 }
 
 /// What all connections share.
@@ -51,7 +54,11 @@ pub(crate) fn drive(run: &Run<'_>, time: &impl Time, caller: &mut impl Caller) -
         }
         let result = caller.call(due);
         let done = time.now();
-        log.add(Moments { due: due.at_ns, free, sent, done }, result);
+        let moments = Moments { due: due.at_ns, free, sent, done };
+        log.add(moments, result);
+        if result.is_ok() {
+            caller.answered(moments);
+        }
         free = done;
     }
     log
