@@ -83,6 +83,7 @@ impl Buffer {
     }
 
     /// What is in it, aligned to [`ARCHIVE_ALIGN`].
+    #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.len]
@@ -95,16 +96,19 @@ impl Buffer {
     }
 
     /// Changes the limit for what comes next.
+    #[inline]
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
     /// Forgets what is in it, and keeps the room.
+    #[inline]
     pub fn clear(&mut self) {
         self.len = 0;
     }
 
     /// Gives room beyond `keep` bytes back to the system, after an unusually large call.
+    #[inline]
     pub fn trim(&mut self, keep: usize) {
         if self.bytes.len() > keep {
             self.bytes = AlignedVec::with_capacity(ARCHIVE_ALIGN);
@@ -116,12 +120,15 @@ impl Buffer {
     ///
     /// # Errors
     /// [`Failure`] when `len` is beyond the limit.
+    #[inline]
     pub fn room(&mut self, len: usize) -> Result<&mut [u8], Failure> {
         if len > self.limit {
             return Err(too_large(len, self.limit));
         }
-        self.len = 0;
-        self.reserve(len);
+        if self.bytes.len() < len {
+            self.len = 0;
+            self.grow(len);
+        }
         self.len = len;
         Ok(&mut self.bytes[..len])
     }
@@ -130,33 +137,49 @@ impl Buffer {
     ///
     /// # Errors
     /// [`Failure`] when they would pass the limit.
+    #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let end = self.len.saturating_add(bytes.len());
+        if end <= self.limit {
+            if let Some(room) = self.bytes.get_mut(self.len..end) {
+                room.copy_from_slice(bytes);
+                self.len = end;
+                return Ok(());
+            }
+        }
+        self.append_beyond(bytes, end)
+    }
+
+    /// Adds bytes for which there is no room, or may be none. Apart, so that the usual case is short enough to be part
+    /// of what rkyv makes of a type: it writes a value in many small pieces.
+    #[cold]
+    fn append_beyond(&mut self, bytes: &[u8], end: usize) -> Result<(), Failure> {
         if end > self.limit {
             self.refused = Some(end);
             return Err(too_large(end, self.limit));
         }
-        self.reserve(end);
+        self.grow(end);
         self.bytes[self.len..end].copy_from_slice(bytes);
         self.len = end;
         Ok(())
     }
 
     /// Makes the backing bytes at least `end` long. They keep their length between calls: only growth is zeroed.
-    fn reserve(&mut self, end: usize) {
-        if self.bytes.len() < end {
-            let grown = end.next_power_of_two().min(self.limit.max(end)).max(256);
-            self.bytes.resize(grown, 0);
-        }
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        let grown = end.next_power_of_two().min(self.limit.max(end)).max(256);
+        self.bytes.resize(grown, 0);
     }
 }
 
+#[cold]
 fn too_large(len: usize, limit: usize) -> Failure {
     let message = format!("a message of at least {len} bytes is over the limit of {limit} bytes");
     Failure::done(Code::ResourceExhausted, message)
 }
 
 impl Positional for Out<'_> {
+    #[inline]
     fn pos(&self) -> usize {
         match self {
             Self::Buffer(buffer) => buffer.len,
@@ -166,13 +189,23 @@ impl Positional for Out<'_> {
 }
 
 impl Writer<Error> for Out<'_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        // Padding, which is mostly none.
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let written = match self {
             Self::Buffer(buffer) => buffer.append(bytes),
             Self::Elsewhere(sink) => sink.append(bytes),
         };
-        written.map_err(Error::new)
+        written.map_err(not_written)
     }
+}
+
+#[cold]
+fn not_written(failure: Failure) -> Error {
+    Error::new(failure)
 }
 
 /// Writes a value's archive into `out`, replacing what was there.
@@ -182,10 +215,18 @@ impl Writer<Error> for Out<'_> {
 pub fn encode<T: Encode>(value: &T, out: &mut Buffer) -> Result<(), Failure> {
     out.clear();
     out.refused = None;
-    write(value, Out::Buffer(out)).map_err(|error| match out.refused.take() {
+    match write(value, Out::Buffer(out)) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(not_encoded(out, &error)),
+    }
+}
+
+#[cold]
+fn not_encoded(out: &mut Buffer, error: &Error) -> Failure {
+    match out.refused.take() {
         Some(len) => too_large(len, out.limit),
-        None => not_archived(&error),
-    })
+        None => not_archived(error),
+    }
 }
 
 /// Writes a value's archive into an empty sink, whose first byte is aligned to [`ARCHIVE_ALIGN`] for its reader.
@@ -202,6 +243,7 @@ fn write<T: Encode>(value: &T, out: Out<'_>) -> Result<(), Error> {
     })
 }
 
+#[cold]
 fn not_archived(error: &Error) -> Failure {
     Failure::done(Code::Internal, format!("the value cannot be archived: {error}"))
 }
@@ -213,8 +255,12 @@ fn not_archived(error: &Error) -> Failure {
 pub fn view<T: View>(bytes: &[u8]) -> Result<&Archived<T>, Failure> {
     let depth = NonZeroUsize::new(DEPTH_MAX);
     let mut context = Validator::new(ArchiveValidator::with_max_depth(bytes, depth), ());
-    rkyv::api::access_with_context::<Archived<T>, _, Error>(bytes, &mut context)
-        .map_err(|error| Failure::not_started(Code::InvalidArgument, format!("not an archive of this type: {error}")))
+    rkyv::api::access_with_context::<Archived<T>, _, Error>(bytes, &mut context).map_err(|error| not_an_archive(&error))
+}
+
+#[cold]
+fn not_an_archive(error: &Error) -> Failure {
+    Failure::not_started(Code::InvalidArgument, format!("not an archive of this type: {error}"))
 }
 
 /// Reads a value out of what [`view`] returned.
@@ -222,8 +268,12 @@ pub fn view<T: View>(bytes: &[u8]) -> Result<&Archived<T>, Failure> {
 /// # Errors
 /// [`Failure`] when the type's own conversion refuses.
 pub fn take<T: Decode>(archived: &Archived<T>) -> Result<T, Failure> {
-    rkyv::api::low::deserialize::<T, Error>(archived)
-        .map_err(|error| Failure::not_started(Code::InvalidArgument, format!("a value is not acceptable: {error}")))
+    rkyv::api::low::deserialize::<T, Error>(archived).map_err(|error| not_acceptable(&error))
+}
+
+#[cold]
+fn not_acceptable(error: &Error) -> Failure {
+    Failure::not_started(Code::InvalidArgument, format!("a value is not acceptable: {error}"))
 }
 
 /// Reads a value from its archive.

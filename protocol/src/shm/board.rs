@@ -64,6 +64,7 @@ pub fn line_of(incarnation: u16) -> usize {
 
 impl BoardLine {
     /// What the loop of this incarnation is doing; [`Mode::Gone`] when the line belongs to another by now.
+    #[inline]
     #[must_use]
     pub fn mode(&self, incarnation: u16) -> Mode {
         // PAIR board-mode: whoever sleeps or turns busy fences and looks again after writing this.

@@ -2,6 +2,7 @@
 
 use super::PeerFault;
 use super::layout::{Geometry, Grant, INLINE, RequestHead};
+use super::prefetch;
 use super::seq::{ClaimWord, Seq};
 use super::slot::{Slot, load_bytes, store_bytes};
 use super::sync::Ordering;
@@ -111,11 +112,25 @@ impl Taker<'_> {
         (requested > claimed && self.0.reply.seq.load(Ordering::Acquire) == claimed.word()).then_some(requested)
     }
 
+    /// The request is about to be looked at: a hint.
+    #[inline]
+    pub fn expect(self) {
+        prefetch::to_read(self.0.request);
+    }
+
+    /// A reply is about to be published, and its client is not looking for it yet: a hint. With it the line is here by
+    /// then, and the next fence or claim finds no store on its way.
+    #[inline]
+    pub fn prepare(self) {
+        prefetch::to_write(self.0.reply);
+    }
+
     /// A request below the claim is a broken rule, unless another loop claimed between our two loads.
     fn backwards(self, old: u64) -> Look {
         if self.0.claim.load(Ordering::Acquire) == old { Look::Broken(PeerFault::Sequence) } else { Look::Nothing }
     }
 
+    #[inline]
     fn read(self, seq: Seq) -> Request {
         let line = self.0.request;
         Request {
@@ -128,6 +143,7 @@ impl Taker<'_> {
     }
 
     /// Copies the inline part of a claimed request; `out` has at most [`INLINE`] bytes.
+    #[inline]
     pub fn read_inline(self, out: &mut [u8]) {
         load_bytes(&self.0.request.inline, out);
     }
@@ -137,6 +153,7 @@ impl Taker<'_> {
     ///
     /// # Panics
     /// When the claim is not ours: this loop was given up, and must not answer (rule 10).
+    #[inline]
     pub fn publish(self, me: Incarnation, seq: Seq, status: Status, len: u32, inline: &[u8]) {
         let mine = ClaimWord { seq, owner: Some(me) }.word();
         assert_eq!(self.0.claim.load(Ordering::Relaxed), mine, "a claim of ours was changed by another");

@@ -64,6 +64,7 @@ impl Mapped {
         }
     }
 
+    #[inline]
     fn poller(&self) -> Poller<'_> {
         Poller(self.reply.word(0))
     }
@@ -95,6 +96,7 @@ macro_rules! both_sides {
             }
 
             /// How the segments are laid out.
+            #[inline]
             #[must_use]
             pub fn geometry(&self) -> Geometry {
                 self.0.geometry
@@ -108,6 +110,7 @@ macro_rules! both_sides {
             }
 
             /// The word that says which loop polls this link.
+            #[inline]
             #[must_use]
             pub fn poller(&self) -> Poller<'_> {
                 self.0.poller()
@@ -175,6 +178,7 @@ impl Board {
     }
 
     /// The line where the loop of this incarnation writes.
+    #[inline]
     #[must_use]
     pub fn line(&self, incarnation: u16) -> &BoardLine {
         self.0.board_line((line_of(incarnation) * BOARD_LINE_BYTES) as u64)

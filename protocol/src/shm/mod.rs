@@ -27,6 +27,7 @@ pub mod layout;
 pub mod link;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod prefetch;
 #[cfg(not(loom))]
 pub mod segment;
 pub mod seq;

@@ -99,26 +99,31 @@ impl Segment {
     }
 
     /// The word at `offset`.
+    #[inline]
     pub(super) fn word(&self, offset: u64) -> &AtomicU64 {
         self.at(offset)
     }
 
     /// `N` words from `offset` on.
+    #[inline]
     pub(super) fn words<const N: usize>(&self, offset: u64) -> &[AtomicU64; N] {
         self.at(offset)
     }
 
     /// The request line at `offset`.
+    #[inline]
     pub(super) fn request_line(&self, offset: u64) -> &RequestLine {
         self.at(offset)
     }
 
     /// The reply line at `offset`.
+    #[inline]
     pub(super) fn reply_line(&self, offset: u64) -> &ReplyLine {
         self.at(offset)
     }
 
     /// The board line at `offset`.
+    #[inline]
     pub(super) fn board_line(&self, offset: u64) -> &BoardLine {
         self.at(offset)
     }
@@ -135,6 +140,7 @@ impl Segment {
     }
 
     /// Copies bytes out. What another process writes meanwhile may arrive in part; it never changes `out` afterwards.
+    #[inline]
     pub fn copy_out(&self, offset: u64, out: &mut [u8]) {
         let start = self.bounds(offset, out.len());
         // SAFETY: (1) the source lies inside the mapping by `bounds`; (2) `out` is a private slice, so they do not

@@ -1,6 +1,7 @@
 //! The client's steps on a slot. Rules 7, 11, 12 and 14 of the slot protocol.
 
 use super::layout::{Grant, INLINE, INLINE_WORDS, ReplyLine, RequestHead, RequestLine};
+use super::prefetch;
 use super::seq::{ClaimWord, Seq};
 use super::sync::{AtomicU64, Ordering, fence};
 use crate::status::Status;
@@ -83,6 +84,18 @@ impl Caller<'_> {
         let owner = self.0.reply.owner.load(Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
         Some(ReplyHead { status: Status::from_wire(head as u32), len: (head >> 32) as u32, owner: owner as u16 })
+    }
+
+    /// A request is about to be posted in this slot, and no loop looks at it just now: a hint.
+    #[inline]
+    pub fn prepare(self) {
+        prefetch::to_write(self.0.request);
+    }
+
+    /// The reply is about to be looked at, and is probably there: a hint.
+    #[inline]
+    pub fn expect(self) {
+        prefetch::to_read(self.0.reply);
     }
 
     /// Copies the inline part of a reply that [`Caller::poll`] returned; `out` has at most [`INLINE`] bytes.

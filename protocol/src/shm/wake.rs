@@ -54,6 +54,7 @@ impl Poller<'_> {
     }
 
     /// Whether `me` is the loop that polls this link.
+    #[inline]
     #[must_use]
     pub fn is(self, me: Incarnation) -> bool {
         self.loop_number() == me.0.get()
@@ -63,6 +64,7 @@ impl Poller<'_> {
         self.0.compare_exchange(u64::from(old), u64::from(new), Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
+    #[inline]
     fn loop_number(self) -> u16 {
         // Written by workers only; a value beyond 16 bits would be their bug, and then nobody polls.
         u16::try_from(self.0.load(Ordering::SeqCst)).unwrap_or(0)
@@ -117,6 +119,7 @@ impl Taker<'_> {
 
     /// Whether the client has said that it sleeps for call `seq`. That it has not means nothing, unless
     /// [`before_looks_for_sleepers`] came between the reply and this.
+    #[inline]
     #[must_use]
     pub fn says_it_sleeps(self, seq: Seq) -> bool {
         self.0.request.sleep.load(Ordering::Relaxed) == (seq.word() << 8 | BY_FUTEX)

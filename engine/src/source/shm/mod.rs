@@ -54,6 +54,9 @@ const HOT_FREE: usize = 8;
 /// Beyond that, a link without a request for this long is polled no more.
 const QUIET_NS: u64 = 100_000;
 
+/// Once one request was found in a pass, others are expected: so many slots ahead, their lines are sent for.
+const AHEAD: usize = 4;
+
 pub(crate) struct Links {
     me: Incarnation,
     board: Board,
@@ -222,9 +225,13 @@ impl Links {
         let mut highest = None;
         for slot in 0..slots {
             let Some(attached) = self.all.get(key) else { return true };
+            let taker = attached.link.slot(slot);
+            if highest.is_some() && slot + AHEAD < slots {
+                attached.link.slot(slot + AHEAD).expect();
+            }
             let alive = |number| self.board.alive(number);
             let is_short = |_, head: RequestHead| head.fetch || !runner.is_long(MethodIndex(head.method));
-            match attached.link.slot(slot).claim_if(self.me, alive, is_short) {
+            match taker.claim_if(self.me, alive, is_short) {
                 Look::Nothing => {}
                 Look::Left(seq) => {
                     if self.let_wait(key, slot, seq, now_ns) {
@@ -232,7 +239,9 @@ impl Links {
                     }
                 }
                 Look::Taken(request) => {
-                    highest = Some(slot);
+                    if highest.replace(slot).is_some() {
+                        taker.prepare();
+                    }
                     self.serve(key, slot, &request, runner, now_ns);
                 }
                 Look::Broken(fault) => self.expel(key, fault),
