@@ -140,14 +140,14 @@ impl Buffer {
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let end = self.len.saturating_add(bytes.len());
-        if end <= self.limit {
-            if let Some(room) = self.bytes.get_mut(self.len..end) {
+        match self.bytes.get_mut(self.len..end) {
+            Some(room) if end <= self.limit => {
                 room.copy_from_slice(bytes);
                 self.len = end;
-                return Ok(());
+                Ok(())
             }
+            _ => self.append_beyond(bytes, end),
         }
-        self.append_beyond(bytes, end)
     }
 
     /// Adds bytes for which there is no room, or may be none. Apart, so that the usual case is short enough to be part
