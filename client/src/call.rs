@@ -1,5 +1,6 @@
 //! What both transports take and give: one attempt at a call.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use speedysvc_protocol::hello::{Given, Welcome};
@@ -25,6 +26,7 @@ pub(crate) struct Ask<'a> {
 }
 
 /// A call that outlives the function that began it: with its arguments, as it may have to be made again.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: MethodIndex,
     pub(crate) codec: Codec,
@@ -36,12 +38,14 @@ pub(crate) struct Request {
 /// Bytes that need no memory of their own.
 const SHORT: usize = 64;
 
+#[derive(Clone)]
 enum Body {
     Short(usize, [u8; SHORT]),
-    Long(Box<[u8]>),
+    Long(Arc<[u8]>),
 }
 
 impl Request {
+    #[inline]
     pub(crate) fn new(ask: &Ask<'_>) -> Self {
         let Ask { method, codec, body, begun_ns, deadline } = *ask;
         let body = if body.len() <= SHORT {
@@ -54,6 +58,7 @@ impl Request {
         Self { method, codec, body, begun_ns, deadline }
     }
 
+    #[inline]
     pub(crate) fn ask(&self) -> Ask<'_> {
         let body = match &self.body {
             Body::Short(len, bytes) => &bytes[..*len],
@@ -127,6 +132,7 @@ impl Agreed {
     }
 
     /// The service's words for a method.
+    #[inline]
     pub(crate) fn given(&self, method: MethodIndex) -> Result<Given, Error> {
         self.methods.get(usize::from(method.0)).copied().ok_or_else(|| {
             Error::not_started(Code::Unimplemented, format!("the contract has no method number {}", method.0))
@@ -139,6 +145,7 @@ impl Agreed {
     }
 
     /// Refuses a body that is too large for this connection, which stays as it is.
+    #[inline]
     pub(crate) fn check_size(&self, len: usize) -> Result<(), Error> {
         if len <= self.message_max {
             return Ok(());

@@ -116,7 +116,7 @@ impl Channel {
     }
 
     /// Archives a call's arguments and starts it.
-    pub(crate) fn begin<W: Encode>(&self, method: MethodIndex, arguments: &W) -> Started {
+    pub(crate) fn begin<W: Encode>(&self, method: MethodIndex, arguments: &W) -> Box<Started> {
         scratch::with(|scratch| {
             let (begun_ns, deadline) = self.times();
             scratch.request.set_limit(self.line.message_max());

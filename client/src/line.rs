@@ -127,7 +127,7 @@ impl Line {
     /// One attempt, on the connection of the moment.
     #[inline]
     fn attempt(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Failed> {
-        if let Some(first) = self.first.as_ref().filter(|first| first.is_usable()) {
+        if let Some(first) = self.first() {
             return first.call(ask, reply).map_err(Failed::Call);
         }
         if let Some(later) = self.later.load().as_ref().filter(|later| later.is_usable()) {
@@ -184,9 +184,15 @@ impl Line {
         opened
     }
 
+    /// The first link, as long as it is of use.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<&Arc<ShmConnection>> {
+        self.first.as_ref().filter(|first| first.is_usable())
+    }
+
     /// The connection of the moment, for a call that outlives the function that began it.
     pub(crate) fn usable(&self) -> Option<Connection> {
-        match self.first.as_ref().filter(|first| first.is_usable()) {
+        match self.first() {
             Some(first) => Some(Connection::Shm(Arc::clone(first))),
             None => self.later.load().as_deref().filter(|later| later.is_usable()).cloned(),
         }

@@ -16,6 +16,7 @@ use crate::channel::{CallError, Channel, read_fallible, read_plain};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::line::{Failed, Hope, Line, no_time};
+use crate::shm::ShmConnection;
 use crate::{scratch, shm, tcp};
 
 /// A call that has been started. `.await` it in any runtime, or [`wait`](Pending::wait) for it.
@@ -32,7 +33,7 @@ use crate::{scratch, shm, tcp};
 /// anew; tasks are not held up by that. Over TCP, starting a call waits while the service takes no more bytes.
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Pending<T, E = Error> {
-    call: Started,
+    call: Box<Started>,
     read: fn(Answer, &Buffer) -> Result<T, E>,
 }
 
@@ -101,7 +102,7 @@ impl Drop for Starter<'_> {
 /// A started call, whatever its types.
 pub(crate) struct Started {
     line: Arc<Line>,
-    request: Arc<Request>,
+    request: Request,
     stage: Stage,
     hope: Hope,
 }
@@ -119,15 +120,13 @@ enum Stage {
 }
 
 impl Started {
-    pub(crate) fn begin(line: &Arc<Line>, ask: &Ask<'_>) -> Self {
-        let mut started = Self {
-            line: Arc::clone(line),
-            request: Arc::new(Request::new(ask)),
-            stage: Stage::Again { pause: Duration::ZERO, round: None },
-            hope: Hope::default(),
-        };
+    /// In a box, as it is a few hundred bytes, and callers move it about.
+    pub(crate) fn begin(line: &Arc<Line>, ask: &Ask<'_>) -> Box<Self> {
+        let mut started = Self::new(line, ask, Stage::Again { pause: Duration::ZERO, round: None });
         if ask.deadline.ns() <= ask.begun_ns {
             started.stage = Stage::Failed(no_time());
+        } else if let Some(first) = line.first() {
+            started.attempt_shm(first);
         } else if let Some(connection) = line.usable() {
             started.attempt(&connection);
         }
@@ -135,18 +134,27 @@ impl Started {
     }
 
     /// A call that cannot even be tried.
-    pub(crate) fn failed(line: &Arc<Line>, ask: &Ask<'_>, error: Error) -> Self {
-        let (line, request) = (Arc::clone(line), Arc::new(Request::new(ask)));
-        Self { line, request, stage: Stage::Failed(error), hope: Hope::default() }
+    pub(crate) fn failed(line: &Arc<Line>, ask: &Ask<'_>, error: Error) -> Box<Self> {
+        Self::new(line, ask, Stage::Failed(error))
+    }
+
+    fn new(line: &Arc<Line>, ask: &Ask<'_>, stage: Stage) -> Box<Self> {
+        Box::new(Self { line: Arc::clone(line), request: Request::new(ask), stage, hope: Hope::default() })
     }
 
     fn attempt(&mut self, connection: &Connection) {
-        let begun = match connection {
-            Connection::Shm(link) => shm::Flight::start(link, &self.request).map(Stage::Shm),
-            Connection::Tcp(connection) => tcp::Flight::start(connection, &self.request).map(Stage::Tcp),
-        };
-        match begun {
-            Ok(stage) => self.stage = stage,
+        match connection {
+            Connection::Shm(link) => self.attempt_shm(link),
+            Connection::Tcp(connection) => match tcp::Flight::start(connection, &self.request) {
+                Ok(flight) => self.stage = Stage::Tcp(flight),
+                Err(stop) => self.fail(Failed::Call(stop)),
+            },
+        }
+    }
+
+    fn attempt_shm(&mut self, link: &Arc<ShmConnection>) {
+        match shm::Flight::start(link, &self.request) {
+            Ok(flight) => self.stage = Stage::Shm(flight),
             Err(stop) => self.fail(Failed::Call(stop)),
         }
     }

@@ -17,18 +17,18 @@ use crate::line::Line;
 use crate::pending::Started;
 
 /// Starts a call as a starter that is dropped at once does.
-pub(crate) fn start(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Started {
+pub(crate) fn start(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Started> {
     let started = begin(line, body, timeout);
     line.flush();
     started
 }
 
-pub(crate) fn begin(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Started {
+pub(crate) fn begin(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Started> {
     let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
     Started::begin(line, &Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline })
 }
 
-pub(crate) fn wait(mut started: Started) -> Result<Vec<u8>, Error> {
+pub(crate) fn wait(mut started: Box<Started>) -> Result<Vec<u8>, Error> {
     let mut reply = Buffer::new(0);
     started.wait(&mut reply).map(|_| reply.as_slice().to_vec())
 }
@@ -58,6 +58,6 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-pub(crate) fn awaited(mut started: Started) -> Result<Vec<u8>, Error> {
+pub(crate) fn awaited(mut started: Box<Started>) -> Result<Vec<u8>, Error> {
     block_on(poll_fn(|context| poll(&mut started, context)))
 }

@@ -78,6 +78,11 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
     }
 
     #[inline]
+    pub(super) fn home(&self) -> &H {
+        &self.home
+    }
+
+    #[inline]
     pub(super) fn slot(&self) -> usize {
         self.place.slot
     }

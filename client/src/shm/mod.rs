@@ -2,7 +2,7 @@
 //!
 //! [`attach`] meets the broker; [`slots`] and [`room`] know what is free, and [`lease`] hands it out; [`wait`] spins,
 //! sleeps and gives up; this file makes a call of them. A call that is started and waited for later is a [`flight`]:
-//! [`queued`] while it has no slot, and [`parks`] wakes the task that waits for it. The rules are those of
+//! [`queued`] while it has no slot; when a [`task`] waits for it, [`parks`] wakes that. The rules are those of
 //! `docs/protocol.md`.
 
 mod attach;
@@ -15,6 +15,7 @@ mod queue;
 mod queued;
 mod room;
 mod slots;
+mod task;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -32,7 +33,7 @@ use speedysvc_protocol::shm::link::{Board, ClientLink};
 use speedysvc_protocol::shm::slot::{Caller, Post, ReplyHead};
 use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 
-use crate::call::{Agreed, Answer, Ask, Request, Stop};
+use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
 use learned::Learned;
@@ -129,9 +130,9 @@ impl ShmConnection {
         }
     }
 
-    #[cold]
-    fn note_reply(&self, request: &Request, reply: ReplyHead) {
-        if let Some(learned) = self.learned.get(usize::from(request.method.0)) {
+    #[inline]
+    fn note_reply(&self, method: MethodIndex, reply: ReplyHead) {
+        if let Some(learned) = self.learned.get(usize::from(method.0)) {
             learned.note(reply.len.min(self.largest_reply));
         }
     }

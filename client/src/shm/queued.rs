@@ -21,7 +21,7 @@ const WAITING_MAX: usize = 65_536;
 
 pub(super) struct Queued {
     home: Arc<ShmConnection>,
-    request: Arc<Request>,
+    request: Request,
     /// Bytes of the buffer that it wants.
     len: u64,
     /// It may be its turn. Whoever has the lock looks, and looks again while this was set meanwhile.
@@ -46,14 +46,14 @@ enum Step {
 
 impl Queued {
     /// Stands in line.
-    pub(super) fn stand(home: &Arc<ShmConnection>, request: &Arc<Request>, len: u64) -> Result<Arc<Self>, Stop> {
+    pub(super) fn stand(home: &Arc<ShmConnection>, request: &Request, len: u64) -> Result<Arc<Self>, Stop> {
         if home.room().line(Lack::Slots).len() >= WAITING_MAX {
             let message =
                 format!("{WAITING_MAX} calls already wait for a slot of this link: wait for some of them first");
             return Err(Error::not_started(Code::ResourceExhausted, message).into());
         }
         let state = State { step: Step::ForSlot, ticket: None, waker: None };
-        let (home, request) = (Arc::clone(home), Arc::clone(request));
+        let (home, request) = (Arc::clone(home), request.clone());
         let queued = Arc::new(Self { home, request, len, told: AtomicBool::new(true), state: Mutex::new(state) });
         queued.look();
         Ok(queued)
@@ -74,6 +74,10 @@ impl Queued {
         drop(state);
         self.look();
         taken
+    }
+
+    pub(super) fn home(&self) -> &Arc<ShmConnection> {
+        &self.home
     }
 
     /// Gives up. What it stood in line for.

@@ -10,12 +10,13 @@ use speedysvc_protocol::status::Code;
 use super::calls::Broken;
 use super::{TcpConnection, judge, locked};
 use crate::call::{Answer, Request, Stop};
+use crate::clock::Deadline;
 use crate::error::Error;
 
 /// Dropping it gives the call up.
 pub(crate) struct Flight {
     home: Arc<TcpConnection>,
-    request: Arc<Request>,
+    deadline: Deadline,
     id: CallId,
     wake: Arc<Condvar>,
     is_open: bool,
@@ -23,15 +24,15 @@ pub(crate) struct Flight {
 
 impl Flight {
     /// Sends a call. While the service does not read, this waits as a blocking call does.
-    pub(crate) fn start(home: &Arc<TcpConnection>, request: &Arc<Request>) -> Result<Self, Stop> {
+    pub(crate) fn start(home: &Arc<TcpConnection>, request: &Request) -> Result<Self, Stop> {
         let (id, wake) = home.begin_call(&request.ask())?;
-        Ok(Self { home: Arc::clone(home), request: Arc::clone(request), id, wake, is_open: true })
+        Ok(Self { home: Arc::clone(home), deadline: request.deadline, id, wake, is_open: true })
     }
 
     /// Waits for the reply; its body goes into `reply`.
     pub(crate) fn wait(&mut self, reply: &mut Buffer) -> Result<Answer, Stop> {
         self.is_open = false;
-        let (status, body) = self.home.wait(self.id, &self.wake, self.request.deadline)?;
+        let (status, body) = self.home.wait(self.id, &self.wake, self.deadline)?;
         judge(status, body, reply)
     }
 
@@ -46,11 +47,11 @@ impl Flight {
         }
         let stop = match &calls.broken {
             Some(Broken { code, why }) => Error::unknown(*code, why.clone()),
-            None if self.request.deadline.left().is_none() => {
+            None if self.deadline.left().is_none() => {
                 Error::unknown(Code::DeadlineExceeded, "the service has not answered in time")
             }
             None => {
-                calls.set_task(self.id, context.waker(), self.request.deadline.ns());
+                calls.set_task(self.id, context.waker(), self.deadline.ns());
                 if self.home.read_for_tasks(&mut calls) {
                     return Poll::Pending;
                 }
