@@ -7,20 +7,35 @@ use std::sync::{Arc, LazyLock};
 use criterion::{Criterion, criterion_group, criterion_main};
 use speedysvc_core::bench::Dispatch;
 use speedysvc_protocol::archive::{self, Buffer};
-use speedysvc_protocol::contract::{Contract, Method};
-use speedysvc_protocol::ids::{Codec, MethodId, MethodIndex, Shape};
+use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, ServiceSpec};
+use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Call, Reply, Service};
 use speedysvc_protocol::status::Failure;
 
 /// The struct of the codec measurements: {u64, text of 24 bytes, sixteen u32}.
 type Realistic = (u64, String, Vec<u32>);
 
-static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
-    let (service, signature) = ("adder".to_owned(), "add(u64, String, Vec<u32>) -> u64".to_owned());
-    let id = MethodId::of(&service, &signature);
-    let method = Method { name: "add".to_owned(), signature, id, shape: Shape(0) };
-    Contract { service, version: 1, methods: vec![method] }
-});
+static SPEC: ServiceSpec = ServiceSpec {
+    name: "adder",
+    version: 1,
+    docs: "",
+    methods: &[MethodSpec {
+        name: "add",
+        signature: "add(u64, String, Vec<u32>) -> u64",
+        docs: "",
+        arguments: &["first", "text", "rest"],
+        schema: |schemas| MethodSchema {
+            arguments: vec![
+                schemas.subschema_for::<u64>(),
+                schemas.subschema_for::<String>(),
+                schemas.subschema_for::<Vec<u32>>(),
+            ],
+            result: schemas.subschema_for::<u64>(),
+            error: None,
+        },
+    }],
+};
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| SPEC.contract());
 
 /// Adds the numbers of its arguments.
 struct Adder;
@@ -28,6 +43,10 @@ struct Adder;
 impl Service for Adder {
     fn contract(&self) -> &'static Contract {
         &CONTRACT
+    }
+
+    fn spec(&self) -> &'static ServiceSpec {
+        &SPEC
     }
 
     fn call(&self, _: MethodIndex, call: Call<'_>) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use speedysvc_protocol::archive::{Buffer, Sink};
-use speedysvc_protocol::contract::Contract;
+use speedysvc_protocol::contract::{Contract, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Call, Reply, Service};
 use speedysvc_protocol::stats::{self, Counter};
@@ -64,6 +64,11 @@ impl Runner {
 
     pub(crate) fn contract(&self) -> &'static Contract {
         self.service.contract()
+    }
+
+    /// The service's declaration.
+    pub(crate) fn spec(&self) -> &'static ServiceSpec {
+        self.service.spec()
     }
 
     /// Makes room for the arguments of a call of at most `limit` bytes.

@@ -1,8 +1,8 @@
 //! The machine: one worker loop over sockets (by io_uring or epoll) and shared-memory slots.
 //!
-//! A call's way through it: a slot is claimed in `source::shm`, or a frame is read in `source::tcp`; `dispatch` runs
-//! the handler; the reply is published in the slot, or queued on the connection. `worker` is the loop, one screen of
-//! phases; everything else is a phase with its own fields.
+//! A call's way through it: a slot is claimed in `source::shm`, or a frame or an HTTP request is read in `source::tcp`
+//! and `source::http`; `dispatch` runs the handler; the reply is published in the slot, or queued on the connection.
+//! `worker` is the loop, one screen of phases; everything else is a phase with its own fields.
 //!
 //! Invariant: the loop knows no tokio, and sleeps in one place, `driver::Driver::wait`.
 //! Invariant: the loop never waits for a client, and no client waits for another client's link.
@@ -32,4 +32,6 @@ mod worker;
 
 pub use driver::probe as probe_driver;
 pub use error::StartError;
+#[doc(hidden)] // for `tests/fuzz`: the parsers of what anybody may send
+pub use source::{first_bytes, http};
 pub use worker::serve;

@@ -146,6 +146,12 @@ impl Contract {
         self.methods.iter().position(|method| method.id == id).map(index)
     }
 
+    /// The index of a method by its name.
+    #[must_use]
+    pub fn index_by_name(&self, name: &str) -> Option<MethodIndex> {
+        self.methods.iter().position(|method| method.name == name).map(index)
+    }
+
     /// Answers what a client wants to call, in its order.
     ///
     /// # Errors

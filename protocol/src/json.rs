@@ -52,11 +52,38 @@ impl JsonSchema for Base64 {
 /// # Errors
 /// [`Failure`] with [`Code::InvalidArgument`] that says which argument is missing, unknown or of the wrong type.
 pub fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str]) -> Result<T, Failure> {
-    let values = match names {
-        [_] => vec![parse(body)?],
-        _ => in_order(body, names)?,
-    };
-    serde_json::from_value(Value::Array(values)).map_err(|error| invalid(&error, names))
+    serde_json::from_value(Value::Array(values(body, names)?)).or_else(|error| {
+        // In JSON Schema, and in what some languages write, 3.0 is an integer. Only now, as it costs a second reading.
+        let mut again = Value::Array(values(body, names)?);
+        if !make_integers(&mut again) {
+            return Err(invalid(&error, names));
+        }
+        serde_json::from_value(again).map_err(|_| invalid(&error, names))
+    })
+}
+
+fn values(body: &[u8], names: &[&str]) -> Result<Vec<Value>, Failure> {
+    match names {
+        [_] => Ok(vec![parse(body)?]),
+        _ => in_order(body, names),
+    }
+}
+
+/// Makes integers of numbers without a fraction. Whether there were any.
+fn make_integers(value: &mut Value) -> bool {
+    /// Up to here a double holds every integer.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT);
+            #[expect(clippy::cast_possible_truncation, reason = "just checked")]
+            let integer = whole.map(|number| number as i64);
+            integer.map(|integer| *value = integer.into()).is_some()
+        }
+        Value::Array(values) => values.iter_mut().fold(false, |any, value| make_integers(value) | any),
+        Value::Object(fields) => fields.values_mut().fold(false, |any, value| make_integers(value) | any),
+        _ => false,
+    }
 }
 
 fn in_order(body: &[u8], names: &[&str]) -> Result<Vec<Value>, Failure> {
@@ -137,6 +164,16 @@ mod tests {
     fn one_argument_is_the_whole_body() {
         assert_eq!(arguments::<(String,)>(b"\"hi\"", &["text"]).unwrap().0, "hi");
         assert_eq!(arguments::<(Vec<u8>,)>(b"[1,2]", &["xs"]).unwrap().0, [1, 2]);
+    }
+
+    #[test]
+    fn a_number_without_a_fraction_is_an_integer_where_one_is_needed() {
+        assert_eq!(arguments::<(Vec<u64>,)>(b"[3.0, 4, 1e2]", &["xs"]).unwrap().0, [3, 4, 100]);
+        assert_eq!(arguments::<(i8, f64)>(br#"{"a":-3.0,"b":2.0}"#, &["a", "b"]).unwrap(), (-3, 2.0));
+        for body in ["3.5", "-1.0", "1e300", "256.0"] {
+            let error = arguments::<(u8,)>(body.as_bytes(), &["x"]).unwrap_err();
+            assert!(error.message.contains("the value of `x`"), "{error}");
+        }
     }
 
     #[test]

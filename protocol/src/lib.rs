@@ -23,6 +23,7 @@ pub mod hello;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod openapi;
 pub mod service;
 #[expect(unsafe_code, reason = "room 1: memory that another process maps too")]
 pub mod shm;

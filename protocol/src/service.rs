@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::archive::{self, Archived, Buffer, Bytes, Decode, Encode, Sink, View};
-use crate::contract::Contract;
+use crate::contract::{Contract, ServiceSpec};
 use crate::ids::{Codec, MethodIndex};
 use crate::json::{self, Base64};
 use crate::status::{Failure, Status};
@@ -24,6 +24,9 @@ impl<T: Encode + Decode + Serialize + DeserializeOwned + JsonSchema> Value for T
 pub trait Service: Send + Sync + 'static {
     /// What the service offers.
     fn contract(&self) -> &'static Contract;
+
+    /// The declaration that the contract was made from, with doc comments and schemas.
+    fn spec(&self) -> &'static ServiceSpec;
 
     /// Runs one call: reads the arguments, runs the handler and writes the reply.
     ///

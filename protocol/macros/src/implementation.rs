@@ -27,6 +27,10 @@ pub fn generate(settings: &TokenStream, item: &ItemImpl) -> Result<TokenStream> 
                 <Self as #path>::__speedysvc_contract()
             }
 
+            fn spec(&self) -> &'static ::speedysvc::__private::contract::ServiceSpec {
+                <Self as #path>::__speedysvc_spec()
+            }
+
             fn call(
                 &self,
                 method: ::speedysvc::__private::ids::MethodIndex,
@@ -38,7 +42,7 @@ pub fn generate(settings: &TokenStream, item: &ItemImpl) -> Result<TokenStream> 
     })
 }
 
-/// The trait with two hidden methods, by which its implementations are hosted however the trait was imported.
+/// The trait with hidden methods, by which its implementations are hosted however the trait was imported.
 pub fn with_entrances(mut item: ItemTrait) -> ItemTrait {
     let service = service_ident(&item.ident);
     item.items.push(parse_quote! {
@@ -48,6 +52,15 @@ pub fn with_entrances(mut item: ItemTrait) -> ItemTrait {
             Self: ::core::marker::Sized,
         {
             #service::contract()
+        }
+    });
+    item.items.push(parse_quote! {
+        #[doc(hidden)]
+        fn __speedysvc_spec() -> &'static ::speedysvc::__private::contract::ServiceSpec
+        where
+            Self: ::core::marker::Sized,
+        {
+            &#service::SPEC
         }
     });
     item.items.push(parse_quote! {

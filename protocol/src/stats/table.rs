@@ -130,6 +130,8 @@ declare! {
         CallsUnknown "calls_unknown" Count,
         /// Times the loop rang a link's own bell, so that others look at a request that it has no time for.
         BellsRung "bells_rung" Count,
+        /// Requests answered over HTTP that were calls, or should have been.
+        HttpCalls "http_calls" Count,
     }
 }
 

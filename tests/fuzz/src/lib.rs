@@ -14,6 +14,7 @@ pub mod control;
 pub mod frame;
 pub mod geometry;
 pub mod hello;
+pub mod http;
 mod input;
 mod json;
 pub mod slots;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frame", run: frame::target, tries: 200_000 },
     Target { name: "geometry", run: geometry::target, tries: 100_000 },
     Target { name: "hello", run: hello::target, tries: 60_000 },
+    Target { name: "http", run: http::target, tries: 60_000 },
     Target { name: "slots", run: slots::target, tries: 100_000 },
     Target { name: "words", run: words::target, tries: 200_000 },
 ];

@@ -11,6 +11,7 @@
 //! | `started`     | calls that are started and awaited keep all promises of blocking ones |
 //! | `stats`       | every call is counted once, also when its worker has died since |
 //! | `embedded`    | services without an engine, and the example as written |
+//! | `http`        | curl and scripts are clients, and nothing that could be two requests is one |
 //! | `other_language` | a client written from docs/protocol.md alone is understood |
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod deaths;
 mod embedded;
 mod errors;
 mod fixture;
+mod http;
 mod lifecycle;
 mod limits;
 mod other_language;

@@ -1,5 +1,7 @@
 //! One TCP connection: greeting, calls, replies, end.
 
+mod speech;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -16,6 +18,7 @@ use crate::budget::{KEEP, unhandled, unsent};
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Room, Runner};
 use crate::driver::{Chunk, Driver, Outgoing, Tag};
+use speech::Tongue;
 
 /// What all connections of a service share.
 #[derive(Clone, Copy)]
@@ -34,6 +37,9 @@ enum Stage {
     Refused,
     /// The peer sends no more: what it has asked is answered.
     Closing,
+    /// The last answer is said, for the reason that this counts. What the peer still sends is thrown away until it
+    /// closes too: ending at once could take the answer away from it (RFC 9112, section 9.6).
+    Parting(Counter),
     /// Shut down, for the reason that this counts; operations under way are ending.
     Ended(Counter),
 }
@@ -43,6 +49,7 @@ pub(super) struct Connection {
     tag: Tag,
     settings: Settings,
     stage: Stage,
+    tongue: Tongue,
     /// The handshake is done.
     greeted: bool,
     inbox: ReceiveBuffer,
@@ -50,6 +57,8 @@ pub(super) struct Connection {
     arrived_ns: u64,
     /// Bytes of a refused body that are still to come, and are thrown away.
     skip: usize,
+    /// Bytes thrown away since the last answer was said.
+    ignored: usize,
     outbox: Vec<u8>,
     /// A spare buffer, the one that was sent last.
     spare: Vec<u8>,
@@ -76,10 +85,12 @@ impl Connection {
             tag,
             settings,
             stage: Stage::Greeting,
+            tongue: Tongue::Undecided,
             greeted: false,
             inbox: ReceiveBuffer::default(),
             arrived_ns: 0,
             skip: 0,
+            ignored: 0,
             outbox: Vec::new(),
             spare: Vec::new(),
             sending: false,
@@ -106,11 +117,18 @@ impl Connection {
                 if matches!(self.stage, Stage::Greeting | Stage::Serving) {
                     self.arrived_ns = now_ns();
                     self.inbox.arrive(driver.bytes(&chunk));
+                } else {
+                    self.ignored += driver.bytes(&chunk).len();
                 }
                 driver.recycle(chunk);
+                self.part();
             }
             Ok(None) if matches!(self.stage, Stage::Greeting | Stage::Serving) => self.stage = Stage::Closing,
-            Ok(None) => {}
+            Ok(None) => {
+                if let Stage::Parting(why) = self.stage {
+                    self.shut_down(why);
+                }
+            }
             Err(error) if is_passing(&error) => {}
             Err(_) => self.shut_down(Counter::ClosedError),
         }
@@ -146,11 +164,16 @@ impl Connection {
     fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> bool {
         for _ in 0..FRAMES_PER_TURN {
             // When the peer reads too slowly, its calls wait; it can only hold up itself.
-            let deaf = matches!(self.stage, Stage::Refused | Stage::Ended(_));
+            let deaf = matches!(self.stage, Stage::Refused | Stage::Parting(_) | Stage::Ended(_));
             if deaf || self.outbox.len() > unsent(self.settings.message_max) {
                 return false;
             }
-            match self.handle_frame(runner, elsewhere) {
+            let next = match self.tongue {
+                Tongue::Undecided => Ok(self.decide()),
+                Tongue::Native => self.handle_frame(runner, elsewhere),
+                Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere)),
+            };
+            match next {
                 Ok(Next::Frame) => {}
                 Ok(Next::Wait) => return false,
                 Err(_bad) => {
@@ -298,6 +321,7 @@ impl Connection {
             match self.stage {
                 Stage::Refused => self.shut_down(Counter::ClosedRefused),
                 Stage::Closing => self.shut_down(Counter::ClosedByPeer),
+                Stage::Parting(_) => super::half_close(&self.socket),
                 Stage::Greeting | Stage::Serving | Stage::Ended(_) => {}
             }
         }
@@ -305,7 +329,7 @@ impl Connection {
 
     /// Stops receiving from a peer that sends more than it lets us answer, and goes on when there is room again.
     fn regulate(&mut self, driver: &mut dyn Driver) {
-        if !matches!(self.stage, Stage::Greeting | Stage::Serving) {
+        if !matches!(self.stage, Stage::Greeting | Stage::Serving | Stage::Parting(_)) {
             return;
         }
         let full = self.inbox.waiting().len() > unhandled(self.settings.message_max);
@@ -318,6 +342,9 @@ impl Connection {
     }
 
     pub(super) fn say_goodbye(&mut self) {
+        if self.drain_http() {
+            return;
+        }
         if self.stage == Stage::Serving {
             frame::append(&mut self.outbox, Kind::Goodbye, &[]);
         } else if self.stage == Stage::Greeting {
@@ -327,7 +354,8 @@ impl Connection {
 
     /// Whether nothing is under way: no half of a frame has come, and no reply waits.
     pub(super) fn is_quiet(&self) -> bool {
-        self.inbox.waiting().is_empty() && self.skip == 0 && self.outbox.is_empty() && !self.sending
+        let is_silent = self.outbox.is_empty() && !self.sending;
+        is_silent && self.inbox.waiting().is_empty() && self.skip == 0 && self.is_between_requests()
     }
 
     /// Nothing is under way here any more.

@@ -204,3 +204,9 @@ fn shutdown(socket: &OwnedFd) {
     // to end.
     let _gone: Result<(), io::Error> = rustix::net::shutdown(socket, rustix::net::Shutdown::Both).map_err(Into::into);
 }
+
+/// Ends our direction: the peer sees the end behind the last answer. Doing it twice does nothing.
+fn half_close(socket: &OwnedFd) {
+    // It fails when the peer is gone: then receiving ends, too.
+    let _gone: Result<(), io::Error> = rustix::net::shutdown(socket, rustix::net::Shutdown::Write).map_err(Into::into);
+}

@@ -1,0 +1,223 @@
+//! One HTTP connection: requests to calls, replies to answers, one after the other in the order of their coming.
+
+use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::stats::Counter;
+use speedysvc_protocol::status::{Code, Failure, Status};
+
+use super::head::{Body, Head, Method};
+use super::pages::page;
+use super::reader::{Event, Reader};
+use super::refusal::Refusal;
+use super::reply::{self, Date, Manner};
+use super::routes::Place;
+use crate::clock::now_ns;
+use crate::dispatch::{Elsewhere, Room, Runner};
+
+pub(crate) struct Session {
+    reader: Reader,
+    answers: Answers,
+}
+
+/// What has arrived on the connection.
+pub(crate) struct Arrived<'a> {
+    pub(crate) bytes: &'a [u8],
+    /// When the latest of them came.
+    pub(crate) at_ns: u64,
+}
+
+/// What to do after a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    Again,
+    /// More must arrive: so many bytes in all, if that is known.
+    Wait(usize),
+    /// Answer what is in the outbox and end the connection, for the reason that this counts.
+    Close(Counter),
+}
+
+/// The answering half.
+struct Answers {
+    message_max: usize,
+    deadline_us: u64,
+    /// The call whose body is coming.
+    call: Option<Asked>,
+    date: Date,
+    draining: bool,
+}
+
+/// A call without its body.
+#[derive(Clone, Copy)]
+struct Asked {
+    method: MethodIndex,
+    left_us: u64,
+    manner: Manner,
+}
+
+impl Session {
+    pub(crate) fn new(message_max: usize, deadline_us: u64) -> Self {
+        let answers = Answers { message_max, deadline_us, call: None, date: Date::default(), draining: false };
+        Self { reader: Reader::new(message_max), answers }
+    }
+
+    /// The next answer is the last.
+    pub(crate) fn drain(&mut self) {
+        self.answers.draining = true;
+    }
+
+    /// Whether no request has begun.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.reader.is_between()
+    }
+
+    /// Handles the next piece of what has arrived: how many bytes are done with, and what to do.
+    pub(crate) fn step(
+        &mut self,
+        arrived: &Arrived<'_>,
+        out: &mut Vec<u8>,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+    ) -> (usize, Step) {
+        let Self { reader, answers } = self;
+        let (used, event) = match reader.next(arrived.bytes) {
+            Ok(found) => found,
+            Err(refusal) => {
+                answers.refuse(&refusal, None, Manner { close: true, ..Manner::default() }, out, runner);
+                return (arrived.bytes.len(), Step::Close(Counter::ClosedBroken));
+            }
+        };
+        let step = match event {
+            Event::Wait(whole) => Step::Wait(whole),
+            Event::Nothing => Step::Again,
+            Event::Body(body) => answers.run(body, arrived.at_ns, out, runner, elsewhere),
+            Event::TooLarge => answers.too_large(&Refusal::too_large(None, answers.message_max), false, out, runner),
+            Event::Head(head) => {
+                let (body, expects) = (head.body, head.expects && arrived.bytes.len() == used);
+                match answers
+                    .begin(&head, out, runner)
+                    .map_or_else(|| reader.accept(body).map(|()| None), |s| Ok(Some(s)))
+                {
+                    Ok(Some(answered)) => answered,
+                    Ok(None) => {
+                        if expects {
+                            reply::append_continue(out);
+                        }
+                        Step::Again
+                    }
+                    Err(refusal) => answers.too_large(&refusal, expects, out, runner),
+                }
+            }
+        };
+        (used, step)
+    }
+}
+
+impl Answers {
+    /// A request begins. `None` when it is a call, whose body is wanted; else it has been answered.
+    fn begin(&mut self, head: &Head<'_>, out: &mut Vec<u8>, runner: &Runner) -> Option<Step> {
+        let manner = Manner {
+            // Whether a body still comes is not known when its sender hears an answer instead of "continue".
+            close: head.close || self.draining || (head.expects && head.body != Body::Length(0)),
+            is_1_0: head.is_1_0,
+            headless: head.method == Method::Head,
+        };
+        let place = match Place::find(head.path, runner.contract()) {
+            Ok(place) => place,
+            Err(refusal) => return Some(self.refuse(&refusal, None, manner, out, runner)),
+        };
+        let method = if let Place::Call(method) = place { Some(method) } else { None };
+        if let Err(refusal) = place.takes(head) {
+            return Some(self.refuse(&refusal, method, manner, out, runner));
+        }
+        if let (Some(method), Method::Post) = (method, head.method) {
+            let manner = Manner { close: head.close || self.draining, ..manner };
+            self.call = Some(Asked { method, left_us: head.left_us, manner });
+            return None;
+        }
+        if head.method == Method::Options {
+            let allow = format!("Allow: {}\r\n", place.allows());
+            reply::append_empty(out, 204, &allow, manner, &mut self.date);
+        } else {
+            let content = page(place, runner.spec());
+            reply::append(out, 200, "", &[&content], manner, &mut self.date);
+        }
+        Some(self.after(manner))
+    }
+
+    /// The call's body is there.
+    fn run(
+        &mut self,
+        body: &[u8],
+        arrived_ns: u64,
+        out: &mut Vec<u8>,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+    ) -> Step {
+        let Some(Asked { method, left_us, manner }) = self.call.take() else { return Step::Again };
+        let now_ns = now_ns();
+        if self.is_late(left_us, arrived_ns, now_ns) {
+            let late = Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started");
+            return self.refuse(&Refusal::of(late), Some(method), manner, out, runner);
+        }
+        match runner.take_arguments(body.len(), self.message_max) {
+            Ok(arguments) => arguments.copy_from_slice(body),
+            Err(failure) => return self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
+        }
+        runner.timing.frame(arrived_ns, now_ns);
+        runner.run(method, Codec::Json, Room { limit: self.message_max, window: None }, elsewhere);
+        let status = runner.reply.status();
+        self.answer(status, runner.reply.body(), manner, out);
+        runner.answered(method, Counter::HttpCalls, status);
+        self.after(manner)
+    }
+
+    /// As for frames: a call is rather begun too late than refused too early.
+    fn is_late(&self, left_us: u64, arrived_ns: u64, now_ns: u64) -> bool {
+        let left_us = if left_us == 0 { self.deadline_us } else { left_us };
+        now_ns.saturating_sub(arrived_ns) > left_us.saturating_mul(1_000)
+    }
+
+    fn answer(&mut self, status: Status, body: &[u8], manner: Manner, out: &mut Vec<u8>) {
+        let date = &mut self.date;
+        match status {
+            Status::Ok => reply::append(out, 200, "", &[body], manner, date),
+            Status::Application => {
+                let before: &[u8] = br#"{"code":"APPLICATION","outcome":"done","error":"#;
+                reply::append(out, 422, "", &[before, body, b"}"], manner, date);
+            }
+            Status::Failed(code, outcome) => {
+                let refusal = Refusal::of(Failure::from_wire(code, outcome, body));
+                reply::append_refusal(out, &refusal, manner, date);
+            }
+            Status::Need => unreachable!("there is no window over HTTP"),
+        }
+    }
+
+    /// The body is over the limit, and is thrown away if it comes.
+    fn too_large(&mut self, refusal: &Refusal, expects: bool, out: &mut Vec<u8>, runner: &Runner) -> Step {
+        let Some(Asked { method, manner, .. }) = self.call.take() else { return Step::Again };
+        let manner = Manner { close: manner.close || expects, ..manner };
+        self.refuse(refusal, Some(method), manner, out, runner)
+    }
+
+    /// Answers a request that does not reach a handler.
+    fn refuse(
+        &mut self,
+        refusal: &Refusal,
+        method: Option<MethodIndex>,
+        manner: Manner,
+        out: &mut Vec<u8>,
+        runner: &Runner,
+    ) -> Step {
+        reply::append_refusal(out, refusal, manner, &mut self.date);
+        runner.meter.refused(method, Counter::HttpCalls, &refusal.failure);
+        self.after(manner)
+    }
+
+    fn after(&self, manner: Manner) -> Step {
+        match manner.close {
+            false => Step::Again,
+            true if self.draining => Step::Close(Counter::ClosedDraining),
+            true => Step::Close(Counter::ClosedByPeer),
+        }
+    }
+}

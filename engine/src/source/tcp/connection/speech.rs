@@ -1,0 +1,78 @@
+//! What a connection speaks, and its part in it when that is not frames.
+
+use speedysvc_protocol::stats::Counter;
+
+use super::{Connection, Next, Settings, Stage};
+use crate::budget::unhandled;
+use crate::dispatch::{Elsewhere, Runner};
+use crate::source::first_bytes::{Speech, TLS_REFUSAL, decide, say_once_that_tls_came};
+use crate::source::http::{Arrived, Session, Step};
+
+/// What is spoken here, once the first byte has decided it.
+pub(super) enum Tongue {
+    Undecided,
+    Native,
+    Http(Box<Session>),
+}
+
+impl Connection {
+    /// By the first byte, once.
+    pub(super) fn decide(&mut self) -> Next {
+        let Some(speech) = decide(self.inbox.waiting()) else { return Next::Wait };
+        match speech {
+            // Whatever is none of the three breaks the rules of frames at once.
+            Speech::Native | Speech::Unknown => self.tongue = Tongue::Native,
+            Speech::Http => {
+                let Settings { message_max, deadline_us } = self.settings;
+                self.tongue = Tongue::Http(Box::new(Session::new(message_max, deadline_us)));
+                if self.stage == Stage::Greeting {
+                    self.stage = Stage::Serving;
+                }
+            }
+            Speech::Tls => {
+                say_once_that_tls_came();
+                self.outbox.extend_from_slice(&TLS_REFUSAL);
+                self.stage = Stage::Parting(Counter::ClosedRefused);
+            }
+        }
+        Next::Frame
+    }
+
+    pub(super) fn handle_request(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> Next {
+        let Tongue::Http(session) = &mut self.tongue else { return Next::Wait };
+        let arrived = Arrived { bytes: self.inbox.waiting(), at_ns: self.arrived_ns };
+        let (used, step) = session.step(&arrived, &mut self.outbox, runner, elsewhere);
+        self.inbox.handle(used);
+        match step {
+            Step::Again => Next::Frame,
+            Step::Wait(whole) => {
+                self.inbox.expect(whole);
+                Next::Wait
+            }
+            Step::Close(why) => {
+                self.stage = Stage::Parting(why);
+                Next::Wait
+            }
+        }
+    }
+
+    /// Tells HTTP that its next answer is the last. `false` when it is not spoken here.
+    pub(super) fn drain_http(&mut self) -> bool {
+        let Tongue::Http(session) = &mut self.tongue else { return false };
+        session.drain();
+        true
+    }
+
+    pub(super) fn is_between_requests(&self) -> bool {
+        if let Tongue::Http(session) = &self.tongue { session.is_quiet() } else { true }
+    }
+
+    /// A peer that goes on sending after the last answer is not waited for for ever.
+    pub(super) fn part(&mut self) {
+        if let Stage::Parting(why) = self.stage
+            && self.ignored > unhandled(self.settings.message_max)
+        {
+            self.shut_down(why);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A service as an OpenAPI 3.1 document, from the same declaration as its contract: every method is
+//! `POST /SERVICE/METHOD` with JSON.
+
+use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::contract::{MethodSpec, ServiceSpec};
+
+impl ServiceSpec {
+    /// The document. `timeout_field` is the header field with which a caller says how long it will wait.
+    #[must_use]
+    pub fn openapi(&self, timeout_field: &str) -> Value {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+        });
+        let mut generator = SchemaGenerator::new(settings);
+        let paths: Map<String, Value> = self
+            .methods
+            .iter()
+            .map(|method| (format!("/{}/{}", self.name, method.name), method.path(&mut generator)))
+            .collect();
+        let mut schemas = generator.take_definitions(true);
+        schemas.insert("Failure".to_owned(), failure());
+        let mut document = json!({
+            "openapi": "3.1.0",
+            "info": { "title": self.name, "version": self.version.to_string(), "description": self.docs },
+            "paths": paths,
+            "components": { "schemas": schemas, "parameters": { "Timeout": timeout(timeout_field) } },
+        });
+        state_bounds(&mut document);
+        document
+    }
+}
+
+impl MethodSpec {
+    fn path(&self, generator: &mut SchemaGenerator) -> Value {
+        let types = (self.schema)(generator);
+        let mut responses = json!({
+            "200": content("What the method gives.", &types.result.into()),
+            "default": content("It gave nothing, and says whether the call ran.", &json!({ "$ref": FAILURE })),
+        });
+        if let Some(error) = types.error {
+            let schema = json!({
+                "type": "object", "required": ["code", "outcome", "error"],
+                "properties": { "code": { "const": "APPLICATION" }, "outcome": { "const": "done" }, "error": error },
+            });
+            responses["422"] = content("The method's own error: the call ran.", &schema);
+        }
+        json!({ "post": {
+            "operationId": self.name,
+            "summary": self.docs.lines().next().unwrap_or_default(),
+            "description": self.docs,
+            "parameters": [{ "$ref": "#/components/parameters/Timeout" }],
+            "requestBody": {
+                "required": !self.arguments.is_empty(),
+                "content": { "application/json": { "schema": body(self.arguments, types.arguments) } },
+            },
+            "responses": responses,
+        } })
+    }
+}
+
+const FAILURE: &str = "#/components/schemas/Failure";
+
+/// The rule of [`crate::json::arguments`], as a schema.
+fn body(names: &[&str], mut arguments: Vec<Schema>) -> Value {
+    match names {
+        [] => json!({ "anyOf": [
+            { "type": "object", "maxProperties": 0 }, { "type": "array", "maxItems": 0 }, { "type": "null" },
+        ] }),
+        [_] => arguments.pop().map_or(Value::Bool(true), Value::from),
+        _ => {
+            let required: Vec<&str> = names
+                .iter()
+                .zip(&arguments)
+                .filter(|(_, schema)| !takes_null(schema.as_value()))
+                .map(|(n, _)| *n)
+                .collect();
+            let properties: Map<String, Value> =
+                names.iter().map(|name| (*name).to_owned()).zip(arguments.iter().cloned().map(Value::from)).collect();
+            json!({ "anyOf": [
+                { "type": "object", "properties": properties, "required": required, "additionalProperties": false },
+                { "type": "array", "prefixItems": arguments, "minItems": names.len(), "maxItems": names.len() },
+            ] })
+        }
+    }
+}
+
+/// Whether an argument may be left out: then it is null.
+fn takes_null(schema: &Value) -> bool {
+    let is_null = |value: &Value| value == "null";
+    match schema {
+        Value::Bool(any) => *any,
+        Value::Object(fields) => {
+            let ty = fields.get("type");
+            let by_type = ty.is_some_and(|ty| is_null(ty) || ty.as_array().is_some_and(|all| all.iter().any(is_null)));
+            let any_of = fields.get("anyOf").and_then(Value::as_array);
+            by_type || any_of.is_some_and(|all| all.iter().any(takes_null))
+        }
+        _ => false,
+    }
+}
+
+/// Bounds that a type has and that its schema leaves to `format`, which validators ignore.
+fn state_bounds(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            let (low, high) = match fields.get("format").and_then(Value::as_str) {
+                Some("int32") => (json!(i32::MIN), json!(i32::MAX)),
+                Some("int64" | "int") => (json!(i64::MIN), json!(i64::MAX)),
+                Some("uint32") => (json!(0), json!(u32::MAX)),
+                Some("uint64" | "uint") => (json!(0), json!(u64::MAX)),
+                _ => (Value::Null, Value::Null),
+            };
+            if !high.is_null() {
+                fields.entry("minimum").or_insert(low);
+                fields.entry("maximum").or_insert(high);
+            }
+            if fields.get("contentEncoding").is_some_and(|encoding| encoding == "base64") {
+                fields.insert("pattern".to_owned(), BASE64.into());
+            }
+            fields.values_mut().for_each(state_bounds);
+        }
+        Value::Array(values) => values.iter_mut().for_each(state_bounds),
+        _ => {}
+    }
+}
+
+/// RFC 4648 section 4: whole groups of four, and no bits in the padding.
+const BASE64: &str = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
+
+fn failure() -> Value {
+    json!({
+        "type": "object", "required": ["code", "outcome", "message"],
+        "properties": {
+            "code": { "type": "string", "description": "One of gRPC's status codes." },
+            "outcome": { "enum": ["not_started", "unknown", "done"], "description": "Whether the call ran." },
+            "message": { "type": "string", "description": "What happened, whose fault it is, what to do next." },
+        },
+    })
+}
+
+fn timeout(name: &str) -> Value {
+    json!({
+        "name": name, "in": "header", "required": false,
+        "description": "How long the caller will wait, in milliseconds. A call that waited longer is not started.",
+        "schema": { "type": "integer", "minimum": 1, "maximum": 86_400_000 },
+    })
+}
+
+fn content(description: &str, schema: &Value) -> Value {
+    json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
