@@ -153,6 +153,8 @@ impl Answers {
         elsewhere: &mut impl Elsewhere,
     ) -> Step {
         let Some(Asked { method, left_us, manner }) = self.call.take() else { return Step::Again };
+        // The drain may have begun behind the head.
+        let manner = Manner { close: manner.close || self.draining, ..manner };
         let now_ns = now_ns();
         if self.is_late(left_us, arrived_ns, now_ns) {
             let late = Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started");
