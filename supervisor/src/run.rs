@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Resource;
-use speedysvc_broker::{Event as Report, ServiceKey};
+use speedysvc_broker::{Event as Report, Peer, ServiceKey};
 use speedysvc_config::{Config, Service};
 use speedysvc_protocol::ids::WorkerId;
 
@@ -168,16 +168,17 @@ impl Supervisor<'_, '_> {
             }
             Report::Failed { service, worker, why } => self.feed(Event::Failed { service, worker, why: plain(&why) }),
             Report::HungUp { service, worker } => self.feed(Event::HungUp { service, worker }),
-            Report::Misbehaved { service, link, pid, rule } => {
-                if let Some(left_out) = self.complaints.admit(self.now()) {
-                    let name = &self.hands.service(service).name;
-                    let before = if left_out > 0 { format!(" (and {left_out} more before)") } else { String::new() };
-                    self.lines.say(&format!(
-                        "{name}: the client with pid {pid} broke the protocol and lost its link {}: {}{before}",
-                        link.0,
-                        plain(&rule)
-                    ));
-                }
+            Report::Misbehaved { service, link, peer, rule } => {
+                let what = format!("broke the protocol and lost its link {}: {}", link.0, plain(&rule));
+                self.complain(service, peer, &what);
+                Ok(())
+            }
+            Report::Refused { service, peer, why } => {
+                self.complain(service, peer, &format!("was refused: {}", plain(&why)));
+                Ok(())
+            }
+            Report::Crowded { service, peer } => {
+                self.complain(service, peer, "was hung up on: its user has too many clients that do not greet");
                 Ok(())
             }
             Report::CannotServe { service, worker, link, why } => {
@@ -191,6 +192,15 @@ impl Supervisor<'_, '_> {
             }
             // Clients come and go; the broker keeps count.
             Report::Attached { .. } | Report::Detached { .. } => Ok(()),
+        }
+    }
+
+    /// Says what a client has done; not all of it, as there is no end to what a client can do.
+    fn complain(&mut self, service: ServiceKey, peer: Peer, what: &str) {
+        if let Some(left_out) = self.complaints.admit(self.now()) {
+            let name = &self.hands.service(service).name;
+            let before = if left_out > 0 { format!(" (and {left_out} more lines before)") } else { String::new() };
+            self.lines.say(&format!("{name}: the client with {peer} {what}{before}"));
         }
     }
 

@@ -1,7 +1,9 @@
-//! What whole-system tests share: engines that are started and ended for sure, and a service that can be told to do
-//! everything a bad handler might.
-#![forbid(unsafe_code)]
+//! What whole-system tests share: engines that are started and ended for sure, a service that can be told to do
+//! everything a bad handler might, and clients that break every rule.
+#![deny(unsafe_code)]
 
 pub mod chaos;
 pub mod harness;
+#[expect(unsafe_code, reason = "clients that break rules write shared memory as they like")]
+pub mod hostile;
 pub mod test_service;

@@ -1,6 +1,7 @@
 //! A service that does what it is told, however bad that is. Its program is `test-service`.
 
 use std::fs;
+use std::hint::black_box;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use speedysvc::Archived;
 
 use crate::harness::poll::{let_pass, wait_for};
+use crate::hostile::crash::crash;
 
 /// The sum of numbers does not fit.
 #[speedysvc::data]
@@ -77,6 +79,10 @@ pub trait TestService {
     fn note(&self, file: &str, line: &str);
     /// Notes the worker's process in `GATE.in`, and stays until there is a `GATE.out`.
     fn hold(&self, gate: &str) -> u32;
+    /// Looks at the text several times: whether it stays what it is.
+    fn steady(&self, text: &str) -> bool;
+    /// Ends the worker in one of the ways of [`crate::hostile::crash`].
+    fn crash(&self, how: &str);
 }
 
 /// The service.
@@ -139,6 +145,17 @@ impl TestService for Obedient {
         let out = format!("{gate}.out");
         wait_for("the gate to open", || Path::new(&out).exists());
         std::process::id()
+    }
+
+    fn steady(&self, text: &str) -> bool {
+        // Each look is at memory: the text might be in memory that its client still writes.
+        let look = || black_box(text).bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let first = look();
+        (0..20).all(|_| look() == first) && std::str::from_utf8(black_box(text).as_bytes()).is_ok()
+    }
+
+    fn crash(&self, how: &str) {
+        crash(how);
     }
 }
 

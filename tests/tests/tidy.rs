@@ -8,6 +8,7 @@ mod tidy {
     pub mod blocks;
     pub mod docs;
     pub mod exceptions;
+    pub mod faults;
     pub mod lexer;
     pub mod lock;
     pub mod machine;
@@ -20,7 +21,7 @@ mod tidy {
 }
 
 use tidy::tree::{Tree, Violation};
-use tidy::{arrows, attributes, docs, exceptions, lock, machine, names, pairs, rooms, sizes, words};
+use tidy::{arrows, attributes, docs, exceptions, faults, lock, machine, names, pairs, rooms, sizes, words};
 
 type Rule = fn(&Tree) -> Vec<Violation>;
 
@@ -47,6 +48,7 @@ const RULES: &[(&str, Rule)] = &[
     ("machine", machine::machine),
     ("decision-names", docs::decision_names),
     ("links", docs::links),
+    ("fault-table", faults::fault_table),
 ];
 
 #[test]

@@ -236,15 +236,19 @@ fn attend(mut broker: Broker, key: ServiceKey, stop: &OwnedFd, ready: &mpsc::Sen
                 Event::Failed { why, .. } => ready.send(Err(why)),
                 // The loop has ended, by itself or because of a panic: there is nothing left to hand out.
                 Event::HungUp { .. } => return broker.close(key),
-                Event::Misbehaved { link, pid, rule, .. } => {
-                    eprintln!("speedysvc: process {pid} broke the protocol on link {}: {rule}; it was cut off", link.0);
+                Event::Misbehaved { link, peer, rule, .. } => {
+                    eprintln!("speedysvc: {peer} broke the protocol on link {}: {rule}; it was cut off", link.0);
+                    Ok(())
+                }
+                Event::Refused { peer, why, .. } => {
+                    eprintln!("speedysvc: {peer} was refused: {why}");
                     Ok(())
                 }
                 Event::CannotServe { link, why, .. } => {
                     eprintln!("speedysvc: no room for link {}: {why}; its client was hung up on", link.0);
                     Ok(())
                 }
-                Event::Attached { .. } | Event::Detached { .. } => Ok(()),
+                Event::Attached { .. } | Event::Detached { .. } | Event::Crowded { .. } => Ok(()),
             };
             // Whoever started us waits only for the first word.
             let _heard = told;

@@ -1,6 +1,6 @@
 //! After a worker's death: verdicts for what it had taken, and a call to the others. Rule 15 of the slot protocol.
 
-use speedysvc_protocol::ids::{Incarnation, WorkerId};
+use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::layout::Geometry;
@@ -8,7 +8,7 @@ use speedysvc_protocol::shm::link::WorkerLink;
 use speedysvc_protocol::stats::Counter;
 
 use crate::service::{Link, Service};
-use crate::{Burial, Watch};
+use crate::{Burial, Peer, Watch};
 
 impl Service {
     pub(crate) fn bury(&mut self, number: WorkerId, watch: &mut Watch) -> Burial {
@@ -20,14 +20,21 @@ impl Service {
         line.set_running(None);
         // From here on everybody sees that the loop is gone: fetches from it, and links that it polled, are free.
         line.set(dead, Mode::Gone);
-        let unknown = self.links.values().map(|link| resolve(link, self.geometry, dead)).sum();
+        let mut callers: Vec<(LinkId, Peer)> = Vec::new();
+        let mut unknown = 0;
+        for (id, link) in &self.links {
+            let of_this_link = resolve(link, self.geometry, dead);
+            unknown += of_this_link;
+            callers.extend((of_this_link > 0).then_some((*id, link.peer)));
+        }
+        callers.sort_by_key(|(id, _)| id.0);
         self.meters.retire(number);
         self.meters.count(Counter::LoopsEnded, 1);
         self.meters.count(Counter::CallsUnknown, unknown as u64);
         // It fails only for a descriptor that is no bell.
         let _never = doorbell::ring(&self.pool_bell);
         self.incarnations.free(dead);
-        Burial { unknown, last_method }
+        Burial { unknown, last_method, callers: callers.into_iter().map(|(_, peer)| peer).collect() }
     }
 
     fn method_name(&self, index: u16) -> Option<String> {

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::UCred;
+use rustix::process::{PidfdFlags, pidfd_open};
 use speedysvc_protocol::control::Attached;
 use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
 use speedysvc_protocol::ids::LinkId;
@@ -13,13 +14,15 @@ use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
 
 use crate::service::{Link, Service};
-use crate::{Event, Watch};
+use crate::{Event, Peer, Source, Watch};
 
 /// A connected client: first it greets, then it may wait for a worker, then it has a link.
 pub(crate) struct Client {
     pub(crate) socket: OwnedFd,
     pub(crate) token: u64,
     pub(crate) peer: UCred,
+    /// Readable after the process's end, with its token; from its attaching on. Its socket may live on in a child.
+    pub(crate) pidfd: Option<(OwnedFd, u64)>,
     pub(crate) state: State,
 }
 
@@ -38,7 +41,9 @@ pub(crate) enum Heard {
     Nothing,
     /// A greeting.
     Hello(Hello),
-    /// It is gone, or said what it must not say.
+    /// It said what it must not say.
+    Rude,
+    /// It is gone.
     Gone,
 }
 
@@ -47,8 +52,14 @@ impl Client {
         match (handover::receive::<Hello>(&self.socket, 0), &self.state) {
             (Ok(Some((hello, _))), State::Greeting) => Heard::Hello(hello),
             (Err(error), _) if error.kind() == io::ErrorKind::WouldBlock => Heard::Nothing,
-            _ => Heard::Gone,
+            (Err(error), _) if error.kind() != io::ErrorKind::InvalidData => Heard::Gone,
+            (Ok(None), _) => Heard::Gone,
+            (Ok(Some(_)) | Err(_), _) => Heard::Rude,
         }
+    }
+
+    pub(crate) fn peer(&self) -> Peer {
+        Peer { pid: self.peer.pid.as_raw_nonzero().get(), uid: self.peer.uid.as_raw() }
     }
 
     pub(crate) fn link(&self) -> Option<LinkId> {
@@ -67,12 +78,13 @@ impl Client {
 impl Service {
     /// Makes the link that a greeting asks for, tells the workers, then the client. In this order: a client that calls
     /// at once must not depend on us any more.
-    pub(crate) fn attach(&mut self, id: u64, hello: &Hello, link: LinkId, watch: &Watch) -> Result<Event, Refusal> {
+    pub(crate) fn attach(&mut self, id: u64, hello: &Hello, link: LinkId, watch: &mut Watch) -> Result<Event, Refusal> {
         let contract = self.contract.as_ref().expect("greetings wait for a contract");
         let (version, methods) = hello.answer(contract)?;
         let no_memory = |error| Refusal::new(Code::ResourceExhausted, format!("cannot make a link: {error}"));
         let files = LinkFiles::create(self.geometry).map_err(no_memory)?;
         let bell = doorbell::bell().map_err(no_memory)?;
+        let pidfd = self.watch_process(id, watch)?;
         let welcome = Welcome {
             version,
             library: LIBRARY.to_owned(),
@@ -83,9 +95,10 @@ impl Service {
         let answer = Attached::Welcome { welcome, link, geometry: self.geometry };
         let client = self.clients.get_mut(&id).expect("the caller has just looked it up");
         client.state = State::Attached(link);
-        let (pid, uid) = (client.peer.pid.as_raw_nonzero().get(), client.peer.uid.as_raw());
+        client.pidfd = Some(pidfd);
+        let peer = client.peer();
         let LinkFiles { request, reply, reply_read_only } = files;
-        self.links.insert(link, Link { request, reply, bell, client: id, pid, uid });
+        self.links.insert(link, Link { request, reply, bell, client: id, peer });
         self.meters.count(Counter::ClientsAttached, 1);
         self.announce(link, watch);
         let made = &self.links[&link];
@@ -93,6 +106,18 @@ impl Service {
             [made.request.as_fd(), reply_read_only.as_fd(), made.bell.as_fd(), self.board_read_only.as_fd()];
         handover::send(&self.clients[&id].socket, &answer, &descriptors)
             .map_err(|error| Refusal::new(Code::Unavailable, format!("the client does not listen: {error}")))?;
-        Ok(Event::Attached { service: self.key, link, pid, uid })
+        Ok(Event::Attached { service: self.key, link, peer })
+    }
+
+    /// A process that has ended is found by its pidfd. Should its number be another's by now, then its socket tells.
+    fn watch_process(&self, id: u64, watch: &mut Watch) -> Result<(OwnedFd, u64), Refusal> {
+        let opened = pidfd_open(self.clients[&id].peer.pid, PidfdFlags::empty()).map_err(io::Error::from);
+        let watched = opened.and_then(|pidfd| {
+            let token = watch.add(&pidfd, Source::ClientEnd(self.key, id))?;
+            Ok((pidfd, token))
+        });
+        watched.map_err(|error| {
+            Refusal::new(Code::ResourceExhausted, format!("cannot watch the client's process: {error}"))
+        })
     }
 }

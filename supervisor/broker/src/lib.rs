@@ -17,6 +17,7 @@ mod service;
 mod worker;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -34,6 +35,21 @@ pub use service::ServiceOptions;
 /// A service of this broker, in the order of [`Broker::add_service`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct ServiceKey(pub usize);
+
+/// A client's process, as the kernel told it when the client connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Its process id.
+    pub pid: i32,
+    /// Its user id.
+    pub uid: u32,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} (user {})", self.pid, self.uid)
+    }
+}
 
 /// What happened, for whoever owns the broker.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,10 +87,24 @@ pub enum Event {
         service: ServiceKey,
         /// Its link.
         link: LinkId,
-        /// Its process id at connect.
-        pid: i32,
-        /// Its user id at connect.
-        uid: u32,
+        /// Who it is.
+        peer: Peer,
+    },
+    /// A client may not attach, or there is no room for it.
+    Refused {
+        /// The service.
+        service: ServiceKey,
+        /// Who it is.
+        peer: Peer,
+        /// What it was told.
+        why: String,
+    },
+    /// A client was hung up on, because its user has too many that connected and have no link.
+    Crowded {
+        /// The service.
+        service: ServiceKey,
+        /// Who it is.
+        peer: Peer,
     },
     /// A client is gone.
     Detached {
@@ -100,8 +130,8 @@ pub enum Event {
         service: ServiceKey,
         /// What was its link.
         link: LinkId,
-        /// Its process id at connect.
-        pid: i32,
+        /// Who it is.
+        peer: Peer,
         /// Which rule was broken.
         rule: String,
     },
@@ -114,6 +144,8 @@ pub struct Burial {
     pub unknown: usize,
     /// The method that it ran last, if it was running one.
     pub last_method: Option<String>,
+    /// The clients whose calls these were, the oldest link first.
+    pub callers: Vec<Peer>,
 }
 
 /// Whose descriptor became ready.
@@ -121,6 +153,8 @@ pub struct Burial {
 enum Source {
     Rendezvous(ServiceKey),
     Client(ServiceKey, u64),
+    /// The end of a client's process.
+    ClientEnd(ServiceKey, u64),
     Worker(ServiceKey, WorkerId),
 }
 
@@ -217,7 +251,8 @@ impl Broker {
         let ready = self.watch.ready().unwrap_or_default();
         for source in ready {
             match source {
-                Source::Rendezvous(key) => self.services[key.0].accept(&mut self.watch),
+                Source::Rendezvous(key) => self.services[key.0].accept(&mut self.watch, &mut events),
+                Source::ClientEnd(key, id) => self.services[key.0].client_ended(id, &mut self.watch, &mut events),
                 Source::Client(key, id) => {
                     let next_link = &mut self.next_link;
                     self.services[key.0].client_ready(id, next_link, &mut self.watch, &mut events);

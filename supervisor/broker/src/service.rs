@@ -21,13 +21,13 @@ use speedysvc_protocol::shm::segment::Access;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
 
-use crate::access::Allow;
+use crate::access::{Allow, is_trusted};
 use crate::client::{self, Client, State};
 use crate::incarnations::Incarnations;
 use crate::meters::Meters;
 use crate::rendezvous::{Rendezvous, TakeError};
 use crate::worker::{self, Worker};
-use crate::{Event, ServiceKey, Source, Watch};
+use crate::{Event, Peer, ServiceKey, Source, Watch};
 
 /// What a broker needs to know of a service.
 #[derive(Debug)]
@@ -60,8 +60,7 @@ pub(crate) struct Link {
     pub(crate) reply: OwnedFd,
     pub(crate) bell: OwnedFd,
     pub(crate) client: u64,
-    pub(crate) pid: i32,
-    pub(crate) uid: u32,
+    pub(crate) peer: Peer,
 }
 
 pub(crate) struct Service {
@@ -84,9 +83,11 @@ pub(crate) struct Service {
     next_client: u64,
 }
 
-/// Most clients that have connected and have no link yet. When one more comes, the longest waiting one is dropped: a
-/// client that never greets holds nobody up.
+/// Most clients that have connected and have no link yet. When one more comes, the longest waiting one of the user that
+/// has most of them is dropped: a client that never greets holds nobody up.
 const UNATTACHED_MAX: usize = 1024;
+/// Most links of one user that is neither ours nor root, so that it leaves descriptors to the others.
+const LINKS_OF_ANOTHER_USER_MAX: usize = 1024;
 /// Most clients accepted in one turn.
 const ACCEPTS_MAX: usize = 64;
 
@@ -131,14 +132,18 @@ impl Service {
         Ok(())
     }
 
-    pub(crate) fn accept(&mut self, watch: &mut Watch) {
+    pub(crate) fn accept(&mut self, watch: &mut Watch, events: &mut Vec<Event>) {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         for _ in 0..ACCEPTS_MAX {
             let Some((rendezvous, _)) = &self.rendezvous else { return };
             match rustix::net::accept_with(&rendezvous.socket, flags) {
-                Ok(socket) => self.welcome(socket, watch),
-                // Out of descriptors: the client waits in the backlog, until another has left.
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => return self.accept_later(watch),
+                Ok(socket) => self.welcome(socket, watch, events),
+                // Out of descriptors: somebody without a link goes, or the client waits until another has left.
+                Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                    if !self.drop_a_waiting_client(watch, events) {
+                        return self.accept_later(watch);
+                    }
+                }
                 // Nobody is there any more.
                 Err(_) => return,
             }
@@ -159,17 +164,29 @@ impl Service {
         }
     }
 
-    fn welcome(&mut self, socket: OwnedFd, watch: &mut Watch) {
+    fn welcome(&mut self, socket: OwnedFd, watch: &mut Watch, events: &mut Vec<Event>) {
         let id = self.next_client;
         let Ok(peer) = socket_peercred(&socket) else { return };
         let Ok(token) = watch.add(&socket, Source::Client(self.key, id)) else { return };
         self.next_client += 1;
-        let client = Client { socket, token, peer, state: State::Greeting };
+        let client = Client { socket, token, peer, pidfd: None, state: State::Greeting };
         self.clients.insert(id, client);
         if self.clients.len() - self.links.len() > UNATTACHED_MAX {
-            let oldest = self.clients.iter().filter(|(_, client)| client.link().is_none()).map(|(id, _)| *id).min();
-            oldest.into_iter().for_each(|id| self.drop_client(id, watch));
+            self.drop_a_waiting_client(watch, events);
         }
+    }
+
+    /// Hangs up on the longest waiting client of the user that has most of them. `false` when nobody waits.
+    fn drop_a_waiting_client(&mut self, watch: &mut Watch, events: &mut Vec<Event>) -> bool {
+        let mut waiting: HashMap<u32, (usize, u64)> = HashMap::new();
+        for (id, client) in self.clients.iter().filter(|(_, client)| client.link().is_none()) {
+            let (count, oldest) = waiting.entry(client.peer().uid).or_insert((0, *id));
+            (*count, *oldest) = (*count + 1, (*oldest).min(*id));
+        }
+        let Some((_, id)) = waiting.into_values().max() else { return false };
+        events.push(Event::Crowded { service: self.key, peer: self.clients[&id].peer() });
+        self.drop_client(id, watch);
+        true
     }
 
     pub(crate) fn client_ready(&mut self, id: u64, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
@@ -180,32 +197,72 @@ impl Service {
                 self.clients.entry(id).and_modify(|client| client.state = State::Waiting(hello));
             }
             client::Heard::Hello(hello) => self.give_link(id, &hello, next, watch, events),
-            client::Heard::Gone => {
-                let link = client.link();
-                self.drop_client(id, watch);
-                events.extend(link.map(|link| Event::Detached { service: self.key, link }));
-            }
+            client::Heard::Rude => match client.link() {
+                Some(link) => self.expel(link, "it sent something after its greeting".to_owned(), watch, events),
+                None => {
+                    client.refuse(Refusal::new(Code::InvalidArgument, "this is no greeting: see docs/protocol.md"));
+                    self.drop_client(id, watch);
+                }
+            },
+            client::Heard::Gone => self.client_ended(id, watch, events),
         }
+    }
+
+    /// A client has hung up, or its process has ended.
+    pub(crate) fn client_ended(&mut self, id: u64, watch: &mut Watch, events: &mut Vec<Event>) {
+        let link = self.clients.get(&id).and_then(Client::link);
+        self.drop_client(id, watch);
+        events.extend(link.map(|link| Event::Detached { service: self.key, link }));
+    }
+
+    /// A client broke a rule. Two may report the same link; the second finds it gone.
+    fn expel(&mut self, link: LinkId, rule: String, watch: &mut Watch, events: &mut Vec<Event>) {
+        let Some(Link { client, peer, .. }) = self.links.get(&link) else { return };
+        let (client, peer) = (*client, *peer);
+        self.meters.count(Counter::ClientsExpelled, 1);
+        self.drop_client(client, watch);
+        events.push(Event::Misbehaved { service: self.key, link, peer, rule });
     }
 
     fn give_link(&mut self, id: u64, hello: &Hello, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
         let link = LinkId(*next);
         *next += 1;
         // Strangers are refused only now: closing before they have spoken would lose them our answer.
-        let allowed = self.options.allow.check(&self.clients[&id].peer);
+        let allowed = self.options.allow.check(&self.clients[&id].peer).and_then(|()| self.has_room_for(id));
         match allowed.and_then(|()| self.attach(id, hello, link, watch)) {
             Ok(event) => events.push(event),
             Err(refusal) => {
-                self.clients[&id].refuse(refusal);
+                let client = &self.clients[&id];
+                if matches!(refusal.code, Code::PermissionDenied | Code::ResourceExhausted) {
+                    let (peer, why) = (client.peer(), refusal.message.clone());
+                    events.push(Event::Refused { service: self.key, peer, why });
+                }
+                client.refuse(refusal);
                 self.drop_client(id, watch);
             }
         }
+    }
+
+    fn has_room_for(&self, id: u64) -> Result<(), Refusal> {
+        let Peer { uid, .. } = self.clients[&id].peer();
+        let is_full = || {
+            let theirs = self.links.values().filter(|link| link.peer.uid == uid).count();
+            theirs >= LINKS_OF_ANOTHER_USER_MAX
+        };
+        if is_trusted(uid) || !is_full() {
+            return Ok(());
+        }
+        let message = format!("user {uid} has {LINKS_OF_ANOTHER_USER_MAX} links, which is the most that one may have");
+        Err(Refusal::new(Code::ResourceExhausted, message))
     }
 
     /// Closes a client's socket, which tells it that its link is over, and takes the link from the workers.
     fn drop_client(&mut self, id: u64, watch: &mut Watch) {
         let Some(client) = self.clients.remove(&id) else { return };
         watch.remove(&client.socket, client.token);
+        if let Some((pidfd, token)) = &client.pidfd {
+            watch.remove(pidfd, *token);
+        }
         if let Some(link) = client.link() {
             self.links.remove(&link);
             self.meters.count(Counter::ClientsDetached, 1);
@@ -247,14 +304,7 @@ impl Service {
                 self.drop_client(client, watch);
                 events.push(Event::CannotServe { service, worker: number, link, why });
             }
-            worker::Heard::Report(Report::Misbehaved { link, rule }) => {
-                // Two workers may report the same link; the second finds it gone.
-                let Some(Link { client, pid, .. }) = self.links.get(&link) else { return };
-                let (client, pid) = (*client, *pid);
-                self.meters.count(Counter::ClientsExpelled, 1);
-                self.drop_client(client, watch);
-                events.push(Event::Misbehaved { service, link, pid, rule });
-            }
+            worker::Heard::Report(Report::Misbehaved { link, rule }) => self.expel(link, rule, watch, events),
         }
     }
 

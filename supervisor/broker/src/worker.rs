@@ -49,7 +49,8 @@ impl Worker {
             Queued::Link(id) => {
                 // A client that went away in the meantime needs no introduction.
                 let Some(link) = service.links.get(id) else { return Ok(()) };
-                let order = Order::Link { link: *id, geometry: service.geometry, uid: link.uid, pid: link.pid };
+                let order =
+                    Order::Link { link: *id, geometry: service.geometry, uid: link.peer.uid, pid: link.peer.pid };
                 let descriptors = [link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd()];
                 handover::send(&self.socket, &order, &descriptors)
             }

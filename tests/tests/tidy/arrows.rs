@@ -15,7 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("supervisor", &["supervisor/broker", "config", "protocol"]),
     ("web", &["config", "protocol"]),
     ("engine/cli", &["client", "config", "engine", "protocol", "supervisor", "supervisor/broker", "web"]),
-    ("tests", &["client"]),
+    // Of protocol what a hostile client must speak correctly before it breaks rules: the greeting.
+    ("tests", &["client", "protocol"]),
     // Of config its units alone: a command line says 30s and 64KiB as a file does.
     ("bench-harness", &["client", "config"]),
     ("examples/*", &["client"]),

@@ -1,0 +1,63 @@
+//! Attacks with the bell, the one descriptor that a client may write.
+
+use std::io;
+use std::thread;
+
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::Errno;
+
+use crate::hostile::ground::Ground;
+
+/// Looks at the clock or counter between so many rings.
+const BURST: u64 = 1000;
+
+/// Fills the bell, lets writes to it wait, and drains it in turns, so that whoever writes or reads it would hang.
+pub fn abuse(ground: &Ground) -> io::Result<()> {
+    let mut link = ground.attach()?;
+    let bell = link.files[2].try_clone()?;
+    ground.say("began");
+    let mut round = 0;
+    while ground.goes_on(round) {
+        round += 1;
+        fcntl_setfl(&bell, OFlags::NONBLOCK)?;
+        match rustix::io::write(&bell, &(u64::MAX - 1).to_ne_bytes()) {
+            Ok(_) | Err(Errno::AGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // From here on a write by anybody waits until the bell is drained.
+        fcntl_setfl(&bell, OFlags::empty())?;
+        link.post_quietly(
+            0,
+            &crate::hostile::link::Raw {
+                method: link.method("echo"),
+                codec: crate::hostile::link::JSON,
+                body: b"\"hi\"",
+            },
+        );
+        if round % 2 == 0 {
+            rustix::io::read(&bell, &mut [0_u8; 8][..])?;
+        }
+    }
+    fcntl_setfl(&bell, OFlags::NONBLOCK)?;
+    ground.say(&format!("rounds: {round}"));
+    Ok(())
+}
+
+/// Rings from several threads without a pause, and without a request.
+pub fn ring(ground: &Ground) -> io::Result<()> {
+    const THREADS: u64 = 2;
+    let links = (0..THREADS).map(|_| ground.attach()).collect::<io::Result<Vec<_>>>()?;
+    ground.say("began");
+    thread::scope(|scope| {
+        for link in &links {
+            scope.spawn(move || {
+                let mut rung = 0;
+                while ground.goes_on(rung) {
+                    (0..BURST).for_each(|_| link.ring());
+                    rung += BURST;
+                }
+            });
+        }
+    });
+    Ok(())
+}

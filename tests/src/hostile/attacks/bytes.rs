@@ -1,0 +1,166 @@
+//! Attacks on the bytes of requests.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::mm::Advice;
+use speedysvc_protocol::archive::{self, Buffer};
+use speedysvc_protocol::status::Status;
+
+use crate::hostile::ground::Ground;
+use crate::hostile::layout::{BUFFER, request};
+use crate::hostile::link::{ARCHIVE, JSON, Raw, RawLink};
+
+/// Slots that are in use at the same time.
+const SLOTS: usize = 8;
+
+/// The arguments of `steady` as an archive: a text of many characters of two bytes.
+fn archived(text: &str) -> Vec<u8> {
+    let mut buffer = Buffer::new(1 << 20);
+    archive::encode(&(archive::Str(text),), &mut buffer).expect("a short text fits");
+    buffer.as_slice().to_vec()
+}
+
+/// Calls `steady` with texts, while another thread changes every word and byte that belongs to them but their number.
+/// The handler looks at its text several times: what it is given may be anything, but must stay what it is.
+pub fn scribble(ground: &Ground) -> io::Result<()> {
+    let text = "ö".repeat(1500);
+    let (json, archive) = (format!("\"{text}\"").into_bytes(), archived(&text));
+    let (mut answers, mut right, mut lost, mut flips) = (0_u64, 0_u64, 0_u64, 0_u64);
+    ground.say("began");
+    while ground.goes_on(answers) {
+        let mut link = ground.attach()?;
+        let over = AtomicBool::new(false);
+        let shared = Scribbled::of(&link);
+        thread::scope(|scope| -> io::Result<()> {
+            let flipper = scope.spawn(|| shared.flip(&over));
+            while ground.goes_on(answers) {
+                let codec = if answers % 2 == 0 { JSON } else { ARCHIVE };
+                let body = if codec == JSON { &json } else { &archive };
+                let method = link.method("steady");
+                (0..SLOTS).for_each(|slot| _ = link.post(slot, &Raw { method, codec, body }));
+                let replies: Vec<_> = (0..SLOTS).map_while(|slot| Some((slot, link.wait(slot)?))).collect();
+                for (slot, reply) in &replies {
+                    if reply.status == Status::Ok {
+                        let body = link.inline(*slot, reply.len);
+                        if body != b"true" && body != [1] {
+                            return Err(io::Error::other(format!("a handler's text changed under it: {body:?}")));
+                        }
+                        right += 1;
+                    }
+                }
+                answers += replies.len() as u64;
+                if replies.len() < SLOTS {
+                    // Too much was changed: a grant outside the arena, say. The link is lost, as it should be.
+                    lost += 1;
+                    answers += 1;
+                    break;
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+            flips += flipper.join().expect("the flipper does not panic");
+            Ok(())
+        })?;
+    }
+    ground.say(&format!("answers: {answers}, of which results: {right}; links lost: {lost}; flips: {flips}"));
+    Ok(())
+}
+
+/// A second mapping of a link's requests, for the thread that changes them.
+struct Scribbled {
+    request: crate::hostile::memory::Mapping,
+    buffers: Vec<u64>,
+}
+
+impl Scribbled {
+    fn of(link: &RawLink) -> Self {
+        let both = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
+        let request = crate::hostile::memory::Mapping::new(&link.files[0], link.request.len() as u64, both);
+        let request = request.expect("what was mapped once can be mapped again");
+        Self { request, buffers: (0..SLOTS).map(|slot| link.buffer(slot)).collect() }
+    }
+
+    fn flip(&self, over: &AtomicBool) -> u64 {
+        let mut flips = 0_u64;
+        while !over.load(Ordering::Relaxed) {
+            for (slot, buffer) in self.buffers.iter().enumerate() {
+                let line = crate::hostile::layout::request_line(slot);
+                // Bytes of the text and of what says where it is and how long.
+                for place in [1, 2, 64, 1000, 2990, 3000, 3001, 3004, 3007] {
+                    let word = buffer + place / 8 * 8;
+                    self.request.store(word, self.request.load(word) ^ (0xFF << (place % 8 * 8)));
+                    flips += 1;
+                }
+                let head = self.request.load(line + request::HEAD);
+                self.request.store(line + request::HEAD, head ^ (1 << (32 + flips % 12)));
+                self.request.store(line + request::INLINE, flips);
+                self.request.store(line + request::DEADLINE, u64::from(flips.is_multiple_of(3)));
+                if flips % 4096 < 9 {
+                    self.request.store(line + request::GRANT, flips | (flips << 32));
+                }
+                flips += 4;
+            }
+        }
+        flips
+    }
+}
+
+/// Drops the pages of its arena, and then of its request lines, while calls are under way.
+pub fn punch(ground: &Ground) -> io::Result<()> {
+    let body = format!("\"{}\"", "x".repeat(3000)).into_bytes();
+    let (mut answers, mut lost, mut round) = (0_u64, 0_u64, 0_u64);
+    let mut link = ground.attach()?;
+    let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    ground.say("began");
+    while ground.goes_on(round) {
+        round += 1;
+        let (method, codec) = (link.method("echo"), JSON);
+        (0..SLOTS).for_each(|slot| link.post_quietly(slot, &Raw { method, codec, body: &body }));
+        link.ring();
+        let begin = if round % 16 == 0 { 0 } else { crate::hostile::layout::arena(link.slots) };
+        fallocate(&link.files[0], mode, begin, link.buffer(SLOTS) - begin)?;
+        if round % 8 == 0 {
+            link.request.advise(Advice::LinuxRemove)?;
+        }
+        let heard = (0..SLOTS).map_while(|slot| link.wait_or_give_up(slot)).count();
+        answers += heard as u64;
+        if heard < SLOTS {
+            lost += 1;
+            link = ground.attach()?;
+        }
+    }
+    ground.say(&format!("answers: {answers}; links lost: {lost}"));
+    Ok(())
+}
+
+/// Bodies that would take much memory, time or stack if they were believed.
+pub fn huge(ground: &Ground) -> io::Result<()> {
+    let mut link = ground.attach()?;
+    let page = usize::try_from(BUFFER).expect("a page");
+    let bodies: [(u8, Vec<u8>); 8] = [
+        (JSON, vec![b'['; page]),
+        (JSON, b"{\"a\":".repeat(page / 5)),
+        (JSON, [b"[".to_vec(), b"1e999999999,".repeat(page / 16)].concat()),
+        (JSON, [b"\"".to_vec(), b"\\ud800".repeat(page / 8)].concat()),
+        (ARCHIVE, vec![0xFF; page]),
+        (ARCHIVE, vec![0x7F; page]),
+        (ARCHIVE, 0xFFFF_FFF0_FFFF_FFFF_u64.to_le_bytes().repeat(page / 8)),
+        (ARCHIVE, vec![0; page]),
+    ];
+    let (mut refused, mut round) = (0_u64, 0_u64);
+    ground.say("began");
+    while ground.goes_on(round) {
+        round += 1;
+        for method in ["echo", "sum", "steady"] {
+            for (codec, body) in &bodies {
+                link.post(0, &Raw { method: link.method(method), codec: *codec, body });
+                let reply = link.wait(0).ok_or_else(|| io::Error::other("a bad body costs no link"))?;
+                refused += u64::from(matches!(reply.status, Status::Failed(..)));
+            }
+        }
+    }
+    ground.say(&format!("refused: {refused}"));
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! The verbs of the program `hostile`. Each says `began` when it is under way, what came of it, and `done`; those
+//! that wait to be killed say `ready`.
+
+mod bells;
+mod bytes;
+mod dying;
+mod memory;
+mod slots;
+mod sockets;
+mod words;
+
+use std::io;
+
+use clap::ValueEnum;
+
+use super::ground::Ground;
+
+/// An attack. The rows are those of `docs/faults.md`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Attack {
+    /// B1: changes requests while they are read.
+    Scribble,
+    /// B2: sends every head word.
+    Heads,
+    /// B2: breaks each rule about words once, each on a link of its own.
+    Lies,
+    /// B3, B4: tries to write, resize or reopen what is not its own.
+    Seize,
+    /// B5: drops the pages under its own requests.
+    Punch,
+    /// B7: connects and does not finish the greeting.
+    Mute,
+    /// B8, B11: sends descriptors of every kind, by the thousand.
+    Descriptors,
+    /// B9: fills, drains and blocks its own bell.
+    Bells,
+    /// B10: rings without end.
+    Ring,
+    /// B12: connects by the thousand.
+    Connects,
+    /// B15: attaches, takes every slot and reads no reply.
+    Hoard,
+    /// B16: keeps every slot of several links busy.
+    Flood,
+    /// B17: sends what would be huge if it were believed.
+    Huge,
+    /// Attaches and makes one call, as anybody would.
+    Visit,
+    /// The control: burns a processor and touches nothing.
+    Spin,
+    /// A1: stops after the first stores of a request, and waits to be killed.
+    Stall,
+    /// A2: sleeps for a reply, and waits to be killed.
+    Asleep,
+    /// A3: fills all slots, and waits to be killed.
+    Fill,
+    /// A4, B14: leaves its socket to a child, and waits to be killed.
+    Bequeath,
+    /// The child: holds the socket that is its standard input until that is hung up.
+    Inherit,
+}
+
+impl Attack {
+    /// Carries the attack out.
+    ///
+    /// # Errors
+    /// What an attacker does not expect: the attack did not take place.
+    pub fn run(self, ground: &Ground) -> io::Result<()> {
+        match self {
+            Self::Scribble => bytes::scribble(ground),
+            Self::Punch => bytes::punch(ground),
+            Self::Huge => bytes::huge(ground),
+            Self::Heads => words::heads(ground),
+            Self::Lies => words::lies(ground),
+            Self::Seize => memory::seize(ground),
+            Self::Mute => sockets::mute(ground),
+            Self::Descriptors => sockets::descriptors(ground),
+            Self::Connects => sockets::connects(ground),
+            Self::Bells => bells::abuse(ground),
+            Self::Ring => bells::ring(ground),
+            Self::Hoard => slots::hoard(ground),
+            Self::Flood => slots::flood(ground),
+            Self::Visit => slots::visit(ground),
+            Self::Spin => slots::spin(ground),
+            Self::Stall => dying::stall(ground),
+            Self::Asleep => dying::asleep(ground),
+            Self::Fill => dying::fill(ground),
+            Self::Bequeath => dying::bequeath(ground),
+            Self::Inherit => dying::inherit(ground),
+        }
+    }
+}

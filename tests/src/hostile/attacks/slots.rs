@@ -1,0 +1,94 @@
+//! Attacks with more of what everybody may do.
+
+use std::hint;
+use std::io;
+
+use speedysvc_protocol::status::Status;
+
+use crate::harness::wait_for;
+use crate::hostile::ground::Ground;
+use crate::hostile::link::{JSON, Raw, RawLink};
+
+/// One call, as anybody would make it.
+pub fn visit(ground: &Ground) -> io::Result<()> {
+    ground.say("began");
+    let reply = ground.attach()?.call(0, "echo", b"\"hi\"");
+    match reply {
+        Some(reply) if reply.status == Status::Ok => Ok(()),
+        other => Err(io::Error::other(format!("a plain call was answered with {other:?}"))),
+    }
+}
+
+/// Attaches once a round, asks in every slot, and reads no answer; half of the answers do not fit, and are never
+/// fetched. Holds on to all of it, until its time is over if it has one.
+pub fn hoard(ground: &Ground) -> io::Result<()> {
+    let mut held: Vec<RawLink> = Vec::new();
+    let mut refused = 0_u64;
+    ground.say("began");
+    while held.len() as u64 + refused < ground.rounds() {
+        match ground.attach() {
+            Ok(mut link) => {
+                for slot in 0..link.slots {
+                    let (name, body) = if slot % 2 == 0 { ("echo", &b"\"hi\""[..]) } else { ("big", &b"100000"[..]) };
+                    link.post(slot, &Raw { method: link.method(name), codec: JSON, body });
+                }
+                held.push(link);
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    // All was answered, or refused for want of room, though nobody looks.
+    for link in &held {
+        for slot in 0..link.slots {
+            if link.wait(slot).is_none() {
+                return Err(io::Error::other("a link was lost without a rule broken"));
+            }
+        }
+    }
+    ground.say(&format!("links: {}; refused: {refused}", held.len()));
+    wait_for("the end of its time", || !ground.goes_on(u64::MAX));
+    Ok(())
+}
+
+/// Keeps every slot of four links busy: a new call as soon as one is answered.
+pub fn flood(ground: &Ground) -> io::Result<()> {
+    let mut links = (0..4).map(|_| ground.attach()).collect::<io::Result<Vec<_>>>()?;
+    let mut answers = 0;
+    for link in &mut links {
+        for slot in 0..link.slots {
+            link.post(slot, &Raw { method: link.method("echo"), codec: JSON, body: b"\"hi\"" });
+        }
+    }
+    ground.say("began");
+    while ground.goes_on(answers) {
+        for link in &mut links {
+            let mut posted = false;
+            for slot in 0..link.slots {
+                if link.poll(slot).is_some() {
+                    answers += 1;
+                    posted = true;
+                    link.post_quietly(slot, &Raw { method: link.method("echo"), codec: JSON, body: b"\"hi\"" });
+                }
+            }
+            if posted {
+                link.ring();
+            } else if link.is_over() {
+                return Err(io::Error::other("a link was lost without a rule broken"));
+            }
+        }
+    }
+    ground.say(&format!("answers: {answers}"));
+    Ok(())
+}
+
+/// Burns a processor.
+pub fn spin(ground: &Ground) -> io::Result<()> {
+    const TURNS: u64 = 1 << 16;
+    ground.say("began");
+    let mut turns = 0;
+    while ground.goes_on(turns) {
+        (0..TURNS).for_each(|_| hint::spin_loop());
+        turns += 1;
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Whoever breaks rules harms nobody else, and is named.
+
+use crate::siege::{As, Fought, Siege};
+
+/// The same attack as the engine's own user and as another one, each on an engine of its own.
+fn both(attack: &str, rounds: u64, check: impl Fn(&Siege, &Fought)) {
+    for who in As::each() {
+        let siege = Siege::begin("");
+        let fought = siege.withstands(attack, who, rounds);
+        check(&siege, &fought);
+        siege.end();
+    }
+}
+
+#[test]
+fn requests_that_change_while_they_are_read() {
+    both("scribble", 3000, |_, fought| {
+        assert!(fought.number("answers: ") >= 3000);
+        assert!(fought.number("results: ") > 0, "{:?}", fought.lines);
+        assert!(fought.number("flips: ") > 10_000, "{:?}", fought.lines);
+    });
+}
+
+#[test]
+fn every_head_word_is_answered() {
+    both("heads", 1 << 16, |_, fought| assert!(fought.number("answers: ") >= 1 << 16));
+}
+
+#[test]
+fn every_broken_rule_costs_its_own_link() {
+    both("lies", 1, |siege, fought| {
+        let count = |word: &str| fought.lines.iter().filter(|line| line.starts_with(word)).count();
+        assert_eq!((count("lost for "), count("answered ")), (10, 8), "{:#?}", fought.lines);
+        for rule in ["went backwards or past its range", "is not inside the arena", "longer than its buffer"] {
+            siege.said(&[&fought.name(), "broke the protocol", rule]);
+        }
+    });
+}
+
+#[test]
+fn pages_that_are_dropped_while_they_are_read() {
+    both("punch", 300, |_, fought| assert!(fought.number("answers: ") > 0, "{:?}", fought.lines));
+}
+
+#[test]
+fn bodies_that_would_be_huge_if_they_were_believed() {
+    both("huge", 5, |siege, fought| {
+        assert!(fought.number("refused: ") >= 5 * 3 * 5, "{:?}", fought.lines);
+        for worker in siege.engine.workers() {
+            let status = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+            let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+            assert!(kib < 256 << 10, "{kib} KiB at its peak, for bodies of 4 KiB");
+        }
+    });
+}
+
+#[test]
+fn clients_that_do_not_greet() {
+    both("mute", 200, |_, fought| assert_eq!(fought.number("hung up on: "), 160, "{:?}", fought.lines));
+}
+
+#[test]
+fn descriptors_that_nobody_asked_for() {
+    both("descriptors", 50, |siege, fought| {
+        assert!(fought.number("descriptors sent: ") > 50 * 253, "{:?}", fought.lines);
+        siege.said(&[&fought.name(), "after its greeting"]);
+    });
+}
+
+#[test]
+fn bells_that_are_full_empty_or_blocking() {
+    both("bells", 2000, |_, fought| assert_eq!(fought.number("rounds: "), 2000));
+}
+
+#[test]
+fn bells_that_never_stop_ringing() {
+    both("ring", 300_000, |_, _| {});
+}
+
+#[test]
+fn connections_by_the_thousand() {
+    both("connects", 5000, |_, fought| assert!(fought.number("connects: ") >= 5000));
+}
+
+/// More than there is room for: the longest waiting ones of that user go, and the log says whose they were.
+#[test]
+fn more_silent_clients_than_there_is_room_for() {
+    both("mute", 1700, |siege, fought| {
+        assert_eq!(fought.number("connected: "), 1700);
+        siege.is_as_before();
+    });
+}
+
+#[test]
+fn slots_that_are_hoarded() {
+    both("hoard", 30, |_, fought| assert_eq!((fought.number("links: "), fought.number("refused: ")), (30, 0)));
+}
+
+#[test]
+fn links_of_another_user_are_limited() {
+    if !crate::siege::is_root() {
+        eprintln!("without root nobody else can attach");
+        return;
+    }
+    let siege = Siege::begin("limits = { slots = 1 }");
+    let fought = siege.withstands("hoard", As::Nobody, 1100);
+    assert_eq!((fought.number("links: "), fought.number("refused: ")), (1024, 76));
+    siege.said(&[&fought.name(), "was refused", "1024 links"]);
+    siege.end();
+}
+
+#[test]
+fn slots_that_are_always_busy() {
+    both("flood", 20_000, |_, fought| assert!(fought.number("answers: ") >= 20_000));
+}
+
+/// What the others are compared with does nothing to the engine at all.
+#[test]
+fn a_busy_processor() {
+    both("spin", 300, |_, _| {});
+}

@@ -1,0 +1,238 @@
+//! An engine under attack: neighbours that go on calling, and what the engine had before.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use speedysvc_tests::harness::{Engine, Home, Process, program, wait_for, wait_until};
+use speedysvc_tests::test_service::{TestServiceClient, pattern};
+
+/// A deadline that never comes.
+const LONG: Duration = Duration::from_secs(60);
+/// Calls that each neighbour must make from an attack's begin on.
+const PROGRESS: u64 = 30;
+/// The user of strangers.
+const NOBODY: u32 = 65534;
+
+/// As whom an attacker runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum As {
+    /// As the engine's own user, whom it trusts.
+    Ourselves,
+    /// As another user, whom `allow` lets in.
+    Nobody,
+}
+
+impl As {
+    /// Both; without root only ourselves, as nobody else may become another user.
+    pub fn each() -> Vec<Self> {
+        if is_root() { vec![Self::Ourselves, Self::Nobody] } else { vec![Self::Ourselves] }
+    }
+}
+
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// What an engine's processes hold: descriptors, and mappings of links.
+type Holdings = BTreeMap<u32, (usize, usize)>;
+
+/// See the module's text.
+pub struct Siege {
+    pub engine: Engine,
+    neighbours: Vec<Neighbour>,
+    workers: Vec<u32>,
+    before: Holdings,
+}
+
+impl Siege {
+    /// An engine with the test service that lets nobody in, and two neighbours that call all the time.
+    pub fn begin(more: &str) -> Self {
+        let allow = if is_root() { "allow = { users = [65534] }" } else { "" };
+        Self::with(&format!("program = \"test-service\"\n{allow}\n{more}"))
+    }
+
+    /// As [`Siege::begin`] with all lines of the service's table.
+    pub fn with(table: &str) -> Self {
+        let restart = "restart = { backoff = \"10ms..100ms\", limit = \"none\" }";
+        let home = Home::new(&format!("[service.test]\n{restart}\n{table}\n"));
+        // Others may pass.
+        fs::set_permissions(home.path(), Permissions::from_mode(0o711)).expect("it is ours");
+        let engine = home.start();
+        let address = engine.address("test");
+        let neighbours = (0..2).map(|number| Neighbour::start(&address, number)).collect();
+        let mut siege = Self { engine, neighbours, workers: Vec::new(), before: Holdings::new() };
+        siege.wait_for_progress();
+        siege.workers = sorted(siege.engine.workers());
+        siege.before = siege.holdings();
+        siege
+    }
+
+    fn holdings(&self) -> Holdings {
+        let pids = self.engine.workers().into_iter().chain([self.engine.pid()]);
+        pids.map(|pid| (pid, holdings_of(pid))).collect()
+    }
+
+    /// A program that attacks.
+    pub fn attacker(&self, attack: &str, who: As) -> Command {
+        let home = self.engine.home();
+        let mut command = home.command("hostile");
+        if who == As::Nobody {
+            // The folder that it was built in may be closed to others.
+            let copy = home.path().join("hostile");
+            fs::copy(program("hostile"), &copy).expect("a program can be copied");
+            let mut theirs = Command::new(copy);
+            theirs.current_dir("/").envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            theirs.uid(NOBODY).gid(NOBODY);
+            command = theirs;
+        }
+        command.arg(attack).arg("--socket").arg(self.socket());
+        command
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.engine.run_dir().join("default/test.sock")
+    }
+
+    /// Starts an attack and waits until it says `word`.
+    pub fn attack_until(&self, word: &str, attack: &str, who: As, more: &[&str]) -> Process {
+        let mut command = self.attacker(attack, who);
+        command.args(more);
+        let mut process = Process::start(command);
+        process.wait_for_line(word);
+        process
+    }
+
+    /// An attack from its beginning to its end, which the neighbours survive; gives what it said.
+    pub fn withstands(&self, attack: &str, who: As, rounds: u64) -> Fought {
+        let rounds = rounds.to_string();
+        let mut process = self.attack_until("began", attack, who, &["--rounds", &rounds]);
+        self.wait_for_progress();
+        assert_eq!(process.wait(), 0, "{attack} as {who:?}: {:#?} {:#?}", process.out(), process.err());
+        process.wait_for_line("done");
+        self.is_as_before();
+        Fought { pid: process.pid(), who, lines: process.out() }
+    }
+
+    /// Every neighbour has made some more calls.
+    pub fn wait_for_progress(&self) {
+        for neighbour in &self.neighbours {
+            let goal = neighbour.calls.load(Ordering::Relaxed) + PROGRESS;
+            wait_for("the neighbours' calls", || {
+                neighbour.thread.is_finished() || neighbour.calls.load(Ordering::Relaxed) >= goal
+            });
+            assert!(!neighbour.thread.is_finished(), "a neighbour's call failed: see above");
+        }
+    }
+
+    /// The same processes as at the beginning, and they hold what they held.
+    pub fn is_as_before(&self) {
+        self.wait_for_progress();
+        assert_eq!(sorted(self.engine.workers()), self.workers, "a worker died");
+        self.holds_what_it_held();
+    }
+
+    pub fn holds_what_it_held(&self) {
+        let mut now = Holdings::new();
+        let same = speedysvc_tests::harness::look_for(speedysvc_tests::harness::PATIENCE, || {
+            now = self.holdings();
+            (now == self.before).then_some(())
+        });
+        assert!(same.is_some(), "descriptors and mappings by process: before {:?}, now {now:?}", self.before);
+    }
+
+    /// From now on a new worker is the one whose holdings count.
+    pub fn after_a_death(&mut self) {
+        self.workers = sorted(self.engine.workers());
+        self.wait_for_progress();
+        self.before = self.holdings();
+    }
+
+    /// Waits for a line of the engine's log that has all of these words.
+    pub fn said(&self, words: &[&str]) -> String {
+        wait_until(&format!("a line with {words:?}"), || {
+            self.engine.err().into_iter().find(|line| words.iter().all(|word| line.contains(word)))
+        })
+    }
+
+    /// Ends the neighbours: none of their calls failed, or was answered wrong, or woke too late.
+    pub fn end(mut self) {
+        for neighbour in self.neighbours.drain(..) {
+            neighbour.end();
+        }
+        assert_eq!(self.engine.stop(), 0, "{:#?}", self.engine.err());
+    }
+}
+
+fn sorted(mut pids: Vec<u32>) -> Vec<u32> {
+    pids.sort_unstable();
+    pids
+}
+
+fn holdings_of(pid: u32) -> (usize, usize) {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    (descriptors, maps.lines().filter(|line| line.contains("memfd:speedysvc")).count())
+}
+
+/// An attack that is over.
+pub struct Fought {
+    pub pid: u32,
+    pub who: As,
+    pub lines: Vec<String>,
+}
+
+impl Fought {
+    /// The number behind these words in what it said.
+    #[track_caller]
+    pub fn number(&self, words: &str) -> u64 {
+        let found = self.lines.iter().find_map(|line| line.split_once(words));
+        let (_, rest) = found.unwrap_or_else(|| panic!("no `{words}` in {:#?}", self.lines));
+        rest.trim_start().split(|c: char| !c.is_ascii_digit()).next().and_then(|number| number.parse().ok()).unwrap()
+    }
+
+    /// How the log names it.
+    pub fn name(&self) -> String {
+        let uid = if self.who == As::Nobody { NOBODY } else { rustix::process::geteuid().as_raw() };
+        format!("pid {} (user {uid})", self.pid)
+    }
+}
+
+/// Somebody who calls all the time, and checks the answers.
+struct Neighbour {
+    calls: Arc<AtomicU64>,
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Neighbour {
+    fn start(address: &str, number: usize) -> Self {
+        let client = TestServiceClient::connect(address).expect("the service is there").with_timeout(LONG);
+        let (calls, over) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let (count, end) = (Arc::clone(&calls), Arc::clone(&over));
+        let thread = thread::spawn(move || {
+            let bytes = pattern(50_000);
+            while !end.load(Ordering::Relaxed) {
+                let round = count.load(Ordering::Relaxed);
+                let size = usize::try_from(round % 97).expect("small") * if round % 5 == 0 { 500 } else { 1 };
+                let text = format!("{number} {round}");
+                assert_eq!(client.echo(&text).unwrap(), text);
+                assert!(client.echo_bytes(&bytes[..size]).unwrap() == bytes[..size], "{size} bytes came back changed");
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { calls, over, thread }
+    }
+
+    fn end(self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().expect("every call of a neighbour was answered right");
+    }
+}

@@ -1,0 +1,69 @@
+//! The fault table says what is tested: every row has a test, and every test that it names exists.
+
+use super::tree::{Tree, Violation};
+
+const TABLE: &str = "docs/faults.md";
+
+pub fn fault_table(tree: &Tree) -> Vec<Violation> {
+    let Some(text) = tree.files.get(TABLE) else { return Vec::new() };
+    let numbers = (1..=11).map(|row| format!("A{row}")).chain((1..=17).map(|row| format!("B{row}")));
+    let is_there = |row: &String| text.lines().any(|line| line.starts_with(&format!("| {row} |")));
+    let missing = numbers.filter(|row| !is_there(row));
+    let mut wrong: Vec<Violation> =
+        missing.map(|row| Violation::new(TABLE, 1, format!("row {row} is missing"))).collect();
+    for (number, line) in (1..).zip(text.lines()) {
+        let named = named_tests(line);
+        if is_row(line) && named.is_empty() && !line.contains("the same two") {
+            wrong.push(Violation::new(TABLE, number, "a row without a test"));
+        }
+        for (name, target) in named {
+            let path = target.trim_start_matches("../");
+            let found = tree.files.get(path).is_some_and(|file| is_test(file, name));
+            if !found {
+                wrong.push(Violation::new(TABLE, number, format!("{path} has no test {name}")));
+            }
+        }
+    }
+    wrong
+}
+
+/// `| A1 |`, `| loom |`: everything in a table but its head.
+fn is_row(line: &str) -> bool {
+    line.starts_with("| ") && !line.starts_with("| row ") && !line.starts_with("| bug ")
+}
+
+/// Names in links such as [`name`](../path/of/tests.rs).
+fn named_tests(line: &str) -> Vec<(&str, &str)> {
+    let links = line.split("[`").skip(1).filter_map(|rest| rest.split_once("`]("));
+    links.filter_map(|(name, rest)| Some((name, rest.split(')').next()?))).collect()
+}
+
+/// A function behind a `#[test]`, with at most a few attributes between them.
+fn is_test(text: &str, name: &str) -> bool {
+    let Some((before, _)) = text.split_once(&format!("fn {name}(")) else { return false };
+    let item = before.rsplit("\n\n").next().unwrap_or_default();
+    item.contains("#[test]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::shown;
+    use super::*;
+
+    #[test]
+    fn rows_name_tests_that_exist() {
+        let rows = |bad: &str| {
+            let good = |row: String| format!("| {row} | f | h | [`t`](../a.rs) |\n");
+            let all: String = (1..=11).map(|row| good(format!("A{row}"))).collect();
+            format!("{all}{}{bad}", (1..=17).map(|row| good(format!("B{row}"))).collect::<String>())
+        };
+        let found = |table: &str| {
+            shown(&fault_table(&Tree::of(&[(TABLE, table), ("a.rs", "\n\n#[test]\nfn t() {}\n\nfn no() {}\n")])))
+        };
+        assert!(found(&rows("")).is_empty(), "{:?}", found(&rows("")));
+        assert_eq!(found(&rows("| C1 | f | h | [`u`](../a.rs) |")), ["docs/faults.md:29: a.rs has no test u"]);
+        assert_eq!(found(&rows("| C1 | f | h | [`no`](../a.rs) |")).len(), 1);
+        assert_eq!(found(&rows("| C1 | f | h | none |")), ["docs/faults.md:29: a row without a test"]);
+        assert_eq!(found(&rows("").replace("| B17 |", "| C1 |")), ["docs/faults.md:1: row B17 is missing"]);
+    }
+}
