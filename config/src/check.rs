@@ -8,6 +8,7 @@ use crate::Namespace;
 use crate::problem::{Placed, Problem, Problems};
 use crate::raw;
 use crate::run_dir::{MAX_SOCKET_PATH, socket_path};
+use crate::suggest::closest;
 
 /// Every address that an earlier one has taken is a mistake, shown with that one.
 pub(crate) fn addresses(services: &[raw::Service], problems: &mut Problems) {
@@ -44,6 +45,46 @@ fn taken_by(first: &Address<'_>, second: &Address<'_>) -> Problem {
         .at(second.address.span.clone(), "expected a port that nothing else in this file uses")
         .at(first.address.span.clone(), format!("service `{}` has it", first.owner))
         .help("change one of them; port 0 takes any free port")
+}
+
+/// `after` names services of this file, and nobody comes after itself by any way.
+pub(crate) fn order(services: &[raw::Service], problems: &mut Problems) {
+    let names: Vec<&str> = services.iter().map(|service| service.written.value.as_str()).collect();
+    for service in services {
+        for name in service.after.iter().filter(|name| !names.contains(&name.value.as_str())) {
+            let meant = closest(&name.value, names.iter().copied());
+            let problem = Problem::new(format!("there is no service `{}` in this file", name.value))
+                .at(name.span.clone(), "expected the name of a service that is started before this one");
+            problems.push(match meant {
+                Some(meant) => problem.help(format!("did you mean \"{meant}\"?")),
+                None => problem.help(format!("services of this file: {}", names.join(", "))),
+            });
+        }
+        if let Some(name) = service.after.iter().find(|name| leads_to(services, &name.value, &service.written.value)) {
+            problems.push(
+                Problem::new(format!("service `{}` would wait for itself", service.written.value))
+                    .at(name.span.clone(), format!("`{}` comes after `{}`", name.value, service.written.value))
+                    .help("remove one of the names that lead in a circle"),
+            );
+        }
+    }
+}
+
+/// Whether `from` is `to`, or waits for it by any way.
+fn leads_to(services: &[raw::Service], from: &str, to: &str) -> bool {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut open = vec![from];
+    while let Some(name) = open.pop() {
+        if name == to {
+            return true;
+        }
+        if !seen.contains(&name) {
+            seen.push(name);
+            let next = services.iter().filter(|service| service.written.value == name);
+            open.extend(next.flat_map(|service| &service.after).map(|after| after.value.as_str()));
+        }
+    }
+    false
 }
 
 /// Each service's socket must fit into a Unix address. Said once, for the longest name.

@@ -17,15 +17,19 @@ pub(crate) enum Home {
     Limits,
     /// `allow = { ... }`
     Allow,
+    /// `[log]`
+    Log,
 }
 
-const FILE: &[&str] = &["run_dir", "namespace", "drain", "defaults", "service"];
-const DEFAULTS: &[&str] = &["workers", "driver", "restart", "limits", "spin", "allow", "drain", "env", "start_timeout"];
+const FILE: &[&str] = &["run_dir", "namespace", "drain", "log", "defaults", "service"];
+const DEFAULTS: &[&str] =
+    &["workers", "driver", "restart", "limits", "spin", "allow", "drain", "kill", "hang", "env", "start_timeout"];
 const SERVICE: &[&str] = &[
     "builtin",
     "program",
     "args",
-    "listen", // of one service only; the rest is DEFAULTS
+    "listen",
+    "after", // of one service only; the rest is DEFAULTS
     "workers",
     "driver",
     "restart",
@@ -33,15 +37,18 @@ const SERVICE: &[&str] = &[
     "spin",
     "allow",
     "drain",
+    "kill",
+    "hang",
     "env",
     "start_timeout",
 ];
 const RESTART: &[&str] = &["backoff", "limit"];
 const LIMITS: &[&str] = &["shm_message", "tcp_message", "slots", "deadline"];
 const ALLOW: &[&str] = &["users", "groups"];
+const LOG: &[&str] = &["dir", "size", "age", "keep", "level"];
 
 /// Words of the design, and of people's hopes, that the engine does not have yet.
-const LATER: &[&str] = &["trust", "loops", "idle", "memory", "log", "web", "include", "tls", "cores"];
+const LATER: &[&str] = &["trust", "loops", "idle", "memory", "web", "include", "tls", "cores"];
 
 /// What other tools call it, and what it is called here.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -61,7 +68,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 impl Home {
-    const ALL: [Self; 6] = [Self::File, Self::Service, Self::Defaults, Self::Restart, Self::Limits, Self::Allow];
+    const ALL: [Self; 7] =
+        [Self::File, Self::Service, Self::Defaults, Self::Restart, Self::Limits, Self::Allow, Self::Log];
 
     /// The keys that may stand here.
     pub(crate) const fn keys(self) -> &'static [&'static str] {
@@ -72,6 +80,7 @@ impl Home {
             Self::Restart => RESTART,
             Self::Limits => LIMITS,
             Self::Allow => ALLOW,
+            Self::Log => LOG,
         }
     }
 
@@ -84,6 +93,7 @@ impl Home {
             Self::Restart => format!("in `restart = {{ {key} = ... }}`"),
             Self::Limits => format!("in `limits = {{ {key} = ... }}`"),
             Self::Allow => format!("in `allow = {{ {key} = ... }}`"),
+            Self::Log => format!("in [log]: `{key} = ...`"),
         }
     }
 
@@ -113,7 +123,7 @@ mod tests {
     #[test]
     fn services_take_every_default() {
         assert!(DEFAULTS.iter().all(|key| SERVICE.contains(key)));
-        assert_eq!(SERVICE.len(), DEFAULTS.len() + 4);
+        assert_eq!(SERVICE.len(), DEFAULTS.len() + 5);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::problem::Complaint;
 use crate::suggest::closest;
 use crate::units::{UnitError, parse_duration, parse_size, show_duration};
 use crate::{
-    Builtin, ByteSize, DriverChoice, Namespace, Principal, Refused, Restart, RestartLimit, SlotCount, Spin, WorkerCount,
+    Builtin, ByteSize, DriverChoice, Log, LogLevel, Namespace, Principal, Refused, Restart, RestartLimit, SlotCount,
+    Spin, WorkerCount,
 };
 
 type Read<T> = Result<T, Complaint>;
@@ -95,6 +96,23 @@ pub(crate) fn workers(value: &DeValue<'_>) -> Read<WorkerCount> {
 
 pub(crate) fn slots(value: &DeValue<'_>) -> Read<SlotCount> {
     count(value, SlotCount::new)
+}
+
+/// How many files.
+pub(crate) fn files_kept(value: &DeValue<'_>) -> Read<u16> {
+    let expected = "a whole number from 1 to 1000";
+    count(value, |number| if Log::KEEP.contains(&number) { Ok(number) } else { Err(Refused { expected }) })
+}
+
+pub(crate) fn level(value: &DeValue<'_>) -> Read<LogLevel> {
+    let expected = "\"trace\", \"debug\", \"info\", \"warn\" or \"error\"";
+    word(value, expected, &LogLevel::ALL.map(|level| (level.as_str(), level)))
+}
+
+/// A duration within a range, or `"none"`.
+pub(crate) fn duration_or_none(within: RangeInclusive<Duration>) -> impl Fn(&DeValue<'_>) -> Read<Option<Duration>> {
+    let duration = duration(within);
+    move |value| if value.as_str() == Some("none") { Ok(None) } else { duration(value).map(Some) }
 }
 
 /// A number where a unit belongs, or anything else that is not text.

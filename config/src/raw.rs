@@ -13,8 +13,10 @@ use crate::listen::listen;
 use crate::problem::{Placed, Problem, Problems, Span};
 use crate::{Builtin, Namespace, ServiceName};
 
+mod log;
 mod settings;
 
+pub(crate) use log::Log;
 pub(crate) use settings::Settings;
 
 /// The whole file.
@@ -22,6 +24,7 @@ pub(crate) struct File {
     pub(crate) run_dir: Option<Placed<PathBuf>>,
     pub(crate) namespace: Option<Namespace>,
     pub(crate) drain: Option<Duration>,
+    pub(crate) log: Log,
     pub(crate) defaults: Settings,
     /// In the order of the file.
     pub(crate) services: Vec<Service>,
@@ -36,6 +39,7 @@ pub(crate) struct Service {
     /// `None` if what the file says is wrong; this was said then, too.
     pub(crate) launch: Option<Launch>,
     pub(crate) listen: Vec<Placed<SocketAddr>>,
+    pub(crate) after: Vec<Placed<String>>,
     pub(crate) settings: Settings,
 }
 
@@ -49,10 +53,12 @@ impl File {
     pub(crate) fn read(document: &DeTable<'_>, problems: &mut Problems) -> Self {
         let fields = Fields::open(document, "", Home::File, problems);
         let defaults = fields.inner("defaults", Home::Defaults, problems);
+        let log = fields.inner("log", Home::Log, problems);
         Self {
             run_dir: fields.read("run_dir", leaf::path, problems),
             namespace: plain(fields.read("namespace", leaf::namespace, problems)),
             drain: plain(fields.read("drain", leaf::duration(settings::DRAIN), problems)),
+            log: log.map(|fields| Log::read(&fields, problems)).unwrap_or_default(),
             defaults: defaults.map(|fields| Settings::read(&fields, problems)).unwrap_or_default(),
             services: read_services(&fields, document, problems),
         }
@@ -129,6 +135,7 @@ impl Service {
             name: read_name(&written, problems),
             launch: read_launch(&written.span, fields, problems),
             listen: fields.list("listen", listen, problems).unwrap_or_default(),
+            after: fields.list("after", leaf::some_text, problems).unwrap_or_default(),
             settings: Settings::read(fields, problems),
             written,
         }

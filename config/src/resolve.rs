@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::problem::{Complaint, Problem, Problems};
 use crate::raw::{self, Settings};
 use crate::{
-    Allow, Config, DEFAULT_DRAIN, DEFAULT_START_TIMEOUT, Launch, Limits, NoRunDir, Restart, Service, Surroundings,
-    check, default_run_dir, program,
+    Allow, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_START_TIMEOUT, Launch, Limits, Log, NoRunDir,
+    Restart, Service, ServiceName, Surroundings, check, default_run_dir, program,
 };
 
 /// Resolves a whole file. `None` only after a mistake was said. `source` is absolute.
@@ -23,7 +23,9 @@ pub(crate) fn resolve(
         check::socket_room(run_dir, &namespace, &file, problems);
     }
     check::addresses(&file.services, problems);
+    check::order(&file.services, problems);
 
+    let log = log(file.log, folder);
     let drain = file.drain.unwrap_or(DEFAULT_DRAIN);
     let mut defaults = file.defaults;
     defaults.drain = defaults.drain.or(Some(drain));
@@ -31,10 +33,22 @@ pub(crate) fn resolve(
         let launch = launch(service.launch?, folder, surroundings, problems);
         let listen = service.listen.into_iter().map(|placed| placed.value).collect();
         let settings = service.settings.or(&defaults);
-        Some(in_force(service.name?, launch?, listen, settings))
+        let after = service.after.iter().filter_map(|name| ServiceName::new(&name.value).ok()).collect();
+        Some(Service { after, ..in_force(service.name?, launch?, listen, settings) })
     });
     let services = resolved.collect();
-    Some(Config { source: source.to_owned(), run_dir: run_dir?, namespace, drain, services })
+    Some(Config { source: source.to_owned(), run_dir: run_dir?, namespace, drain, log, services })
+}
+
+fn log(written: raw::Log, folder: &Path) -> Log {
+    let default = Log::default();
+    Log {
+        dir: written.dir.map(|dir| folder.join(dir)),
+        size: written.size.unwrap_or(default.size),
+        age: written.age.unwrap_or(default.age),
+        keep: written.keep.unwrap_or(default.keep),
+        level: written.level.unwrap_or(default.level),
+    }
 }
 
 fn run_dir(file: &raw::File, folder: &Path, surroundings: &Surroundings, problems: &mut Problems) -> Option<PathBuf> {
@@ -85,6 +99,8 @@ impl Settings {
             users: self.users.or_else(|| there.users.clone()),
             groups: self.groups.or_else(|| there.groups.clone()),
             drain: self.drain.or(there.drain),
+            kill: self.kill.or(there.kill),
+            hang: self.hang.or(there.hang),
             start_timeout: self.start_timeout.or(there.start_timeout),
             env: merged(there.env.clone(), self.env),
         }
@@ -115,22 +131,21 @@ fn merged(mut base: Vec<(String, String)>, own: Vec<(String, String)>) -> Vec<(S
     base
 }
 
-fn in_force(
-    name: crate::ServiceName,
-    launch: Launch,
-    listen: Vec<std::net::SocketAddr>,
-    settings: Settings,
-) -> Service {
+fn in_force(name: ServiceName, launch: Launch, listen: Vec<std::net::SocketAddr>, settings: Settings) -> Service {
+    let limits = settings.limits();
     Service {
         name,
         launch,
         listen,
+        after: Vec::new(),
         workers: settings.workers.unwrap_or_default(),
         driver: settings.driver.unwrap_or_default(),
         restart: settings.restart(),
-        limits: settings.limits(),
+        limits,
         spin: settings.spin.unwrap_or_default(),
         drain: settings.drain.unwrap_or(DEFAULT_DRAIN),
+        kill: settings.kill.unwrap_or(DEFAULT_KILL),
+        hang: settings.hang.unwrap_or(Some(DEFAULT_HANG.max(limits.deadline.saturating_mul(2)))),
         start_timeout: settings.start_timeout.unwrap_or(DEFAULT_START_TIMEOUT),
         allow: Allow { users: settings.users.unwrap_or_default(), groups: settings.groups.unwrap_or_default() },
         env: settings.env,

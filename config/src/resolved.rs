@@ -12,6 +12,12 @@ pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 /// How long a worker may take until it says that it is ready, where nothing else is said.
 pub const DEFAULT_START_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a worker may take from SIGTERM to its end, where nothing else is said.
+pub const DEFAULT_KILL: Duration = Duration::from_secs(2);
+/// The least time after which a loop that is awake and does not move is called hung, where nothing else is said; a
+/// service whose calls may take longer has twice their default deadline.
+pub const DEFAULT_HANG: Duration = Duration::from_secs(60);
+
 /// A whole file, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -23,6 +29,8 @@ pub struct Config {
     pub namespace: Namespace,
     /// How long a stop of everything waits for calls in flight.
     pub drain: Duration,
+    /// Where lines of the log go.
+    pub log: Log,
     /// The services in the order of the file; at least one.
     pub services: Vec<Service>,
 }
@@ -50,10 +58,81 @@ pub struct Service {
     pub allow: Allow,
     /// How long a stop of this service waits for calls in flight.
     pub drain: Duration,
+    /// How long a worker may take from SIGTERM to its end before it is killed.
+    pub kill: Duration,
+    /// After which time a loop that is awake and does not move is killed. `None` never does.
+    pub hang: Option<Duration>,
+    /// Services of this file that must be ready before this one is started.
+    pub after: Vec<ServiceName>,
     /// How long a worker may take until it says that it is ready.
     pub start_timeout: Duration,
     /// Environment of its workers, on top of the supervisor's own. Names are unique.
     pub env: Vec<(String, String)>,
+}
+
+/// Where lines of the log go, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The folder of the files, absolute; `None` for standard error.
+    pub dir: Option<PathBuf>,
+    /// A file of this size is put aside, and a new one begun.
+    pub size: ByteSize,
+    /// So is one of this age.
+    pub age: Duration,
+    /// How many files that were put aside are kept, of each kind.
+    pub keep: u32,
+    /// Services log from here up.
+    pub level: LogLevel,
+}
+
+impl Log {
+    /// What `size` may be.
+    pub const SIZE: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::gib(1);
+    /// What `age` may be.
+    pub const AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
+    /// What `keep` may be.
+    pub const KEEP: RangeInclusive<u16> = 1..=1000;
+}
+
+impl Default for Log {
+    /// Standard error; with files 16 MiB each, a new one at least every day, and seven old ones.
+    fn default() -> Self {
+        let age = Duration::from_secs(24 * 3600);
+        Self { dir: None, size: ByteSize::mib(16), age, keep: 7, level: LogLevel::Info }
+    }
+}
+
+/// How bad a line of the log is, or how talkative.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Every step.
+    Trace,
+    /// For whoever looks for a mistake.
+    Debug,
+    /// What happens.
+    #[default]
+    Info,
+    /// What should not happen, and is coped with.
+    Warn,
+    /// What failed.
+    Error,
+}
+
+impl LogLevel {
+    /// From the most talkative up.
+    pub const ALL: [Self; 5] = [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error];
+
+    /// What the file calls it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// What a service's workers run.

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::keys::Home;
 use crate::{
-    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_START_TIMEOUT, DriverChoice, Launch, Limits, Namespace, Restart,
-    Service, Spin, Surroundings, WorkerCount, load, load_text,
+    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_START_TIMEOUT, DriverChoice, Launch,
+    Limits, Log, Namespace, Restart, Service, Spin, Surroundings, WorkerCount, load, load_text,
 };
 
 const SHIPPED: &str = include_str!("../service.toml");
@@ -63,6 +63,7 @@ fn defaults_in_comments_are_the_constants() {
     assert_eq!(said.run_dir, Path::new("/run/speedysvc"));
     assert_eq!(said.namespace, Namespace::default());
     assert_eq!(said.drain, DEFAULT_DRAIN);
+    assert_eq!(said.log, Log::default());
     let echo = said.services[0].clone();
     let expected = Service {
         workers: WorkerCount::default(),
@@ -72,6 +73,9 @@ fn defaults_in_comments_are_the_constants() {
         spin: Spin::default(),
         allow: Allow::default(),
         drain: DEFAULT_DRAIN,
+        kill: DEFAULT_KILL,
+        hang: Some(DEFAULT_HANG),
+        after: Vec::new(),
         start_timeout: DEFAULT_START_TIMEOUT,
         env: Vec::new(),
         ..echo.clone()
@@ -82,7 +86,7 @@ fn defaults_in_comments_are_the_constants() {
 #[test]
 fn every_key_is_in_it() {
     let text = uncommented();
-    let homes = [Home::File, Home::Defaults, Home::Service, Home::Restart, Home::Limits, Home::Allow];
+    let homes = [Home::File, Home::Defaults, Home::Service, Home::Restart, Home::Limits, Home::Allow, Home::Log];
     for key in homes.iter().flat_map(|home| home.keys()) {
         let (assigned, table) = (format!("{key} = "), format!("[{key}"));
         assert!(text.contains(&assigned) || text.contains(&table), "`{key}` is not in service.toml");

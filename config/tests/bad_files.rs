@@ -259,8 +259,8 @@ error: unknown key `service.echo.wokers`
 3 | wokers = 2
   | ^^^^^^ did you mean `workers`?
   |
-  = help: keys of service.echo: builtin, program, args, listen, workers, driver, restart, limits, spin, allow, \
-drain, env, start_timeout
+  = help: keys of service.echo: builtin, program, args, listen, after, workers, driver, restart, limits, spin, allow, \
+drain, kill, hang, env, start_timeout
 
 error: 1 mistake in service.toml: nothing was changed";
     assert_eq!(shown, expected);

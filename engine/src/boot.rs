@@ -18,6 +18,7 @@ use crate::dispatch::Runner;
 use crate::driver::{Chosen, Driver, choose};
 use crate::error::StartError;
 use crate::idle::Idle;
+use crate::log;
 use crate::meter::Meter;
 use crate::source::shm::Links;
 use crate::source::tcp::Connections;
@@ -48,6 +49,7 @@ impl Parts {
         if let Some(signals) = signals {
             bells.add(signals, Rang::Signal).map_err(StartError::resource("signals"))?;
         }
+        log::set_level(start.log_level);
         let shm_max = usize::try_from(start.shm_message_max).unwrap_or(usize::MAX);
         let tcp_max = usize::try_from(start.tcp_message_max).unwrap_or(usize::MAX);
         let held_max = shm_max.saturating_mul(budget::HELD_MESSAGES);

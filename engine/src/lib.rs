@@ -20,6 +20,7 @@ mod driver;
 mod error;
 mod held;
 mod idle;
+pub mod log;
 mod meter;
 mod predict;
 mod share;

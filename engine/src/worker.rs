@@ -21,6 +21,7 @@ use crate::dispatch::Runner;
 use crate::driver::{Completion, Driver};
 use crate::error::StartError;
 use crate::idle::{Idle, Rest};
+use crate::log;
 use crate::source::shm::Links;
 use crate::source::tcp::Connections;
 
@@ -216,6 +217,7 @@ impl Worker {
                 }
                 Heard::Order(Order::Unlink { link }, _) => self.detach(link),
                 Heard::Order(Order::Drain, _) => self.drain(),
+                Heard::Order(Order::Level { level }, _) => log::set_level(level),
                 Heard::Order(Order::Start(_), _) => {
                     return Err(StartError::Control("a second start order came".to_owned()));
                 }

@@ -10,9 +10,17 @@ use crate::hello::{Refusal, Welcome};
 use crate::ids::{Incarnation, LinkId, WorkerId};
 use crate::shm::layout::Geometry;
 
+pub mod operator;
+
+use operator::Level;
+
 /// The environment variable by which a program learns that a supervisor started it, and that its standard input is the
 /// control socket. Its value is the worker's number.
 pub const WORKER_ENV: &str = "SPEEDYSVC_WORKER";
+
+/// The environment variable with the mark by which the supervisor knows a line that a worker logged from one that it
+/// printed: nobody whose text is printed can know it.
+pub const LOG_MARK_ENV: &str = "SPEEDYSVC_LOG_MARK";
 
 /// The file name of a service's rendezvous socket in `<run folder>/<namespace>`.
 #[must_use]
@@ -63,6 +71,11 @@ pub enum Order {
         /// The link's name.
         link: LinkId,
     },
+    /// From now on log from this level up.
+    Level {
+        /// From here.
+        level: Level,
+    },
     /// Finish what has begun, refuse the rest, and exit.
     Drain,
 }
@@ -87,6 +100,8 @@ pub struct Start {
     /// How its loop shall wait for sockets.
     #[serde(default)]
     pub driver: DriverWish,
+    /// From which level up the program logs.
+    pub log_level: Level,
 }
 
 /// How a loop shall wait for sockets.

@@ -46,6 +46,17 @@ pub enum StartError {
         /// Which folder.
         path: PathBuf,
     },
+    /// Another engine has this run folder and namespace.
+    #[error(
+        "an engine already runs in {}, in process {pid}: stop that one, or choose another `run_dir` or `namespace`; \
+         `speedysvc-engine ctl status` shows what it does", folder.display()
+    )]
+    EngineRuns {
+        /// The namespace's folder.
+        folder: PathBuf,
+        /// The holder's process id, as it wrote it.
+        pid: String,
+    },
     /// A port is taken.
     #[error(
         "service {service}: another program listens on {address}, maybe another copy of this engine; \

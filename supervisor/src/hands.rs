@@ -2,83 +2,211 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use speedysvc_broker::{Broker, Burial, ServiceKey, ServiceOptions};
-use speedysvc_config::{Config, DriverChoice, Service};
-use speedysvc_protocol::control::{DriverWish, WORKER_ENV};
+use speedysvc_broker::{Broker, Look, ServiceKey, ServiceOptions};
+use speedysvc_config::{Config, Service};
+use speedysvc_protocol::control::operator::Level;
+use speedysvc_protocol::control::{LOG_MARK_ENV, WORKER_ENV};
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::stats::Snapshot;
 
-use crate::lines::plain;
-use crate::policy::{self, count};
+use crate::StartError;
+use crate::obituary::obituary;
+use crate::options::{self, level, mark};
+use crate::policy::{self, Version};
 use crate::spawn::{Worker, describe};
-use crate::{StartError, accounts, listen};
+use crate::versions::Settings;
 
 /// Where a worker's own clients find its neighbours.
 const RUN_DIR_ENV: &str = "SPEEDYSVC_RUN_DIR";
 const NAMESPACE_ENV: &str = "SPEEDYSVC_NAMESPACE";
 
+/// What makes the command of a service's worker.
+pub(crate) type Launch<'a> = &'a dyn Fn(&Service) -> Command;
+
 /// The broker, the workers, and what they need to be started.
 pub(crate) struct Hands<'a> {
-    config: &'a Config,
-    launch: &'a dyn Fn(&Service) -> Command,
+    run_dir: PathBuf,
+    namespace: String,
+    launch: Launch<'a>,
     // Before the broker, so that workers are dead when their links go.
     workers: BTreeMap<(ServiceKey, WorkerId), Worker>,
     broker: Broker,
-    /// By service.
-    addresses: Vec<Vec<SocketAddr>>,
-    open: Vec<ServiceKey>,
+    /// By [`ServiceKey`]; those that were removed stay, empty.
+    services: Vec<Kept>,
+    /// What workers put before lines that they log.
+    mark: String,
+    pub(crate) level: Level,
+}
+
+/// What is kept of a service.
+struct Kept {
+    name: String,
+    versions: BTreeMap<Version, Settings>,
+    /// The version of new workers and links.
+    current: Version,
+    /// Where it listens, with real ports; also while it is stopped.
+    addresses: Vec<SocketAddr>,
+    open: bool,
+    /// What workers said of their drivers, without repetition.
+    drivers: Vec<String>,
+}
+
+impl Kept {
+    fn settings(&self) -> &Settings {
+        &self.versions[&self.current]
+    }
 }
 
 impl<'a> Hands<'a> {
     /// Takes the services' names and binds their addresses. No worker is started yet.
-    pub(crate) fn take(config: &'a Config, launch: &'a dyn Fn(&Service) -> Command) -> Result<Self, StartError> {
+    pub(crate) fn take(config: &Config, launch: Launch<'a>) -> Result<Self, StartError> {
         let broker = Broker::new().map_err(|source| StartError::Machine { what: "cannot make its broker", source })?;
-        let workers = BTreeMap::new();
-        let mut hands = Self { config, launch, workers, broker, addresses: Vec::new(), open: Vec::new() };
+        let mut hands = Self {
+            run_dir: config.run_dir.clone(),
+            namespace: config.namespace.to_string(),
+            launch,
+            workers: BTreeMap::new(),
+            broker,
+            services: Vec::new(),
+            mark: mark(),
+            level: level(config),
+        };
         for service in &config.services {
-            hands.take_service(service)?;
+            let settings = hands.prepare(service, None)?;
+            hands.add(settings, Version::default())?;
         }
         Ok(hands)
     }
 
-    fn take_service(&mut self, service: &Service) -> Result<(), StartError> {
-        let allow = accounts::resolve(service)?;
-        let (listeners, addresses) = listen::bind(service)?;
-        let options = ServiceOptions {
-            name: service.name.to_string(),
-            folder: self.config.run_dir.join(self.config.namespace.as_str()),
-            slots: service.limits.slots.get(),
-            shm_message_max: service.limits.shm_message.bytes(),
-            tcp_message_max: service.limits.tcp_message.bytes(),
-            deadline: service.limits.deadline,
-            spin: service.spin.get(),
-            driver: wish(service.driver),
-            allow,
-            listeners,
-        };
-        let refused = |why: String| StartError::Refused { service: service.name.to_string(), why };
+    /// All that can fail of a new version. Nothing is changed yet.
+    pub(crate) fn prepare(&self, service: &Service, before: Option<ServiceKey>) -> Result<Settings, StartError> {
+        let before = before.map(|key| self.services[key.0].settings());
+        let command = (self.launch)(service);
+        Settings::prepare(service, Path::new(command.get_program()), before)
+    }
+
+    /// Takes a new service's name. Its key is the next one.
+    pub(crate) fn add(&mut self, settings: Settings, version: Version) -> Result<ServiceKey, StartError> {
+        let options = self.options(&settings)?;
+        let name = settings.service.name.to_string();
+        let refused = |why: String| StartError::Refused { service: name.clone(), why };
         let key = self.broker.add_service(options).map_err(|error| refused(error.to_string()))?;
-        assert_eq!(key.0, self.addresses.len(), "the broker counts services in the order of the file");
-        self.addresses.push(addresses);
-        self.open.push(key);
-        Ok(())
+        assert_eq!(key.0, self.services.len(), "the broker counts services in the order of the file");
+        let addresses = settings.listeners.iter().map(|listener| listener.real).collect();
+        let versions = BTreeMap::from([(version, settings)]);
+        self.services.push(Kept { name, versions, current: version, addresses, open: true, drivers: Vec::new() });
+        Ok(key)
     }
 
-    pub(crate) fn service(&self, key: ServiceKey) -> &'a Service {
-        &self.config.services[key.0]
+    /// New workers and links are made by this version from now on.
+    pub(crate) fn renew(
+        &mut self,
+        key: ServiceKey,
+        mut settings: Settings,
+        version: Version,
+    ) -> Result<(), StartError> {
+        let kept = &mut self.services[key.0];
+        if !kept.open {
+            kept.addresses = settings.listeners.iter().map(|listener| listener.real).collect();
+            settings.unbind();
+        }
+        self.services[key.0].versions.insert(version, settings);
+        self.use_version(key, version)
     }
 
-    /// Where a service listens, with real ports.
-    pub(crate) fn addresses(&self, key: ServiceKey) -> &[SocketAddr] {
-        &self.addresses[key.0]
+    /// Other settings, for which no worker need be started anew.
+    pub(crate) fn adjust(&mut self, key: ServiceKey, service: &Service) -> Result<(), StartError> {
+        let kept = &mut self.services[key.0];
+        let current = kept.current;
+        kept.versions.get_mut(&current).expect("the current one is kept").adjust(service)?;
+        self.use_version(key, current)
+    }
+
+    /// As [`Hands::renew`], with a version that is there.
+    pub(crate) fn use_version(&mut self, key: ServiceKey, version: Version) -> Result<(), StartError> {
+        let kept = &mut self.services[key.0];
+        kept.current = version;
+        let settings = kept.settings();
+        if kept.open {
+            kept.addresses = settings.listeners.iter().map(|listener| listener.real).collect();
+        }
+        let options = self.options(self.services[key.0].settings())?;
+        let name = self.services[key.0].name.clone();
+        self.broker.renew(key, options).map_err(|error| StartError::Refused { service: name, why: error.to_string() })
+    }
+
+    /// Forgets what no worker is of any more, nor will be.
+    pub(crate) fn forget_versions(&mut self, key: ServiceKey, needed: impl Fn(Version) -> bool) {
+        let kept = &mut self.services[key.0];
+        let current = kept.current;
+        kept.versions.retain(|version, _| *version == current || needed(*version));
+    }
+
+    fn options(&self, settings: &Settings) -> Result<ServiceOptions, StartError> {
+        options::options(settings, self.run_dir.join(&self.namespace), self.level)
+    }
+
+    /// The settings in force of a service.
+    pub(crate) fn service(&self, key: ServiceKey) -> &Service {
+        &self.services[key.0].settings().service
+    }
+
+    pub(crate) fn name(&self, key: ServiceKey) -> &str {
+        &self.services[key.0].name
+    }
+
+    /// All there ever were, those that were removed included.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = ServiceKey> + use<> {
+        (0..self.services.len()).map(ServiceKey)
+    }
+
+    /// Where a service can be called: `shm://echo`, `tcp://127.0.0.1:5555`.
+    pub(crate) fn addresses(&self, key: ServiceKey) -> Vec<String> {
+        let kept = &self.services[key.0];
+        let tcp = kept.addresses.iter().map(|address| format!("tcp://{address}"));
+        std::iter::once(format!("shm://{}", kept.name)).chain(tcp).collect()
+    }
+
+    /// What a worker said of its driver.
+    pub(crate) fn note_driver(&mut self, key: ServiceKey, driver: String) {
+        let known = &mut self.services[key.0].drivers;
+        if !known.contains(&driver) {
+            known.push(driver);
+        }
+    }
+
+    pub(crate) fn drivers(&self, key: ServiceKey) -> &[String] {
+        &self.services[key.0].drivers
     }
 
     /// All numbers of a service, those of its dead workers included.
     pub(crate) fn stats(&self, key: ServiceKey) -> Snapshot {
         self.broker.meters(key).snapshot()
+    }
+
+    pub(crate) fn clients(&self, key: ServiceKey) -> usize {
+        self.broker.clients(key)
+    }
+
+    pub(crate) fn look(&self, key: ServiceKey, worker: WorkerId) -> Option<Look> {
+        self.broker.look(key, worker)
+    }
+
+    pub(crate) fn pid(&self, key: ServiceKey, worker: WorkerId) -> i32 {
+        self.workers.get(&(key, worker)).map_or(0, Worker::pid)
+    }
+
+    pub(crate) fn set_level(&mut self, key: ServiceKey, level: Level) {
+        self.broker.set_level(key, level);
+    }
+
+    /// What workers put before lines that they log.
+    pub(crate) fn mark(&self) -> &str {
+        &self.mark
     }
 
     /// Readable when [`Hands::reports`] has something.
@@ -91,22 +219,38 @@ impl<'a> Hands<'a> {
         self.broker.turn()
     }
 
-    /// Everybody who is not reaped, with the descriptor that tells of their death.
-    pub(crate) fn watched(&self) -> impl Iterator<Item = ((ServiceKey, WorkerId), BorrowedFd<'_>)> {
-        self.workers.iter().map(|(key, worker)| (*key, worker.pidfd()))
+    /// Everybody who is not reaped.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = ((ServiceKey, WorkerId), &Worker)> {
+        self.workers.iter().map(|(key, worker)| (*key, worker))
+    }
+
+    /// Takes what a worker has written.
+    pub(crate) fn read_output(
+        &mut self,
+        key: (ServiceKey, WorkerId),
+        output: usize,
+        mut line: impl FnMut(&'static str, &[u8], bool),
+    ) {
+        let Some(worker) = self.workers.get_mut(&key) else { return };
+        let capture = &mut worker.outputs[output];
+        let name = capture.name;
+        capture.drain(|text, cut| line(name, text, cut));
     }
 
     /// Starts a worker.
-    pub(crate) fn spawn(&mut self, key: ServiceKey, worker: WorkerId) -> Result<(), StartError> {
-        let service = self.service(key);
-        let mut command = (self.launch)(service);
+    pub(crate) fn spawn(&mut self, key: ServiceKey, worker: WorkerId, version: Version) -> Result<(), StartError> {
+        self.open(key)?;
+        let settings = self.services[key.0].versions.get(&version).expect("versions in use are kept");
+        let service = &settings.service;
+        let mut command = settings.pinned((self.launch)(service));
+        let program = (self.launch)(service).get_program().to_string_lossy().into_owned();
         command.envs(service.env.iter().map(|(name, value)| (name, value)));
         // After the file's: a worker that believes another number, or looks elsewhere, would not work.
         command
             .env(WORKER_ENV, worker.0.to_string())
-            .env(RUN_DIR_ENV, &self.config.run_dir)
-            .env(NAMESPACE_ENV, self.config.namespace.as_str());
-        let program = command.get_program().to_string_lossy().into_owned();
+            .env(LOG_MARK_ENV, &self.mark)
+            .env(RUN_DIR_ENV, &self.run_dir)
+            .env(NAMESPACE_ENV, &self.namespace);
         let failed = |source| StartError::Spawn { service: service.name.to_string(), program, source };
         let control = match self.broker.admit(key, worker) {
             Ok(control) => control,
@@ -125,6 +269,25 @@ impl<'a> Hands<'a> {
         }
     }
 
+    /// Takes clients again, at the addresses that it had.
+    fn open(&mut self, key: ServiceKey) -> Result<(), StartError> {
+        let kept = &mut self.services[key.0];
+        if kept.open {
+            return Ok(());
+        }
+        let (current, addresses) = (kept.current, kept.addresses.clone());
+        let settings = kept.versions.get_mut(&current).expect("the current one is kept");
+        settings.unbind();
+        settings.bind_again(&addresses)?;
+        kept.open = true;
+        self.use_version(key, current)?;
+        let name = self.services[key.0].name.clone();
+        let opened = self.broker.open(key);
+        opened.map_err(|error| StartError::Refused { service: name, why: error.to_string() }).inspect_err(|_| {
+            self.services[key.0].open = false;
+        })
+    }
+
     pub(crate) fn drain(&mut self, key: ServiceKey, worker: WorkerId) {
         self.broker.drain(key, worker);
     }
@@ -138,11 +301,21 @@ impl<'a> Hands<'a> {
     }
 
     /// After its pidfd told of a death. In this order: what it left behind is killed, the broker settles its calls,
-    /// and then the policy hears of it.
-    pub(crate) fn bury(&mut self, key: ServiceKey, worker: WorkerId) -> Option<policy::Event> {
-        let process = self.workers.remove(&(key, worker))?;
+    /// and then the policy hears of it. Its last lines are given to `line`.
+    pub(crate) fn bury(
+        &mut self,
+        key: ServiceKey,
+        worker: WorkerId,
+        mut line: impl FnMut(&'static str, &[u8], bool),
+    ) -> Option<policy::Event> {
+        let mut process = self.workers.remove(&(key, worker))?;
         let pid = process.pid();
         let status = process.reap();
+        for capture in &mut process.outputs {
+            let name = capture.name;
+            capture.drain(|text, cut| line(name, text, cut));
+            capture.end(|text, cut| line(name, text, cut));
+        }
         let burial = self.broker.bury(key, worker);
         let (clean, how) = match status {
             Ok(status) => (status.success(), describe(status)),
@@ -153,8 +326,9 @@ impl<'a> Hands<'a> {
 
     /// Hangs up on a service's clients, takes no new ones, and removes its files.
     pub(crate) fn close(&mut self, key: ServiceKey) {
-        if let Some(place) = self.open.iter().position(|open| *open == key) {
-            self.open.remove(place);
+        let kept = &mut self.services[key.0];
+        if std::mem::replace(&mut kept.open, false) {
+            kept.versions.values_mut().for_each(Settings::unbind);
             self.broker.close(key);
         }
     }
@@ -167,63 +341,8 @@ impl Drop for Hands<'_> {
         let left: Vec<_> = self.workers.keys().copied().collect();
         for (key, worker) in left {
             // There is no policy any more that wants to hear of it.
-            drop(self.bury(key, worker));
+            drop(self.bury(key, worker, |_, _, _| {}));
         }
-        for key in self.open.clone() {
-            self.close(key);
-        }
-    }
-}
-
-/// `(pid 1234) was killed by signal 9 (SIGKILL) while it ran `echo`; 5 calls were told "unknown"`.
-fn obituary(pid: i32, how: &str, burial: &Burial) -> String {
-    let mut text = format!("(pid {pid}) {how}");
-    if let Some(method) = &burial.last_method {
-        text.push_str(&format!(" while it ran `{}`", plain(method)));
-    }
-    if burial.unknown > 0 {
-        let was = if burial.unknown == 1 { "was" } else { "were" };
-        text.push_str(&format!("; {} {was} told \"unknown\"", count(burial.unknown, "call")));
-        if let Some(first) = burial.callers.first() {
-            let others = burial.callers.len() - 1;
-            let more = if others > 0 { format!(" and {}", count(others, "other client")) } else { String::new() };
-            text.push_str(&format!(", of {first}{more}"));
-        }
-    }
-    text
-}
-
-/// What the file says of the driver, in the words that workers hear.
-fn wish(choice: DriverChoice) -> DriverWish {
-    match choice {
-        DriverChoice::Auto => DriverWish::Auto,
-        DriverChoice::IoUring => DriverWish::IoUring,
-        DriverChoice::Epoll => DriverWish::Epoll,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use speedysvc_broker::Peer;
-
-    #[test]
-    fn obituaries_read_well() {
-        let peer = |pid| Peer { pid, uid: 65534 };
-        let burial = |unknown, method: Option<&str>| Burial {
-            unknown,
-            last_method: method.map(str::to_owned),
-            callers: Vec::new(),
-        };
-        let killed = "was killed by signal 9 (SIGKILL)";
-        assert_eq!(
-            obituary(1234, killed, &burial(5, Some("echo"))),
-            "(pid 1234) was killed by signal 9 (SIGKILL) while it ran `echo`; 5 calls were told \"unknown\""
-        );
-        assert_eq!(obituary(7, "exited with status 1", &burial(0, None)), "(pid 7) exited with status 1");
-        assert!(obituary(7, killed, &burial(1, None)).ends_with("; 1 call was told \"unknown\""));
-        let of = |callers| obituary(7, killed, &Burial { callers, ..burial(2, None) });
-        assert!(of(vec![peer(8)]).ends_with("told \"unknown\", of pid 8 (user 65534)"));
-        assert!(of(vec![peer(8), peer(9)]).ends_with(", of pid 8 (user 65534) and 1 other client"));
+        self.keys().for_each(|key| self.close(key));
     }
 }

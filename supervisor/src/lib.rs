@@ -1,13 +1,22 @@
 //! The parent: starts workers, watches them, restarts them, drains them, and leaves nothing behind.
 //!
-//! One process, one thread, one place to wait: [`run()`] sleeps in `poll` over the signals, the broker, the pidfd of
-//! every worker, and the policy's next deadline.
+//! One process, one thread that decides, one place to wait: [`run()`] sleeps in `poll` over the signals, the broker,
+//! the control socket, the pidfd and the outputs of every worker, and the policy's next deadline. Threads of their own
+//! only write: log files, and standard error.
 //!
 //! | module     | idea |
 //! |------------|------|
 //! | [`policy`] | what to do when: a pure function, (state, event, now) → actions |
 //! | `hands`    | does what the policy decided, and turns what happened into its events |
+//! | `versions` | what workers are started as: settings, listeners, and the program as it was then |
+//! | `options`  | what broker and workers are told of a version |
+//! | `obituary` | how a worker ended, in one sentence |
 //! | `spawn`    | one worker process: start, signal, reap |
+//! | `watchdog` | which loops are awake and do not move: a rule without a clock |
+//! | `control`  | the operators' socket: requests, replies, status |
+//! | `reload`   | what is different in a changed file: a pure function |
+//! | `apply`    | applies it: everything that can fail first |
+//! | `journal`  | the log: lines of workers and engine, in memory and on disk |
 //! | `listen`   | TCP listeners, bound before any worker starts |
 //! | `folders`  | the run folder: made where missing, removed where made |
 //! | `accounts` | names of users and groups → numbers |
@@ -28,18 +37,26 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod apply;
+mod control;
 mod error;
 mod folders;
 mod hands;
+mod journal;
 mod lines;
 mod listen;
+mod obituary;
+mod options;
 pub mod policy;
+mod reload;
 mod run;
 mod signals;
 mod spawn;
+mod versions;
+mod watchdog;
 
 #[cfg(test)]
 mod lifecycle_tests;
 
 pub use error::StartError;
-pub use run::run;
+pub use run::{Parts, run};

@@ -7,12 +7,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, exit};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use speedysvc_config::{
-    Allow, Builtin, Config, DriverChoice, Launch, Limits, Namespace, Principal, Restart, RestartLimit, Service,
+    Allow, Builtin, Config, DriverChoice, Launch, Limits, Log, Namespace, Principal, Restart, RestartLimit, Service,
     ServiceName, Spin, WorkerCount,
 };
 use speedysvc_protocol::contract::Contract;
@@ -20,10 +21,11 @@ use speedysvc_protocol::control::{Order, Report, WORKER_ENV};
 use speedysvc_protocol::limits::DESCRIPTORS_MAX;
 use speedysvc_protocol::shm::handover;
 
+use crate::journal::Journal;
 use crate::lines::Lines;
 use crate::run::run_with;
 use crate::signals::Signals;
-use crate::{StartError, run};
+use crate::{Parts, StartError, run};
 
 /// What a worker of these tests does with its life.
 const ROLE: &str = "SPEEDYSVC_TEST_ROLE";
@@ -53,7 +55,7 @@ fn worker() {
             signal_hook::low_level::abort();
         }
         "deaf" => {
-            let term = std::sync::Arc::default();
+            let term = Arc::default();
             signal_hook::flag::register(signal_hook::consts::SIGTERM, term).unwrap();
             let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
             fs::write(std::env::var_os(NOTES).unwrap(), child.id().to_string()).unwrap();
@@ -84,7 +86,7 @@ fn next_order(socket: &io::Stdin) -> Option<Order> {
     }
 }
 
-fn service(name: &str) -> Service {
+pub(crate) fn service(name: &str) -> Service {
     Service {
         name: ServiceName::new(name).unwrap(),
         launch: Launch::Builtin(Builtin::Echo),
@@ -96,6 +98,9 @@ fn service(name: &str) -> Service {
         spin: Spin::default(),
         allow: Allow::default(),
         drain: Duration::from_secs(60),
+        kill: Duration::from_secs(2),
+        hang: None,
+        after: Vec::new(),
         start_timeout: Duration::from_secs(60),
         env: vec![(ROLE.to_owned(), "serves".to_owned())],
     }
@@ -105,12 +110,13 @@ fn with_role(role: &str, service: Service) -> Service {
     Service { env: vec![(ROLE.to_owned(), role.to_owned())], ..service }
 }
 
-fn config(folder: &Path, services: Vec<Service>) -> Config {
+pub(crate) fn config(folder: &Path, services: Vec<Service>) -> Config {
     Config {
         source: PathBuf::from("/service.toml"),
         run_dir: folder.join("run"),
         namespace: Namespace::default(),
         drain: Duration::from_secs(60),
+        log: Log::default(),
         services,
     }
 }
@@ -164,7 +170,8 @@ fn run_in(folder: &Path, word: &'static str, services: Vec<Service>) -> Told {
     let watcher = || Watcher { text: String::new(), word, trigger: Some(&stopper) };
     let (mut out, mut err) = (watcher(), watcher());
     let config = config(folder, services);
-    let result = run_with(&config, &launch, &signals, Lines::new(&mut out, &mut err));
+    let journal = Journal::new(Lines::new(&mut out, &mut err), Log::default(), Arc::default());
+    let result = run_with(config, &launch, &|| Err("no file here".to_owned()), &signals, journal);
     Told { result, out: out.text, err: err.text }
 }
 
@@ -181,7 +188,7 @@ fn starts_says_so_and_stops() {
     assert!(lines[0].starts_with("echo: shm://echo, tcp://127.0.0.1:"), "{}", lines[0]);
     assert!(lines[0].ends_with("; 2 workers; io_uring (Linux\\n6.18)") && !lines[0].contains(":0;"), "{}", lines[0]);
     assert_eq!(lines[1], "thumbnail: shm://thumbnail; 1 worker; io_uring (Linux\\n6.18)");
-    assert!(told.err.contains("SIGHUP changes nothing yet"), "{}", told.err);
+    assert!(told.err.contains("SIGHUP: no file here"), "{}", told.err);
 }
 
 #[test]
@@ -264,10 +271,12 @@ fn a_taken_name_is_refused_and_leaves_the_holder_alone() {
     let signals = Signals::of(stop, reload).unwrap();
     let mut out = Second(folder.path(), None, &stopper);
     let first = config(folder.path(), vec![service("echo")]);
-    let code = run_with(&first, &launch, &signals, Lines::new(&mut out, &mut io::stderr())).unwrap();
+    let mut err = io::stderr();
+    let journal = Journal::new(Lines::new(&mut out, &mut err), Log::default(), Arc::default());
+    let code = run_with(first, &launch, &|| Err("no file here".to_owned()), &signals, journal).unwrap();
     assert_eq!(code, 0);
     let error = out.1.unwrap().result.unwrap_err();
-    assert!(matches!(&error, StartError::Refused { service, .. } if service == "echo"), "{error}");
+    assert!(matches!(&error, StartError::EngineRuns { pid, .. } if *pid == std::process::id().to_string()), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file is left behind");
 }
 
@@ -275,7 +284,9 @@ fn a_taken_name_is_refused_and_leaves_the_holder_alone() {
 fn start_errors_leave_nothing_running() {
     let folder = tempfile::tempdir().unwrap();
     let fails = |services, launch: &dyn Fn(&Service) -> Command| {
-        let error = run(&config(folder.path(), services), launch, &mut io::sink()).unwrap_err();
+        let reread = || Err(String::new());
+        let parts = Parts { launch, reread: &reread, out: &mut io::sink() };
+        let error = run(config(folder.path(), services), parts).unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file is left behind");
         error
     };

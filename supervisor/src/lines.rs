@@ -24,19 +24,33 @@ impl<'a> Lines<'a> {
         writeln!(self.out, "{line}").and_then(|()| self.out.flush()).ok();
     }
 
-    /// To standard error.
+    /// To standard error: the engine's own.
     pub(crate) fn say(&mut self, line: &str) {
+        self.show(&format!("speedysvc: {line}"));
+    }
+
+    /// To standard error, in one piece.
+    pub(crate) fn show(&mut self, line: &str) {
         // As above.
-        writeln!(self.err, "speedysvc: {line}").and_then(|()| self.err.flush()).ok();
+        self.err.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.err.flush()).ok();
     }
 }
 
 /// Text from a worker or a client, on one line, without control characters that a terminal would follow and without
 /// marks that turn the direction of writing.
 pub(crate) fn plain(text: &str) -> String {
+    up_to(LONGEST, text.trim())
+}
+
+/// As [`plain`], of any length.
+pub(crate) fn escaped(text: &str) -> String {
+    up_to(usize::MAX, text)
+}
+
+fn up_to(longest: usize, text: &str) -> String {
     let mut plain = String::new();
-    for c in text.trim().chars() {
-        if plain.len() >= LONGEST {
+    for c in text.chars() {
+        if plain.len() >= longest {
             plain.push('…');
             break;
         }

@@ -13,22 +13,15 @@ use crate::StartError;
 /// kernel cuts this to `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
 
-/// A service's listeners, and their addresses with the ports that the kernel chose.
-pub(crate) fn bind(service: &Service) -> Result<(Vec<OwnedFd>, Vec<SocketAddr>), StartError> {
-    let mut listeners = Vec::new();
-    let mut addresses = Vec::new();
-    for address in &service.listen {
-        let (listener, real) = bind_one(*address).map_err(|source| {
-            let (service, address) = (service.name.to_string(), *address);
-            match source.kind() {
-                io::ErrorKind::AddrInUse => StartError::PortTaken { service, address },
-                _ => StartError::Listen { service, address, source },
-            }
-        })?;
-        listeners.push(listener);
-        addresses.push(real);
-    }
-    Ok((listeners, addresses))
+/// A listener on one of a service's addresses, and that address with the port that the kernel chose.
+pub(crate) fn bind(service: &Service, address: SocketAddr) -> Result<(OwnedFd, SocketAddr), StartError> {
+    bind_one(address).map_err(|source| {
+        let service = service.name.to_string();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => StartError::PortTaken { service, address },
+            _ => StartError::Listen { service, address, source },
+        }
+    })
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {

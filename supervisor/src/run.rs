@@ -3,35 +3,51 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Resource;
 use speedysvc_broker::{Event as Report, Peer, ServiceKey};
 use speedysvc_config::{Config, Service};
+use speedysvc_protocol::control::operator::{Level, Reason};
 use speedysvc_protocol::ids::WorkerId;
 
 use crate::StartError;
+use crate::apply::plan;
+use crate::control::Control;
 use crate::folders::{Folders, Reach};
 use crate::hands::Hands;
+use crate::journal::{Detached, Journal, Origin};
 use crate::lines::{Lines, Ration, plain};
-use crate::policy::{self, Action, Event, Plan, State, count};
+use crate::policy::{self, Action, Event, Phase, State, count};
 use crate::signals::{Signals, take};
+use crate::watchdog::Watchdog;
+
+/// What an engine is made of beside its file.
+pub struct Parts<'a> {
+    /// Makes the command of a service's worker; standard streams, group and environment are set by the supervisor.
+    pub launch: &'a dyn Fn(&Service) -> Command,
+    /// Reads the file again, for a reload; or says what is wrong with it.
+    pub reread: &'a dyn Fn() -> Result<Config, String>,
+    /// Lines that a start script may wait for; all others go to standard error.
+    pub out: &'a mut dyn Write,
+}
 
 /// Runs every service of `config` until a signal or their failure ends them, and returns the exit code: 0 after a stop
-/// that was asked for, 1 after every service has failed.
-///
-/// `launch` makes the command of a service's worker; standard streams, group and environment are set here. Lines that a
-/// start script may wait for go to `out`, all others to standard error. SIGINT and SIGTERM drain; a second one kills.
+/// that was asked for, 1 after every service has failed. SIGINT and SIGTERM drain; a second one kills; SIGHUP reloads.
 ///
 /// # Errors
 /// When something could not be started. Nothing is left running then, and no file is left behind.
-pub fn run(config: &Config, launch: &dyn Fn(&Service) -> Command, out: &mut dyn Write) -> Result<u8, StartError> {
+pub fn run(config: Config, parts: Parts<'_>) -> Result<u8, StartError> {
     raise_descriptor_limit();
     // First of all: a signal during the start must not leave anything behind.
     let signals = Signals::install().map_err(StartError::denied("cannot listen to signals"))?;
-    // Unlocked between lines: whatever else of this process speaks to standard error may do so.
-    run_with(config, launch, &signals, Lines::new(out, &mut io::stderr()))
+    let lost = Arc::default();
+    let err = Detached::new(io::stderr(), Arc::clone(&lost));
+    let mut err = err.map_err(StartError::denied("cannot start a thread"))?;
+    let journal = Journal::new(Lines::new(parts.out, &mut err), config.log.clone(), lost);
+    run_with(config, parts.launch, parts.reread, &signals, journal)
 }
 
 /// Every link takes four descriptors here and in each worker: the soft limit, made for `select`, is raised to the hard
@@ -43,31 +59,36 @@ fn raise_descriptor_limit() {
     let _refused = rustix::process::setrlimit(Resource::Nofile, limit);
 }
 
-/// [`run`] with signals and lines of the caller's.
+/// [`run`] with signals and a log of the caller's.
 pub(crate) fn run_with(
-    config: &Config,
+    config: Config,
     launch: &dyn Fn(&Service) -> Command,
+    reread: &dyn Fn() -> Result<Config, String>,
     signals: &Signals,
-    lines: Lines<'_>,
+    journal: Journal<'_>,
 ) -> Result<u8, StartError> {
     let mut folders = Folders::default();
     let others = |service: &Service| !service.allow.users.is_empty() || !service.allow.groups.is_empty();
     let reach = if config.services.iter().any(others) { Reach::Passage } else { Reach::Private };
     folders.make(&config.run_dir, reach)?;
-    folders.make(&config.run_dir.join(config.namespace.as_str()), reach)?;
-    // Declared after the folders, so it is gone before they are removed.
-    let hands = Hands::take(config, launch)?;
+    let folder = config.run_dir.join(config.namespace.as_str());
+    folders.make(&folder, reach)?;
+    // Declared after the folders, so that both are gone before these are removed.
+    let control = Control::take(&folder)?;
+    let hands = Hands::take(&config, launch)?;
     let plans = config.services.iter().map(plan).collect();
-    let drivers = vec![Vec::new(); config.services.len()];
     let mut supervisor = Supervisor {
         config,
+        reread,
         hands,
         state: State::new(plans),
+        control,
         signals,
-        lines,
+        journal,
+        watchdog: Watchdog::default(),
         began: Instant::now(),
-        drivers,
         complaints: Ration::default(),
+        versions: 0,
         has_started: false,
         exit: None,
     };
@@ -76,94 +97,192 @@ pub(crate) fn run_with(
     supervisor.watch()
 }
 
-fn plan(service: &Service) -> Plan {
-    Plan {
-        name: service.name.to_string(),
-        workers: service.workers.get(),
-        restart: service.restart,
-        start_timeout: service.start_timeout,
-        drain: service.drain,
-    }
-}
-
-struct Supervisor<'a, 'l> {
-    config: &'a Config,
-    hands: Hands<'a>,
-    state: State,
+/// What is kept of a running engine. What a successor would have to be told is `config`, `state` and `hands`.
+pub(crate) struct Supervisor<'a, 'l> {
+    /// In force.
+    pub(crate) config: Config,
+    pub(crate) reread: &'a dyn Fn() -> Result<Config, String>,
+    pub(crate) hands: Hands<'a>,
+    pub(crate) state: State,
+    pub(crate) control: Control,
     signals: &'a Signals,
-    lines: Lines<'l>,
+    pub(crate) journal: Journal<'l>,
+    watchdog: Watchdog,
     began: Instant,
-    /// What workers said of their drivers, by service, without repetition.
-    drivers: Vec<Vec<String>>,
     complaints: Ration,
+    /// The number of the newest version of anything.
+    pub(crate) versions: u32,
     has_started: bool,
     exit: Option<u8>,
 }
 
+/// What a wait found.
+#[derive(Clone, Copy)]
+enum Found {
+    Output((ServiceKey, WorkerId), usize),
+    Dead((ServiceKey, WorkerId)),
+    Visitor,
+    Operator(u64),
+    /// Signals and the broker are looked at anyway.
+    Other,
+}
+
 impl Supervisor<'_, '_> {
+    /// THE LOOP: wait, hear, bury, obey, look at the time, answer.
     fn watch(&mut self) -> Result<u8, StartError> {
         loop {
             if let Some(code) = self.exit {
                 self.say_what_was_done();
                 return Ok(code);
             }
-            let dead = self.wait().map_err(StartError::denied("cannot wait for events"))?;
+            let found = self.wait().map_err(StartError::denied("cannot wait for events"))?;
+            // What was written comes before the end of its writer.
+            self.read_outputs(&found);
             // Reports before deaths: last words are heard, and whoever said ready in time was in time.
             for report in self.hands.reports() {
                 self.hear(report)?;
             }
-            for (service, worker) in dead {
-                if let Some(death) = self.hands.bury(service, worker) {
-                    self.feed(death)?;
-                }
+            self.bury(&found)?;
+            if take(&self.signals.reload) > 0 {
+                self.reload_by_signal()?;
             }
             for _ in 0..take(&self.signals.stop) {
                 self.feed(Event::Stop)?;
             }
-            if take(&self.signals.reload) > 0 {
-                self.lines
-                    .say("SIGHUP changes nothing yet: reload comes later; to read the file again, stop and start");
-            }
             self.feed(Event::Tick)?;
+            self.look_for_the_hung()?;
+            self.hear_operators(&found)?;
+            self.attend();
         }
     }
 
-    /// Sleeps until something happened or is due, and says who died.
-    fn wait(&self) -> io::Result<Vec<(ServiceKey, WorkerId)>> {
-        let left = policy::next_deadline(&self.state).map(|at| at.saturating_sub(self.now()));
+    /// Sleeps until something happened or is due.
+    fn wait(&self) -> io::Result<Vec<Found>> {
+        let due = policy::next_deadline(&self.state).into_iter().chain(self.next_look()).min();
         // A time beyond the kernel's reach is as good as none.
-        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let (keys, pidfds): (Vec<_>, Vec<_>) = self.hands.watched().unzip();
+        let timeout = due.and_then(|at| Timespec::try_from(at.saturating_sub(self.now())).ok());
         let broker = self.hands.broker_fd();
+        let listener = self.control.listener();
+        let mut found = vec![Found::Other, Found::Other, Found::Other, Found::Visitor];
         let mut fds = vec![
             PollFd::new(&self.signals.stop, PollFlags::IN),
             PollFd::new(&self.signals.reload, PollFlags::IN),
             PollFd::new(&broker, PollFlags::IN),
+            PollFd::new(&listener, PollFlags::IN),
         ];
-        let others = fds.len();
-        fds.extend(pidfds.iter().map(|pidfd| PollFd::new(pidfd, PollFlags::IN)));
+        for (id, client) in self.control.clients() {
+            let also = if client.has_output() { PollFlags::OUT } else { PollFlags::empty() };
+            fds.push(PollFd::new(client, PollFlags::IN | also));
+            found.push(Found::Operator(id));
+        }
+        for (key, worker) in self.hands.workers() {
+            fds.push(PollFd::from_borrowed_fd(worker.pidfd(), PollFlags::IN));
+            found.push(Found::Dead(key));
+            for (index, output) in worker.outputs.iter().enumerate().filter(|(_, output)| output.is_open()) {
+                fds.push(PollFd::new(output, PollFlags::IN));
+                found.push(Found::Output(key, index));
+            }
+        }
         match poll(&mut fds, timeout.as_ref()) {
             // A signal: its byte is seen on the next turn.
             Err(rustix::io::Errno::INTR) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
             Ok(_) => {}
         }
-        let dead = fds[others..].iter().zip(keys).filter(|(fd, _)| !fd.revents().is_empty());
-        Ok(dead.map(|(_, key)| key).collect())
+        let ready = fds.iter().zip(found).filter(|(fd, _)| !fd.revents().is_empty());
+        Ok(ready.map(|(_, found)| found).collect())
     }
 
-    fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    fn read_outputs(&mut self, found: &[Found]) {
+        let now = self.now();
+        for found in found {
+            let Found::Output(key, output) = *found else { continue };
+            let (service, mark) = (self.hands.name(key.0).to_owned(), self.hands.mark().to_owned());
+            let journal = &mut self.journal;
+            self.hands.read_output(key, output, |output, text, cut| {
+                let origin = Origin { service: &service, worker: key.1.0, output, mark: &mark };
+                journal.worker_wrote(text, cut, &origin, now);
+            });
+        }
+    }
+
+    fn bury(&mut self, found: &[Found]) -> Result<(), StartError> {
+        for found in found {
+            let Found::Dead((service, worker)) = *found else { continue };
+            let now = self.now();
+            let (name, mark) = (self.hands.name(service).to_owned(), self.hands.mark().to_owned());
+            let journal = &mut self.journal;
+            let death = self.hands.bury(service, worker, |output, text, cut| {
+                let origin = Origin { service: &name, worker: worker.0, output, mark: &mark };
+                journal.worker_wrote(text, cut, &origin, now);
+            });
+            self.journal.worker_ended(&name, worker.0);
+            if let Some(death) = death {
+                self.feed(death)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn hear_operators(&mut self, found: &[Found]) -> Result<(), StartError> {
+        for found in found {
+            match *found {
+                Found::Visitor => self.control.accept(),
+                Found::Operator(id) => {
+                    for request in self.control.hear(id) {
+                        self.answer(id, request)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn reload_by_signal(&mut self) -> Result<(), StartError> {
+        match self.apply_file(false)? {
+            Ok(_) | Err((Reason::Stopping, _)) => {}
+            Err((_, why)) => self.journal.say(Level::Error, &format!("SIGHUP: {why}")),
+        }
+        Ok(())
+    }
+
+    /// Those who can hang.
+    fn serving(&self) -> impl Iterator<Item = ((ServiceKey, WorkerId), Duration)> {
+        self.hands.keys().flat_map(|key| {
+            let slots = self.state.view(key).map(|view| view.slots).unwrap_or_default();
+            let ready = slots.into_iter().filter(|slot| slot.phase == Phase::Ready);
+            let hang = self.hands.service(key).hang;
+            ready.filter_map(move |slot| Some(((key, slot.worker?), hang?)))
+        })
+    }
+
+    fn next_look(&self) -> Option<Duration> {
+        self.serving().next().map(|_| self.watchdog.next())
+    }
+
+    fn look_for_the_hung(&mut self) -> Result<(), StartError> {
+        let now = self.now();
+        if self.next_look().is_none_or(|next| next > now) {
+            return Ok(());
+        }
+        let seen: Vec<_> =
+            self.serving().filter_map(|(key, hang)| Some((key, hang, self.hands.look(key.0, key.1)?))).collect();
+        for ((service, worker), how) in self.watchdog.look(seen.into_iter(), now) {
+            self.feed(Event::Hung { service, worker, how })?;
+        }
+        Ok(())
     }
 
     fn hear(&mut self, report: Report) -> Result<(), StartError> {
         match report {
             Report::Ready { service, worker, driver, why } => {
                 let driver = if why.is_empty() { plain(&driver) } else { plain(&format!("{driver} ({why})")) };
-                let known = &mut self.drivers[service.0];
-                if !known.contains(&driver) {
-                    known.push(driver);
-                }
+                self.hands.note_driver(service, driver);
                 self.feed(Event::Ready { service, worker })
             }
             Report::Failed { service, worker, why } => self.feed(Event::Failed { service, worker, why: plain(&why) }),
@@ -183,10 +302,11 @@ impl Supervisor<'_, '_> {
             }
             Report::CannotServe { service, worker, link, why } => {
                 if let Some(_left_out) = self.complaints.admit(self.now()) {
-                    let name = &self.hands.service(service).name;
+                    let name = self.hands.name(service);
                     let why = plain(&why);
                     let line = format!("{name}: worker {} has no room for link {}: {why}", worker.0, link.0);
-                    self.lines.say(&format!("{line}; its client was hung up on; raise the limits, or start fewer"));
+                    let line = format!("{line}; its client was hung up on; raise the limits, or start fewer");
+                    self.journal.say(Level::Warn, &line);
                 }
                 Ok(())
             }
@@ -198,14 +318,14 @@ impl Supervisor<'_, '_> {
     /// Says what a client has done; not all of it, as there is no end to what a client can do.
     fn complain(&mut self, service: ServiceKey, peer: Peer, what: &str) {
         if let Some(left_out) = self.complaints.admit(self.now()) {
-            let name = &self.hands.service(service).name;
+            let name = self.hands.name(service);
             let before = if left_out > 0 { format!(" (and {left_out} more lines before)") } else { String::new() };
-            self.lines.say(&format!("{name}: the client with {peer} {what}{before}"));
+            self.journal.say(Level::Warn, &format!("{name}: the client with {peer} {what}{before}"));
         }
     }
 
     /// Tells the policy, and does what it says, until it has nothing more to say.
-    fn feed(&mut self, event: Event) -> Result<(), StartError> {
+    pub(crate) fn feed(&mut self, event: Event) -> Result<(), StartError> {
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
             let now = self.now();
@@ -218,7 +338,7 @@ impl Supervisor<'_, '_> {
 
     fn act(&mut self, action: Action) -> Result<Option<Event>, StartError> {
         match action {
-            Action::Spawn(service, worker) => match self.hands.spawn(service, worker) {
+            Action::Spawn(service, worker, version) => match self.hands.spawn(service, worker, version) {
                 Ok(()) => {}
                 // During the start a program that cannot run is the file's mistake. Later it may come back.
                 Err(error) if !self.has_started => return Err(error),
@@ -230,40 +350,44 @@ impl Supervisor<'_, '_> {
             Action::Close(service) => self.hands.close(service),
             Action::ServiceReady(service) => {
                 let line = self.service_line(service);
-                self.lines.announce(&line);
+                self.journal.announce(&line);
             }
-            Action::AllReady => {
-                let services = &self.config.services;
-                let workers = services.iter().map(|service| usize::from(service.workers.get())).sum();
-                self.lines.announce(&format!(
-                    "ready: {}, {}, run folder {}",
-                    count(services.len(), "service"),
-                    count(workers, "worker"),
-                    self.config.run_dir.display()
-                ));
+            Action::AllReady => self.announce_all(),
+            Action::RolledBack(service, version) => self.roll_back(service, version)?,
+            Action::Forget(service) => {
+                let line = format!("{} is stopped, and not in the file any more", self.hands.name(service));
+                self.journal.say(Level::Info, &line);
             }
-            Action::Say(line) => self.lines.say(&line),
+            Action::Say(line) => self.journal.say(Level::Warn, &line),
             Action::Exit(code) => self.exit = Some(code),
         }
         Ok(None)
     }
 
+    fn announce_all(&mut self) {
+        let services = &self.config.services;
+        let workers = services.iter().map(|service| usize::from(service.workers.get())).sum();
+        self.journal.announce(&format!(
+            "ready: {}, {}, run folder {}",
+            count(services.len(), "service"),
+            count(workers, "worker"),
+            self.config.run_dir.display()
+        ));
+    }
+
     /// `echo: 1,234 calls, 3 errors; handler p50 1.2 µs, p99 8 µs`, for each service.
     fn say_what_was_done(&mut self) {
-        for (number, service) in self.config.services.iter().enumerate() {
-            let stats = self.hands.stats(ServiceKey(number));
-            self.lines.say(&format!("{}: {stats}", service.name));
+        for key in self.hands.keys() {
+            let line = format!("{}: {}", self.hands.name(key), self.hands.stats(key));
+            self.journal.say(Level::Info, &line);
         }
     }
 
     /// `echo: shm://echo, tcp://127.0.0.1:5555; 2 workers; io_uring (Linux 6.18, SINGLE_ISSUER)`.
     fn service_line(&self, key: ServiceKey) -> String {
-        let service = self.hands.service(key);
-        let mut line = format!("{0}: shm://{0}", service.name);
-        for address in self.hands.addresses(key) {
-            line.push_str(&format!(", tcp://{address}"));
-        }
-        let workers = count(usize::from(service.workers.get()), "worker");
-        format!("{line}; {workers}; {}", self.drivers[key.0].join(" and "))
+        let target = self.state.view(key).map_or(0, |view| view.target);
+        let workers = count(usize::from(target), "worker");
+        let addresses = self.hands.addresses(key).join(", ");
+        format!("{}: {addresses}; {workers}; {}", self.hands.name(key), self.hands.drivers(key).join(" and "))
     }
 }

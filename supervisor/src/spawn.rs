@@ -1,11 +1,13 @@
 //! One worker process.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+
+use crate::journal::Capture;
 
 /// A process that was started and has not been reaped, so its number and its group are its own.
 ///
@@ -16,6 +18,8 @@ pub(crate) struct Worker {
     pid: Pid,
     /// Readable once every thread of it is gone.
     pidfd: OwnedFd,
+    /// What it writes to standard output and standard error.
+    pub(crate) outputs: [Capture; 2],
     is_reaped: bool,
 }
 
@@ -23,15 +27,16 @@ impl Worker {
     /// Starts a worker whose standard input is `control`.
     pub(crate) fn spawn(mut command: Command, control: OwnedFd) -> io::Result<Self> {
         // Standard output is the engine's word to whoever started it; what workers print belongs to the log.
-        let output = io::stderr().as_fd().try_clone_to_owned()?;
-        command.stdin(Stdio::from(control)).stdout(Stdio::from(output)).stderr(Stdio::inherit());
+        let (out, to_out) = Capture::pipe("stdout")?;
+        let (err, to_err) = Capture::pipe("stderr")?;
+        command.stdin(Stdio::from(control)).stdout(Stdio::from(to_out)).stderr(Stdio::from(to_err));
         // A group of its own: Ctrl-C reaches the supervisor alone, and a kill reaches what handlers started.
         command.process_group(0);
         let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
         // It cannot have been reaped, so the number still means this process.
         match pidfd_open(pid, PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Self { child, pid, pidfd, is_reaped: false }),
+            Ok(pidfd) => Ok(Self { child, pid, pidfd, outputs: [out, err], is_reaped: false }),
             Err(error) => {
                 child.kill()?;
                 child.wait()?;
@@ -63,11 +68,7 @@ impl Worker {
     }
 
     /// After its death: ends what it left behind, and takes its exit status. Does not wait once the pidfd is readable.
-    pub(crate) fn reap(mut self) -> io::Result<ExitStatus> {
-        self.reap_in_place()
-    }
-
-    fn reap_in_place(&mut self) -> io::Result<ExitStatus> {
+    pub(crate) fn reap(&mut self) -> io::Result<ExitStatus> {
         // Until it is reaped nobody else can get its number. A process that it forked may have its memory mapped.
         self.kill();
         self.is_reaped = true;
@@ -79,7 +80,7 @@ impl Drop for Worker {
     fn drop(&mut self) {
         if !self.is_reaped {
             // Nobody is left who wants to know how it ended.
-            self.reap_in_place().ok();
+            self.reap().ok();
         }
     }
 }

@@ -77,6 +77,8 @@ pub trait TestService {
     fn fail(&self, text: &str) -> Result<(), AppError>;
     /// Appends a line to a file, at once.
     fn note(&self, file: &str, line: &str);
+    /// Prints text, to standard output or standard error.
+    fn print(&self, text: &str, to_stderr: bool);
     /// Notes the worker's process in `GATE.in`, and stays until there is a `GATE.out`.
     fn hold(&self, gate: &str) -> u32;
     /// Looks at the text several times: whether it stays what it is.
@@ -138,6 +140,14 @@ impl TestService for Obedient {
 
     fn note(&self, file: &str, line: &str) {
         append(Path::new(file), line);
+    }
+
+    fn print(&self, text: &str, to_stderr: bool) {
+        if to_stderr {
+            eprintln!("{text}");
+        } else {
+            println!("{text}");
+        }
     }
 
     fn hold(&self, gate: &str) -> u32 {

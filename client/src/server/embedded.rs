@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use speedysvc_broker::{Allow, Broker, Event, Meters, ServiceKey, ServiceOptions, TakeError};
 use speedysvc_core::StartError;
 use speedysvc_protocol::control::DriverWish;
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::doorbell;
@@ -182,6 +183,7 @@ impl Server {
             deadline: self.limits.deadline,
             spin: self.limits.spin,
             driver: DriverWish::Auto,
+            log_level: Level::Info,
             allow: Allow::default(),
             listeners: listeners.into_iter().map(OwnedFd::from).collect(),
         }

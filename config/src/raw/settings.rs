@@ -12,6 +12,8 @@ use crate::{ByteSize, DriverChoice, Limits, Principal, RestartLimit, SlotCount, 
 
 /// What a `drain` may be. `"0"` stops at once.
 pub(super) const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
+/// How long a service may be silent, or take to die.
+const PATIENCE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(24 * 3600);
 const START: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 
 /// The settings of one table. Tables inside (`limits` and so on) are flattened: they are inherited key by key.
@@ -30,6 +32,9 @@ pub(crate) struct Settings {
     pub(crate) users: Option<Vec<Principal>>,
     pub(crate) groups: Option<Vec<Principal>>,
     pub(crate) drain: Option<Duration>,
+    pub(crate) kill: Option<Duration>,
+    /// The inner `None` is `"none"`: never.
+    pub(crate) hang: Option<Option<Duration>>,
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) env: Vec<(String, String)>,
 }
@@ -41,6 +46,8 @@ impl Settings {
             driver: plain(fields.read("driver", leaf::driver, problems)),
             spin: plain(fields.read("spin", leaf::spin, problems)),
             drain: plain(fields.read("drain", leaf::duration(DRAIN), problems)),
+            kill: plain(fields.read("kill", leaf::duration(DRAIN), problems)),
+            hang: plain(fields.read("hang", leaf::duration_or_none(PATIENCE), problems)),
             start_timeout: plain(fields.read("start_timeout", leaf::duration(START), problems)),
             env: fields.entries("env", leaf::variable, problems).unwrap_or_default(),
             ..Self::default()

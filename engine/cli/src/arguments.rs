@@ -6,10 +6,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use speedysvc_config::units::parse_duration;
 
+use crate::ctl::arguments::Ctl;
+
 const EXAMPLES: &str = "\
 Examples:
   speedysvc-engine --config config/service.toml          run the services of a file
   speedysvc-engine check --config config/service.toml    say what is wrong with it, and start nothing
+  speedysvc-engine ctl status                            is it well?
   speedysvc-engine call shm://echo echo '\"Hello World!\"' call a method, JSON in, JSON out
 
 Exit codes: 0 well; 1 failed, or the method's own error; 2 usage; 69 unavailable; 75 timed out; 78 bad configuration";
@@ -37,6 +40,8 @@ pub(crate) enum Verb {
     Call(Call),
     /// Say by what workers would wait for sockets here, io_uring or epoll, and why
     Driver,
+    /// See, and steer, a running engine
+    Ctl(Ctl),
     /// Serve a built-in service: what the supervisor starts for `builtin = ...`
     #[command(hide = true)]
     Builtin { service: Builtin },
@@ -56,7 +61,7 @@ pub(crate) struct Call {
     pub(crate) timeout: Option<Duration>,
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 

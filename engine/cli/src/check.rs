@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use speedysvc_config::{Config, Surroundings};
+use speedysvc_config::{Config, Report, Surroundings};
 
 use crate::exit;
 
@@ -21,8 +21,7 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ExitCode> {
             return Err(exit::say(&what, exit::CONFIG));
         }
     };
-    let surroundings = Surroundings::from_process(rustix::process::geteuid().is_root());
-    speedysvc_config::load(path, &surroundings).map_err(|report| {
+    read(path).map_err(|report| {
         if std::io::stderr().is_terminal() {
             eprintln!("{}", report.styled());
         } else {
@@ -30,6 +29,12 @@ pub(crate) fn load(path: Option<&Path>) -> Result<Config, ExitCode> {
         }
         ExitCode::from(exit::CONFIG)
     })
+}
+
+/// Reads the file, and says nothing.
+pub(crate) fn read(path: &Path) -> Result<Config, Report> {
+    let surroundings = Surroundings::from_process(rustix::process::geteuid().is_root());
+    speedysvc_config::load(path, &surroundings)
 }
 
 /// `check`: starts nothing.

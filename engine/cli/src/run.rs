@@ -17,7 +17,10 @@ pub(crate) fn run(path: Option<&Path>) -> ExitCode {
         Err(error) => return exit::say(&format_args!("cannot find this program itself: {error}"), exit::FAILED),
     };
     let launch = |service: &Service| command(&own, service);
-    match speedysvc_supervisor::run(&config, &launch, &mut std::io::stdout()) {
+    let source = config.source.clone();
+    let reread = || check::read(&source).map_err(|report| report.to_string());
+    let parts = speedysvc_supervisor::Parts { launch: &launch, reread: &reread, out: &mut std::io::stdout() };
+    match speedysvc_supervisor::run(config, parts) {
         Ok(code) => ExitCode::from(code),
         Err(error) => exit::say(&error, exit::UNAVAILABLE),
     }

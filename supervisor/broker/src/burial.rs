@@ -3,7 +3,6 @@
 use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::doorbell;
-use speedysvc_protocol::shm::layout::Geometry;
 use speedysvc_protocol::shm::link::WorkerLink;
 use speedysvc_protocol::stats::Counter;
 
@@ -23,7 +22,7 @@ impl Service {
         let mut callers: Vec<(LinkId, Peer)> = Vec::new();
         let mut unknown = 0;
         for (id, link) in &self.links {
-            let of_this_link = resolve(link, self.geometry, dead);
+            let of_this_link = resolve(link, dead);
             unknown += of_this_link;
             callers.extend((of_this_link > 0).then_some((*id, link.peer)));
         }
@@ -37,7 +36,7 @@ impl Service {
         Burial { unknown, last_method, callers: callers.into_iter().map(|(_, peer)| peer).collect() }
     }
 
-    fn method_name(&self, index: u16) -> Option<String> {
+    pub(crate) fn method_name(&self, index: u16) -> Option<String> {
         let contract = self.contract.as_ref()?;
         contract.methods.get(usize::from(index)).map(|method| method.name.clone())
     }
@@ -45,7 +44,8 @@ impl Service {
 
 /// Tells the callers of what `dead` had taken on this link. Returns how many there were. A link that cannot be mapped
 /// (out of memory) is left as it is: its callers' deadlines end their waiting.
-fn resolve(link: &Link, geometry: Geometry, dead: Incarnation) -> usize {
+fn resolve(link: &Link, dead: Incarnation) -> usize {
+    let geometry = link.geometry;
     let Ok(mapped) = WorkerLink::map(geometry, &link.request, &link.reply) else { return 0 };
     mapped.poller().leave(dead);
     let mut unknown = 0;

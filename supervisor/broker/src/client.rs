@@ -98,7 +98,7 @@ impl Service {
         client.pidfd = Some(pidfd);
         let peer = client.peer();
         let LinkFiles { request, reply, reply_read_only } = files;
-        self.links.insert(link, Link { request, reply, bell, client: id, peer });
+        self.links.insert(link, Link { request, reply, bell, geometry: self.geometry, client: id, peer });
         self.meters.count(Counter::ClientsAttached, 1);
         self.announce(link, watch);
         let made = &self.links[&link];

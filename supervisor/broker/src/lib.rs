@@ -24,11 +24,13 @@ use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::{LinkId, WorkerId};
+use speedysvc_protocol::shm::board::Mode;
 
 pub use access::Allow;
 pub use meters::Meters;
-pub use rendezvous::TakeError;
+pub use rendezvous::{TakeError, lock};
 use service::Service;
 pub use service::ServiceOptions;
 
@@ -146,6 +148,17 @@ pub struct Burial {
     pub last_method: Option<String>,
     /// The clients whose calls these were, the oldest link first.
     pub callers: Vec<Peer>,
+}
+
+/// What a worker's loop is doing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// As it says itself.
+    pub mode: Mode,
+    /// The method that it runs.
+    pub method: Option<String>,
+    /// How often it has turned: a loop that is awake and does not turn is in a handler, or hangs.
+    pub turns: u64,
 }
 
 /// Whose descriptor became ready.
@@ -275,6 +288,39 @@ impl Broker {
     /// this process): callers of what it had taken are told "unknown", and the other workers look at its links.
     pub fn bury(&mut self, service: ServiceKey, worker: WorkerId) -> Burial {
         self.services[service.0].bury(worker, &mut self.watch)
+    }
+
+    /// What a worker's loop is doing now; `None` when there is no such worker.
+    #[must_use]
+    pub fn look(&self, service: ServiceKey, worker: WorkerId) -> Option<Look> {
+        self.services[service.0].look(worker)
+    }
+
+    /// How many clients are attached to a service.
+    #[must_use]
+    pub fn clients(&self, service: ServiceKey) -> usize {
+        self.services[service.0].links.len()
+    }
+
+    /// From now on the workers of a service log from this level up.
+    pub fn set_level(&mut self, service: ServiceKey, level: Level) {
+        self.services[service.0].set_level(level, &self.watch);
+    }
+
+    /// Other options for a service, under the same name: new links and new workers are made by them.
+    ///
+    /// # Errors
+    /// [`TakeError`] when there is no such geometry; nothing has changed then.
+    pub fn renew(&mut self, service: ServiceKey, options: ServiceOptions) -> Result<(), TakeError> {
+        self.services[service.0].renew(options)
+    }
+
+    /// Takes clients again, after [`Broker::close`]; nothing when it does.
+    ///
+    /// # Errors
+    /// As [`Broker::add_service`].
+    pub fn open(&mut self, service: ServiceKey) -> Result<(), TakeError> {
+        self.services[service.0].listen(&mut self.watch)
     }
 
     /// Where the numbers of a service can be read, from any thread.

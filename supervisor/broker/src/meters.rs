@@ -43,6 +43,12 @@ impl Meters {
         all
     }
 
+    /// How often the loop of a worker has turned: it stands still in a handler, in the kernel, and when it hangs.
+    pub(crate) fn turns(&self, worker: WorkerId) -> u64 {
+        let page = self.kept().living.iter().find(|one| one.worker == worker).map(|one| Arc::clone(&one.page));
+        page.map_or(0, |page| page.read(None).counter(Counter::Turns))
+    }
+
     /// Makes the page of a loop; the file is for the loop.
     pub(crate) fn make_page(&self, worker: WorkerId) -> io::Result<OwnedFd> {
         let (file, page) = create_page()?;

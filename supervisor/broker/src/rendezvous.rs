@@ -58,7 +58,11 @@ impl Rendezvous {
     /// are judged by their credentials.
     pub(crate) fn take(folder: &Path, name: &str, open_to_others: bool) -> Result<Self, TakeError> {
         let lock_path = folder.join(format!("{name}.lock"));
-        let lock = lock(&lock_path, name, folder)?;
+        let lock = lock(&lock_path).map_err(at(&lock_path))?.map_err(|pid| TakeError::Taken {
+            name: name.to_owned(),
+            folder: folder.display().to_string(),
+            pid,
+        })?;
         let path = folder.join(rendezvous_name(name));
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
@@ -92,29 +96,26 @@ fn listen(path: &Path) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Locks the file and writes our pid into it. A holder that ends removes the file, so a lock on a file that is no
-/// longer at its path is worth nothing: then once more.
-fn lock(path: &Path, name: &str, folder: &Path) -> Result<File, TakeError> {
+/// Locks a file and writes our pid into it; or gives the pid that its holder wrote. A holder that ends removes the
+/// file, so a lock on a file that is no longer at its path is worth nothing: then once more.
+///
+/// # Errors
+/// When the file cannot be made or written.
+pub fn lock(path: &Path) -> io::Result<Result<File, String>> {
     loop {
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(at(path))?;
+        let options = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).clone();
+        let mut file = options.open(path)?;
         if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut pid = String::new();
-            file.read_to_string(&mut pid).map_err(at(path))?;
-            let (name, folder) = (name.to_owned(), folder.display().to_string());
-            return Err(TakeError::Taken { name, folder, pid: pid.trim().to_owned() });
+            file.read_to_string(&mut pid)?;
+            return Ok(Err(pid.trim().to_owned()));
         }
-        let ours = file.metadata().map_err(at(path))?.ino();
+        let ours = file.metadata()?.ino();
         if fs::metadata(path).is_ok_and(|there| there.ino() == ours) {
-            file.set_len(0).and_then(|()| file.rewind()).map_err(at(path))?;
-            writeln!(file, "{}", std::process::id()).map_err(at(path))?;
-            return Ok(file);
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", std::process::id())?;
+            return Ok(Ok(file));
         }
     }
 }

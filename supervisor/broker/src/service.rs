@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::socket_peercred;
 use speedysvc_protocol::contract::Contract;
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::control::{DriverWish, Report};
 use speedysvc_protocol::hello::{Hello, Refusal};
 use speedysvc_protocol::ids::{LinkId, WorkerId};
@@ -48,6 +49,8 @@ pub struct ServiceOptions {
     pub spin: Duration,
     /// How its loops wait for sockets.
     pub driver: DriverWish,
+    /// Workers log from here up.
+    pub log_level: Level,
     /// Who may attach beside the own user and root.
     pub allow: Allow,
     /// TCP sockets that listen already; every worker accepts from them.
@@ -59,6 +62,8 @@ pub(crate) struct Link {
     pub(crate) request: OwnedFd,
     pub(crate) reply: OwnedFd,
     pub(crate) bell: OwnedFd,
+    /// The service's at the time: a reload may have changed that.
+    pub(crate) geometry: Geometry,
     pub(crate) client: u64,
     pub(crate) peer: Peer,
 }
@@ -93,12 +98,8 @@ const ACCEPTS_MAX: usize = 64;
 
 impl Service {
     pub(crate) fn new(key: ServiceKey, options: ServiceOptions) -> Result<Self, TakeError> {
-        let invalid = |error: &dyn fmt::Display| TakeError::Io {
-            path: format!("shared memory for `{}`", options.name),
-            error: std::io::Error::other(error.to_string()),
-        };
-        let geometry =
-            Geometry::for_messages(options.slots, options.shm_message_max).map_err(|error| invalid(&error))?;
+        let invalid = |error: &dyn fmt::Display| no_memory(&options.name, error);
+        let geometry = geometry(&options)?;
         let (board_file, board_read_only) = Board::create().map_err(|error| invalid(&error))?;
         let board = Board::map(&board_file, Access::ReadWrite).map_err(|error| invalid(&error))?;
         let pool_bell = doorbell::bell().map_err(|error| invalid(&error))?;
@@ -122,7 +123,17 @@ impl Service {
         })
     }
 
+    /// New links and workers are made by these options. Those which are there keep theirs.
+    pub(crate) fn renew(&mut self, options: ServiceOptions) -> Result<(), TakeError> {
+        self.geometry = geometry(&options)?;
+        self.options = options;
+        Ok(())
+    }
+
     pub(crate) fn listen(&mut self, watch: &mut Watch) -> Result<(), TakeError> {
+        if self.rendezvous.is_some() {
+            return Ok(());
+        }
         let open_to_others = !self.options.allow.is_empty();
         let rendezvous = Rendezvous::take(&self.options.folder, &self.options.name, open_to_others)?;
         let token = watch
@@ -323,6 +334,9 @@ impl Service {
         if let Some((rendezvous, token)) = self.rendezvous.take() {
             watch.remove(&rendezvous.socket, token);
         }
+        self.options.listeners.clear();
+        // Whoever comes after the next start waits for what the program offers then.
+        self.contract = None;
         let unavailable =
             || Refusal::new(Code::Unavailable, format!("the service `{}` is stopping", self.options.name));
         for client in self.clients.values().filter(|client| client.link().is_none()) {
@@ -331,4 +345,13 @@ impl Service {
         let all: Vec<u64> = self.clients.keys().copied().collect();
         all.into_iter().for_each(|id| self.drop_client(id, watch));
     }
+}
+
+fn geometry(options: &ServiceOptions) -> Result<Geometry, TakeError> {
+    let made = Geometry::for_messages(options.slots, options.shm_message_max);
+    made.map_err(|error| no_memory(&options.name, &error))
+}
+
+fn no_memory(name: &str, error: &dyn fmt::Display) -> TakeError {
+    TakeError::Io { path: format!("shared memory for `{name}`"), error: std::io::Error::other(error.to_string()) }
 }

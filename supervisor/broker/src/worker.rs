@@ -4,12 +4,13 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::control::{Order, Report, Start};
 use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
 use speedysvc_protocol::shm::handover;
 
 use crate::service::{Link, Service};
-use crate::{Source, Watch};
+use crate::{Look, Source, Watch};
 
 /// A worker from its admission to its burial.
 pub(crate) struct Worker {
@@ -23,6 +24,7 @@ pub(crate) struct Worker {
 enum Queued {
     Link(LinkId),
     Unlink(LinkId),
+    Level(Level),
     Drain,
 }
 
@@ -45,12 +47,12 @@ impl Worker {
     fn send(&self, service: &Shared<'_>, queued: &Queued) -> io::Result<()> {
         match queued {
             Queued::Drain => handover::send(&self.socket, &Order::Drain, &[]),
+            Queued::Level(level) => handover::send(&self.socket, &Order::Level { level: *level }, &[]),
             Queued::Unlink(link) => handover::send(&self.socket, &Order::Unlink { link: *link }, &[]),
             Queued::Link(id) => {
                 // A client that went away in the meantime needs no introduction.
                 let Some(link) = service.links.get(id) else { return Ok(()) };
-                let order =
-                    Order::Link { link: *id, geometry: service.geometry, uid: link.peer.uid, pid: link.peer.pid };
+                let order = Order::Link { link: *id, geometry: link.geometry, uid: link.peer.uid, pid: link.peer.pid };
                 let descriptors = [link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd()];
                 handover::send(&self.socket, &order, &descriptors)
             }
@@ -73,7 +75,6 @@ impl Worker {
 /// What of a service its workers' messages are made from.
 struct Shared<'a> {
     links: &'a std::collections::HashMap<LinkId, Link>,
-    geometry: speedysvc_protocol::shm::layout::Geometry,
 }
 
 impl Service {
@@ -107,11 +108,12 @@ impl Service {
             deadline_us: micros(self.options.deadline),
             spin_us: micros(self.options.spin),
             driver: self.options.driver,
+            log_level: self.options.log_level,
         }
     }
 
     pub(crate) fn flush(&mut self, number: WorkerId, watch: &Watch) {
-        let shared = Shared { links: &self.links, geometry: self.geometry };
+        let shared = Shared { links: &self.links };
         if let Some(worker) = self.workers.get_mut(&number) {
             worker.flush(&shared, watch);
         }
@@ -132,8 +134,22 @@ impl Service {
         self.flush(number, watch);
     }
 
+    /// From now on its workers log from this level up.
+    pub(crate) fn set_level(&mut self, level: Level, watch: &Watch) {
+        self.options.log_level = level;
+        self.tell_all(|| Queued::Level(level), watch);
+    }
+
+    /// What a worker's loop is doing now.
+    pub(crate) fn look(&self, number: WorkerId) -> Option<Look> {
+        let worker = self.workers.get(&number)?;
+        let line = self.board.line(worker.incarnation.0.get());
+        let method = line.running().and_then(|index| self.method_name(index));
+        Some(Look { mode: line.mode(worker.incarnation.0.get()), method, turns: self.meters.turns(number) })
+    }
+
     fn tell_all(&mut self, what: impl Fn() -> Queued, watch: &Watch) {
-        let shared = Shared { links: &self.links, geometry: self.geometry };
+        let shared = Shared { links: &self.links };
         for worker in self.workers.values_mut() {
             worker.outbox.push_back(what());
             worker.flush(&shared, watch);

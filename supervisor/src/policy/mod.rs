@@ -8,16 +8,20 @@
 //!
 //! ```text
 //!            Spawn                  said ready
-//! Stopped ─────────▶ Starting ──────────────────▶ Ready
-//!                     │  ▲  │ timeout, hung up,     │ stop, hung up, cannot serve
-//!               death │  │  ▼ cannot serve, stop    ▼
+//! (new) ───────────▶ Starting ──────────────────▶ Ready
+//!                     │  ▲  │ timeout, hung up,     │ stop, hung up, hung,
+//!               death │  │  ▼ cannot serve, stop    ▼ cannot serve, not needed
 //!                     │  │ Draining ◀───────────────┘
 //!                     ▼  │     │ death
-//!                   BackingOff ◀──┤ … while running, within the restart limit
+//!                   BackingOff ◀──┤ … of one that was to stay, within the restart limit
 //!                                 ├─▶ Failed        over the limit
-//!                                 └─▶ Stopped       while stopping
+//!                                 └─▶ (gone)        of one that was told to go
 //! ```
+//!
+//! How many slots there are, and of which version, is decided in one place, `reconcile.rs`, after every event.
 
+mod deaths;
+mod reconcile;
 mod state;
 mod step;
 mod words;
@@ -26,6 +30,8 @@ mod words;
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod world;
 
 use std::time::Duration;
 
@@ -33,27 +39,27 @@ use speedysvc_broker::ServiceKey;
 use speedysvc_config::Restart;
 use speedysvc_protocol::ids::WorkerId;
 
-pub use state::State;
+pub use state::{ServiceView, SlotView, State};
 pub use step::{next_deadline, step};
-pub(crate) use words::count;
-#[cfg(test)]
-pub(crate) use words::show;
+pub(crate) use words::{count, show};
 
-/// From SIGTERM to SIGKILL, and how long a worker that gave up by itself may take to exit.
+/// How long a worker that gave up by itself may take to exit.
 pub const KILL_GRACE: Duration = Duration::from_secs(2);
 /// How long a stop waits for a worker that has not said ready: it serves nobody, but its report may be on the way.
 pub const UNREADY_GRACE: Duration = Duration::from_millis(500);
 /// A worker that was ready for this long has shown that it can run: its next death is a first one again.
 pub const PROVEN_AFTER: Duration = Duration::from_secs(10);
+/// Most living workers of one service, those included that finish their last calls: far below the lines of its board.
+pub const ALIVE_MAX: usize = 128;
 /// Stop requests this close together are one: `timeout` and process managers signal a process and then its group.
 pub const SAME_STOP: Duration = Duration::from_millis(250);
 
 /// What the policy must know of a service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// For lines that people read.
     pub name: String,
-    /// How many workers there are while all is well.
+    /// How many workers there are while all is well, until somebody scales.
     pub workers: u16,
     /// What happens at a death.
     pub restart: Restart,
@@ -61,6 +67,32 @@ pub struct Plan {
     pub start_timeout: Duration,
     /// How long a stop waits for calls in flight.
     pub drain: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub kill: Duration,
+    /// Services that must be ready before this one is started, and that are stopped after it.
+    pub after: Vec<String>,
+}
+
+/// Which program, arguments and settings a worker was started with. The caller numbers them, and knows what they mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub u32);
+
+/// What an operator, or a new file, wants of one service. Each may come at any time, and twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Run. A failed service gets a new chance.
+    Start,
+    /// Finish what was begun, and do not run.
+    Stop,
+    /// Have so many workers.
+    Scale(u16),
+    /// From now on these times and limits; no worker need be started anew.
+    Adjust(Plan),
+    /// Replace every worker by one of this version, one after the other, and go back to the version before when the
+    /// first of them does not get ready.
+    Renew(Plan, Version),
+    /// Stop, and forget.
+    Remove,
 }
 
 /// What happened.
@@ -68,6 +100,10 @@ pub struct Plan {
 pub enum Event {
     /// The beginning. The first event, and only once.
     Start,
+    /// A new service, which is started. Its key is the next one.
+    Add(Plan, Version),
+    /// Somebody wants something.
+    Order(ServiceKey, Order),
     /// A worker said that it serves.
     Ready {
         /// Whose worker.
@@ -90,6 +126,15 @@ pub enum Event {
         service: ServiceKey,
         /// Which.
         worker: WorkerId,
+    },
+    /// A worker's loop is awake and has not moved for too long.
+    Hung {
+        /// Whose worker.
+        service: ServiceKey,
+        /// Which.
+        worker: WorkerId,
+        /// For how long, and in which method: what goes on from "its loop".
+        how: String,
     },
     /// A worker's process is gone, and the broker has buried it.
     Died {
@@ -121,20 +166,24 @@ pub enum Event {
 /// What to do about it, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Start this worker.
-    Spawn(ServiceKey, WorkerId),
+    /// Start this worker of this version; after an [`Action::Close`] clients are taken again first.
+    Spawn(ServiceKey, WorkerId, Version),
     /// Tell it to finish what it began, and to exit.
     Drain(ServiceKey, WorkerId),
     /// SIGTERM.
     Terminate(ServiceKey, WorkerId),
     /// SIGKILL, to it and to what it started.
     Kill(ServiceKey, WorkerId),
-    /// Hang up on clients, and take no new ones: nobody is left who could serve them. Once per service.
+    /// Hang up on clients, and take no new ones: nobody is left who could serve them.
     Close(ServiceKey),
-    /// For the first time all workers of this service are ready.
+    /// All workers of this service are ready, for the first time since it was started.
     ServiceReady(ServiceKey),
     /// For the first time all services are ready.
     AllReady,
+    /// The newest version does not start: this one is in force again.
+    RolledBack(ServiceKey, Version),
+    /// A removed service has nobody left.
+    Forget(ServiceKey),
     /// A line for the operator.
     Say(String),
     /// Nobody is alive: end with this exit code.
@@ -150,8 +199,6 @@ pub enum Phase {
     Ready,
     /// Its worker was asked or forced to go, or gave up by itself.
     Draining,
-    /// It has no worker, and needs none.
-    Stopped,
     /// Its worker died; the next one starts then.
     BackingOff {
         /// When.

@@ -5,9 +5,11 @@ use std::time::Duration;
 use speedysvc_broker::ServiceKey;
 use speedysvc_protocol::ids::WorkerId;
 
-use super::state::{End, Fuse, Service, State};
+use super::deaths::{Death, died};
+use super::reconcile::{reconcile, spawn};
+use super::state::{Before, End, Fuse, Service, State, Wanted};
 use super::words::{count, show};
-use super::{Action, Event, KILL_GRACE, Phase, SAME_STOP, UNREADY_GRACE};
+use super::{Action, Event, KILL_GRACE, Order, Phase, Plan, SAME_STOP, Version};
 
 /// Takes one event and says what to do. `now` must not go back.
 pub fn step(state: &mut State, event: Event, now: Duration) -> Vec<Action> {
@@ -16,19 +18,24 @@ pub fn step(state: &mut State, event: Event, now: Duration) -> Vec<Action> {
         return todo;
     }
     match event {
-        Event::Start => start(state, now, &mut todo),
+        Event::Start => {}
+        Event::Add(plan, version) => state.add(plan, version),
+        Event::Order(service, order) => obey(state, service, order, &mut todo),
         Event::Ready { service, worker } => ready(state, service, worker, now, &mut todo),
         Event::Failed { service, worker, why } => gives_up(state, service, worker, Some(why), now, &mut todo),
         Event::HungUp { service, worker } => gives_up(state, service, worker, None, now, &mut todo),
+        Event::Hung { service, worker, how } => hung(state, service, worker, &how, &mut todo),
         Event::Died { service, worker, clean, obituary } => {
-            died(state, service, worker, clean, &obituary, now, &mut todo);
+            died(state, &Death { service, worker, clean, obituary }, now, &mut todo);
         }
         Event::NotSpawned { service, worker, why } => {
-            died(state, service, worker, false, &format!("could not be started: {why}"), now, &mut todo);
+            let obituary = format!("could not be started: {why}");
+            died(state, &Death { service, worker, clean: false, obituary }, now, &mut todo);
         }
         Event::Stop => stop(state, now, &mut todo),
         Event::Tick => tick(state, now, &mut todo),
     }
+    reconcile(state, now, &mut todo);
     end_if_nobody_is_left(state, &mut todo);
     todo
 }
@@ -48,51 +55,89 @@ pub fn next_deadline(state: &State) -> Option<Duration> {
         .min()
 }
 
-fn start(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
-    for service in &mut state.services {
-        for slot in 0..service.slots.len() {
-            spawn(service, slot, now, todo);
+/// What an operator or a new file wants. While everything ends, nothing else matters.
+fn obey(state: &mut State, key: ServiceKey, order: Order, todo: &mut Vec<Action>) {
+    if state.stopping.is_some() {
+        return;
+    }
+    let Some(service) = state.services.get_mut(key.0) else { return };
+    if matches!(service.wanted, Wanted::Removed | Wanted::Forgotten) {
+        return;
+    }
+    match order {
+        Order::Start => {
+            revive(service);
+            service.wanted = Wanted::Running;
         }
+        Order::Stop | Order::Remove => {
+            if service.wanted == Wanted::Running && service.alive() > 0 {
+                let workers = count(service.alive(), "worker");
+                let line = format!("{} is being stopped: waiting for the calls in {workers}", service.plan.name);
+                todo.push(Action::Say(line));
+            }
+            service.wanted = if order == Order::Stop { Wanted::Stopped } else { Wanted::Removed };
+            // The next start is a new beginning.
+            (service.started, service.said_ready, service.before) = (false, false, None);
+            service.deaths.clear();
+            service.gave_up = false;
+        }
+        Order::Scale(workers) => service.target = workers,
+        Order::Adjust(plan) => adjust(service, plan),
+        Order::Renew(plan, version) => renew(service, plan, version),
     }
 }
 
-fn spawn(service: &mut Service, slot: usize, now: Duration, todo: &mut Vec<Action>) {
-    let worker = WorkerId(service.next_worker);
-    // At one death per millisecond this lasts for seven weeks; the restart limit does not let it come to that.
-    service.next_worker += 1;
-    let slot = &mut service.slots[slot];
-    slot.phase = Phase::Starting;
-    slot.worker = Some(worker);
-    slot.ready_since = None;
-    slot.fuse = Some(Fuse { at: now.saturating_add(service.plan.start_timeout), end: End::Start });
-    todo.push(Action::Spawn(service.key, worker));
+/// A failed service gets a new chance; others do not notice.
+fn revive(service: &mut Service) {
+    if service.gave_up {
+        service.gave_up = false;
+        service.deaths.clear();
+        service.slots.retain(|slot| slot.phase != Phase::Failed);
+    }
+}
+
+fn adjust(service: &mut Service, plan: Plan) {
+    // Whoever scaled by hand is not overruled by a file that says what it said before.
+    if plan.workers != service.plan.workers {
+        service.target = plan.workers;
+    }
+    service.plan = plan;
+}
+
+fn renew(service: &mut Service, plan: Plan, version: Version) {
+    if service.before.is_none() && service.ready() > 0 {
+        let (plan, target) = (service.plan.clone(), service.target);
+        service.before = Some(Before { version: service.version, plan, target });
+    }
+    revive(service);
+    adjust(service, plan);
+    service.version = version;
 }
 
 fn ready(state: &mut State, key: ServiceKey, worker: WorkerId, now: Duration, todo: &mut Vec<Action>) {
-    let stopping = state.stopping;
     let Some((service, index)) = state.find(key, worker) else { return };
     let drain = service.plan.drain;
     let slot = &mut service.slots[index];
-    match (slot.phase, stopping, &mut slot.fuse) {
-        (Phase::Starting, None, _) => {
+    match (slot.phase, &mut slot.fuse) {
+        (Phase::Starting, _) => {
             slot.phase = Phase::Ready;
             slot.ready_since = Some(now);
             slot.fuse = None;
         }
         // Its report crossed the order to drain: it may have calls, which have the time that everybody's have.
-        (Phase::Draining, Some(since), Some(fuse)) if fuse.end == End::Drain => {
+        (Phase::Draining, Some(fuse)) if fuse.end == End::Drain && slot.ready_since.is_none() => {
             slot.ready_since = Some(now);
-            fuse.at = since.saturating_add(drain);
+            fuse.at = slot.leaving.unwrap_or(now).saturating_add(drain);
             return;
         }
         // Its end is on the way, or it said so twice.
         _ => return,
     }
-    let (ready, all) = (service.ready(), service.slots.len());
+    let (ready, all) = (service.ready(), usize::from(service.target));
     if service.said_ready {
         let name = &service.plan.name;
         todo.push(Action::Say(format!("{name} worker {} is ready; {ready} of {} are", worker.0, count(all, "worker"))));
-    } else if ready == all {
+    } else if ready >= all {
         service.said_ready = true;
         todo.push(Action::ServiceReady(key));
     }
@@ -123,64 +168,14 @@ fn gives_up(
     }
 }
 
-fn died(
-    state: &mut State,
-    key: ServiceKey,
-    worker: WorkerId,
-    clean: bool,
-    obituary: &str,
-    now: Duration,
-    todo: &mut Vec<Action>,
-) {
-    let is_stopping = state.stopping.is_some();
+/// Only who serves can be called hung: everybody else has a fuse.
+fn hung(state: &mut State, key: ServiceKey, worker: WorkerId, how: &str, todo: &mut Vec<Action>) {
     let Some((service, index)) = state.find(key, worker) else { return };
     let slot = &mut service.slots[index];
-    slot.worker = None;
-    slot.fuse = None;
-    let who = format!("{} worker {} {obituary}", service.plan.name, worker.0);
-    if is_stopping {
-        slot.phase = Phase::Stopped;
-        // Who never served and was told to go lost nothing, however it went.
-        if !clean && slot.ready_since.is_some() {
-            todo.push(Action::Say(who));
-        }
-        close_if_nobody_serves(service, todo);
-        return;
-    }
-    let pause = slot.pause_after_death(&service.plan, now);
-    slot.phase = Phase::BackingOff { until: now.saturating_add(pause) };
-    if service.gave_up || service.count_death_over_limit(now) {
-        give_up(service, &who, todo);
-    } else {
-        todo.push(Action::Say(format!("{who}; restarting in {}", show(pause))));
-    }
-}
-
-/// Too many of a service's workers died. Those who live go on: fewer workers are better than none.
-fn give_up(service: &mut Service, who: &str, todo: &mut Vec<Action>) {
-    for slot in service.slots.iter_mut().filter(|slot| slot.worker.is_none()) {
-        slot.phase = Phase::Failed;
-    }
-    let (alive, all) = (service.alive(), count(service.slots.len(), "worker"));
-    let (name, rest) = (&service.plan.name, format!("{alive} of its {all} left"));
-    let line = match service.plan.restart.limit {
-        Some(limit) if !service.gave_up => {
-            let deaths = count(service.deaths.len(), "death");
-            let within = show(limit.within);
-            format!("{who}; {name} has failed: {deaths} within {within}, and no more restarts; {rest}")
-        }
-        _ => format!("{who}; {name} has failed before, so it is not restarted; {rest}"),
-    };
-    todo.push(Action::Say(line));
-    service.gave_up = true;
-    close_if_nobody_serves(service, todo);
-}
-
-/// Not before: closing hangs up on the clients, and those of a draining worker wait for their replies.
-fn close_if_nobody_serves(service: &mut Service, todo: &mut Vec<Action>) {
-    if service.alive() == 0 && !service.closed {
-        service.closed = true;
-        todo.push(Action::Close(service.key));
+    if slot.phase == Phase::Ready {
+        slot.phase = Phase::Draining;
+        todo.push(Action::Say(format!("{} worker {}: its loop {how}; killing it", service.plan.name, worker.0)));
+        todo.push(Action::Kill(key, worker));
     }
 }
 
@@ -188,10 +183,11 @@ fn stop(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
     match state.stopping {
         None => begin_stop(state, now, todo),
         Some(since) if now.saturating_sub(since) < SAME_STOP => {}
-        Some(_) => kill_all(state, todo),
+        Some(_) => kill_all(state, now, todo),
     }
 }
 
+/// The rest is done by winding down: see `reconcile.rs`.
 fn begin_stop(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
     state.stopping = Some(now);
     let alive = state.alive();
@@ -201,36 +197,22 @@ fn begin_stop(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
             count(alive, "worker")
         )));
     }
-    for service in &mut state.services {
-        close_if_nobody_serves(service, todo);
-        for slot in &mut service.slots {
-            let patience = match slot.phase {
-                Phase::Starting => service.plan.drain.min(UNREADY_GRACE),
-                Phase::Ready => service.plan.drain,
-                Phase::BackingOff { .. } => {
-                    slot.phase = Phase::Stopped;
-                    continue;
-                }
-                Phase::Draining | Phase::Stopped | Phase::Failed => continue,
-            };
-            slot.phase = Phase::Draining;
-            slot.fuse = Some(Fuse { at: now.saturating_add(patience), end: End::Drain });
-            todo.extend(slot.worker.map(|worker| Action::Drain(service.key, worker)));
-        }
-    }
 }
 
-fn kill_all(state: &mut State, todo: &mut Vec<Action>) {
+fn kill_all(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
     todo.push(Action::Say(format!("stopping at once: killing {}", count(state.alive(), "worker"))));
     for service in &mut state.services {
         for slot in &mut service.slots {
             slot.fuse = None;
+            slot.phase = Phase::Draining;
+            slot.leaving.get_or_insert(now);
             todo.extend(slot.worker.map(|worker| Action::Kill(service.key, worker)));
         }
     }
 }
 
 fn tick(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
+    let is_stopping = state.stopping.is_some();
     for service in &mut state.services {
         for index in 0..service.slots.len() {
             let slot = &service.slots[index];
@@ -238,7 +220,7 @@ fn tick(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
                 if let Some(fuse) = slot.fuse.filter(|fuse| fuse.at <= now) {
                     burn(service, index, worker, fuse.end, now, todo);
                 }
-            } else if matches!(slot.phase, Phase::BackingOff { until } if until <= now) {
+            } else if !is_stopping && matches!(slot.phase, Phase::BackingOff { until } if until <= now) {
                 spawn(service, index, now, todo);
             }
         }
@@ -257,11 +239,11 @@ fn burn(service: &mut Service, index: usize, worker: WorkerId, end: End, now: Du
         End::Start => say(format!("was not ready within {}; killing it", show(plan.start_timeout))),
         End::Drain if served => say(format!("had calls left after {}; terminating it", show(plan.drain))),
         End::Drain => {}
-        End::Terminate => say(format!("was terminated and lives on after {}; killing it", show(KILL_GRACE))),
+        End::Terminate => say(format!("was terminated and lives on after {}; killing it", show(plan.kill))),
         End::Linger => say(format!("gave up and did not exit within {}; killing it", show(KILL_GRACE))),
     }
     if end == End::Drain {
-        slot.fuse = Some(Fuse { at: now.saturating_add(KILL_GRACE), end: End::Terminate });
+        slot.fuse = Some(Fuse { at: now.saturating_add(plan.kill), end: End::Terminate });
         todo.push(Action::Terminate(service.key, worker));
     } else {
         todo.push(Action::Kill(service.key, worker));
@@ -275,9 +257,18 @@ fn end_if_nobody_is_left(state: &mut State, todo: &mut Vec<Action>) {
     if state.stopping.is_some() {
         state.ended = true;
         todo.push(Action::Exit(0));
-    } else if state.services.iter().all(|service| service.gave_up) {
+    } else if state.services.iter().any(|service| service.gave_up) && !has_hope(state) {
         state.ended = true;
         todo.push(Action::Say("every service has failed: nothing is left to run".to_owned()));
         todo.push(Action::Exit(1));
     }
+}
+
+/// Whether a service is left that has not failed, and does not wait for one that has.
+fn has_hope(state: &State) -> bool {
+    let is_hopeless = |service: &Service| service.gave_up || service.wanted == Wanted::Forgotten;
+    let waits_in_vain = |service: &Service| {
+        state.waits_for(service).any(|name| state.named(name).is_none_or(|other| other.gave_up || !other.started))
+    };
+    state.services.iter().any(|service| !is_hopeless(service) && !waits_in_vain(service))
 }

@@ -6,7 +6,7 @@ use speedysvc_broker::ServiceKey;
 use speedysvc_config::{Restart, RestartLimit};
 use speedysvc_protocol::ids::WorkerId;
 
-use super::{Action, Event, Phase, Plan, State, next_deadline, step};
+use super::{Action, Event, Order, Phase, Plan, State, Version, next_deadline, step};
 
 const ECHO: ServiceKey = ServiceKey(0);
 
@@ -22,6 +22,8 @@ fn plan(workers: u16) -> Plan {
         restart: Restart { backoff_min: ms(100), backoff_max: ms(30_000), limit },
         start_timeout: ms(30_000),
         drain: ms(10_000),
+        kill: ms(2000),
+        after: Vec::new(),
     }
 }
 
@@ -41,7 +43,7 @@ fn died(worker: u32) -> Event {
 }
 
 fn spawn(worker: u32) -> Action {
-    Action::Spawn(ECHO, WorkerId(worker))
+    Action::Spawn(ECHO, WorkerId(worker), Version(0))
 }
 
 fn without_words(actions: Vec<Action>) -> Vec<Action> {
@@ -185,4 +187,136 @@ fn who_hangs_up_is_given_time_to_exit() {
     step(&mut state, ready(0), ms(1));
     assert_eq!(step(&mut state, Event::HungUp { service: ECHO, worker: WorkerId(0) }, ms(10)), []);
     assert_eq!(without_words(step(&mut state, Event::Tick, ms(2010))), [Action::Kill(ECHO, WorkerId(0))]);
+}
+
+/// What is left to do when everybody does as told at once: workers get ready, those that drain exit.
+fn obediently(state: &mut State, actions: Vec<Action>, now: Duration) -> Vec<Action> {
+    let mut seen = Vec::new();
+    let mut todo = std::collections::VecDeque::from(actions);
+    while let Some(action) = todo.pop_front() {
+        seen.push(action.clone());
+        match action {
+            Action::Spawn(service, worker, _) => todo.extend(step(state, Event::Ready { service, worker }, now)),
+            Action::Drain(service, worker) => {
+                let obituary = "(pid 7) exited with status 0".to_owned();
+                todo.extend(step(state, Event::Died { service, worker, clean: true, obituary }, now));
+            }
+            _ => {}
+        }
+    }
+    seen
+}
+
+fn order(state: &mut State, order: Order, now: Duration) -> Vec<Action> {
+    step(state, Event::Order(ECHO, order), now)
+}
+
+fn running(plans: Vec<Plan>) -> State {
+    let mut state = State::new(plans);
+    let actions = step(&mut state, Event::Start, ms(0));
+    obediently(&mut state, actions, ms(1));
+    state
+}
+
+#[test]
+fn a_new_version_is_ready_before_an_old_worker_goes() {
+    let mut state = running(vec![plan(2)]);
+    let renew = Order::Renew(plan(2), Version(1));
+    assert_eq!(order(&mut state, renew, ms(10)), [Action::Spawn(ECHO, WorkerId(2), Version(1))]);
+    assert_eq!(without_words(step(&mut state, ready(2), ms(11))), [Action::Drain(ECHO, WorkerId(0))]);
+    assert_eq!(step(&mut state, Event::Tick, ms(12)), [], "one at a time");
+    let gone = Event::Died { service: ECHO, worker: WorkerId(0), clean: true, obituary: String::new() };
+    let next = step(&mut state, gone, ms(13));
+    assert_eq!(next, [Action::Spawn(ECHO, WorkerId(3), Version(1))]);
+    let seen = obediently(&mut state, next, ms(14));
+    assert!(words(seen).contains("echo: the new version runs in 2 workers"));
+    assert!(state.is_settled(ECHO));
+    assert_eq!(state.phases(ECHO).collect::<Vec<_>>(), [Phase::Ready; 2]);
+}
+
+#[test]
+fn a_version_that_does_not_start_is_taken_back() {
+    let mut state = running(vec![plan(2)]);
+    let actions = order(&mut state, Order::Renew(Plan { workers: 5, ..plan(2) }, Version(1)), ms(10));
+    assert_eq!(actions.len(), 3, "two more are wanted, and one comes beside those that are replaced");
+    let actions = step(&mut state, died(2), ms(11));
+    assert!(actions.contains(&Action::RolledBack(ECHO, Version(0))), "{actions:?}");
+    assert!(words(actions.clone()).contains("echo goes back to the version before, of which 2 workers serve"));
+    obediently(&mut state, actions, ms(12));
+    for worker in [3, 4] {
+        step(&mut state, died(worker), ms(13));
+    }
+    assert!(state.is_settled(ECHO), "{state:?}");
+    assert_eq!(state.view(ECHO).unwrap().slots.iter().filter(|slot| slot.version == Version(0)).count(), 2);
+}
+
+#[test]
+fn a_stopped_service_comes_back_and_a_failed_one_gets_a_new_chance() {
+    let mut state = running(vec![plan(1), plan(1)]);
+    let actions = order(&mut state, Order::Stop, ms(10));
+    let seen = obediently(&mut state, actions, ms(11));
+    assert_eq!(without_words(seen), [Action::Drain(ECHO, WorkerId(0)), Action::Close(ECHO)]);
+    assert!(state.is_settled(ECHO) && state.alive() == 1);
+    assert_eq!(order(&mut state, Order::Stop, ms(12)), [], "twice is once");
+    assert_eq!(order(&mut state, Order::Start, ms(13)), [spawn(1)]);
+    assert_eq!(order(&mut state, Order::Start, ms(13)), []);
+    for worker in 1..6 {
+        step(&mut state, died(worker), ms(20_000));
+        step(&mut state, Event::Tick, ms(20_000) + Duration::from_secs(u64::from(worker)));
+    }
+    assert!(state.view(ECHO).unwrap().failed);
+    assert_eq!(order(&mut state, Order::Start, ms(30_000)), [spawn(6)]);
+    assert!(!state.view(ECHO).unwrap().failed);
+}
+
+#[test]
+fn scaling_starts_what_is_missing_and_lets_the_youngest_go() {
+    let mut state = running(vec![plan(1)]);
+    let actions = order(&mut state, Order::Scale(3), ms(10));
+    assert_eq!(actions, [spawn(1), spawn(2)]);
+    obediently(&mut state, actions, ms(11));
+    let actions = order(&mut state, Order::Scale(2), ms(12));
+    assert_eq!(actions, [Action::Drain(ECHO, WorkerId(2))]);
+}
+
+#[test]
+fn who_comes_after_another_starts_later_and_stops_earlier() {
+    let web = Plan { name: "web".to_owned(), after: vec!["echo".to_owned()], ..plan(1) };
+    let mut state = State::new(vec![web, plan(1)]);
+    let (web, echo) = (ServiceKey(0), ServiceKey(1));
+    let id = WorkerId(0);
+    assert_eq!(step(&mut state, Event::Start, ms(0)), [Action::Spawn(echo, id, Version(0))]);
+    let actions = step(&mut state, Event::Ready { service: echo, worker: id }, ms(1));
+    assert_eq!(actions, [Action::ServiceReady(echo), Action::Spawn(web, id, Version(0))]);
+    step(&mut state, Event::Ready { service: web, worker: id }, ms(2));
+    assert_eq!(without_words(step(&mut state, Event::Stop, ms(3))), [Action::Drain(web, id)]);
+    let gone = |service| Event::Died { service, worker: id, clean: true, obituary: String::new() };
+    let actions = step(&mut state, gone(web), ms(4));
+    assert_eq!(actions, [Action::Close(web), Action::Drain(echo, id)]);
+    assert_eq!(step(&mut state, gone(echo), ms(5)), [Action::Close(echo), Action::Exit(0)]);
+}
+
+#[test]
+fn a_hung_worker_is_killed_and_counted() {
+    let mut state = running(vec![plan(1)]);
+    let hung = Event::Hung { service: ECHO, worker: WorkerId(0), how: "has not moved for 60 s".to_owned() };
+    let actions = step(&mut state, hung.clone(), ms(10));
+    assert_eq!(words(actions.clone()), "echo worker 0: its loop has not moved for 60 s; killing it");
+    assert_eq!(without_words(actions), [Action::Kill(ECHO, WorkerId(0))]);
+    assert_eq!(step(&mut state, hung, ms(11)), [], "once");
+    step(&mut state, died(0), ms(12));
+    assert_eq!(state.phases(ECHO).next(), Some(Phase::BackingOff { until: ms(112) }));
+}
+
+#[test]
+fn a_removed_service_is_forgotten_when_its_calls_are_done() {
+    let mut state = running(vec![plan(1), plan(1)]);
+    let actions = order(&mut state, Order::Remove, ms(10));
+    let seen = without_words(obediently(&mut state, actions, ms(11)));
+    assert_eq!(seen, [Action::Drain(ECHO, WorkerId(0)), Action::Close(ECHO), Action::Forget(ECHO)]);
+    assert!(state.view(ECHO).is_none());
+    assert_eq!(order(&mut state, Order::Start, ms(12)), []);
+    let plan = Plan { name: "third".to_owned(), ..plan(1) };
+    let actions = step(&mut state, Event::Add(plan, Version(4)), ms(13));
+    assert_eq!(actions, [Action::Spawn(ServiceKey(2), WorkerId(0), Version(4))]);
 }

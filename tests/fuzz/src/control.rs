@@ -1,6 +1,6 @@
-//! What broker, workers and clients say to each other over Unix sockets.
+//! What broker, workers, clients and operators say to each other over Unix sockets.
 
-use speedysvc_protocol::control::{Attached, Order, Report};
+use speedysvc_protocol::control::{Attached, Order, Report, operator};
 
 use crate::json::survives;
 
@@ -8,4 +8,5 @@ pub fn target(data: &[u8]) {
     survives::<Order>(data);
     survives::<Report>(data);
     survives::<Attached>(data);
+    survives::<operator::Request>(data);
 }

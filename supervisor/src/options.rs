@@ -1,0 +1,65 @@
+//! What the broker and the workers are told of a service's version.
+
+use std::path::PathBuf;
+
+use rustix::rand::{GetRandomFlags, getrandom};
+use speedysvc_broker::ServiceOptions;
+use speedysvc_config::{Config, DriverChoice};
+use speedysvc_protocol::control::DriverWish;
+use speedysvc_protocol::control::operator::Level;
+
+use crate::StartError;
+use crate::versions::Settings;
+
+/// `folder` is the namespace's.
+pub(crate) fn options(settings: &Settings, folder: PathBuf, log_level: Level) -> Result<ServiceOptions, StartError> {
+    let service = &settings.service;
+    let copies = settings.listeners.iter().map(|listener| listener.socket.try_clone());
+    Ok(ServiceOptions {
+        name: service.name.to_string(),
+        folder,
+        slots: service.limits.slots.get(),
+        shm_message_max: service.limits.shm_message.bytes(),
+        tcp_message_max: service.limits.tcp_message.bytes(),
+        deadline: service.limits.deadline,
+        spin: service.spin.get(),
+        driver: wish(service.driver),
+        log_level,
+        allow: settings.allow.clone(),
+        listeners: copies.collect::<Result<_, _>>().map_err(StartError::denied("cannot copy a listener"))?,
+    })
+}
+
+fn wish(choice: DriverChoice) -> DriverWish {
+    match choice {
+        DriverChoice::Auto => DriverWish::Auto,
+        DriverChoice::IoUring => DriverWish::IoUring,
+        DriverChoice::Epoll => DriverWish::Epoll,
+    }
+}
+
+/// The level of the file.
+pub(crate) fn level(config: &Config) -> Level {
+    Level::named(config.log.level.as_str()).expect("both have the same names")
+}
+
+/// 128 random bits. Without randomness (which no kernel of ours lacks) nothing that workers log is told from what they
+/// print.
+pub(crate) fn mark() -> String {
+    let mut bytes = [0; 16];
+    match getrandom(&mut bytes, GetRandomFlags::empty()) {
+        Ok(16) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_not_guessed() {
+        assert_eq!(mark().len(), 32);
+        assert_ne!(mark(), mark());
+    }
+}

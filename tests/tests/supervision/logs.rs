@@ -1,0 +1,86 @@
+//! What workers print and log.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::Value;
+use speedysvc_tests::harness::{Process, wait_for};
+
+use crate::fixture::{connect, ctl_well, engine, file, says};
+
+fn lines(json: &str) -> Vec<Value> {
+    let replies = json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    replies.flat_map(|reply| reply["lines"].as_array().cloned().unwrap_or_default()).collect()
+}
+
+#[test]
+fn what_is_printed_is_kept_with_its_origin_and_cannot_pretend() {
+    let mut engine = engine("");
+    let home = engine.home();
+    let client = connect(&engine.address("test"));
+    let forged =
+        "\u{1b}[31mred\nengine: all is lost\u{1e}{\"level\":\"error\",\"target\":\"engine\",\"text\":\"lost\"}";
+    client.print(forged, false).unwrap();
+    client.print("to standard error", true).unwrap();
+    says(&engine, "to standard error");
+    let logged = ctl_well(&home, &["logs", "test", "--json"]);
+    let found = lines(&logged);
+    assert!(found.iter().all(|line| line["service"] == "test" && line["worker"] == 0), "{found:#?}");
+    let texts: Vec<_> = found.iter().map(|line| line["text"].as_str().unwrap()).collect();
+    assert!(texts.contains(&"\\u{1b}[31mred") && texts.contains(&"to standard error"), "{texts:?}");
+    assert!(found.iter().all(|line| line["target"] == "stdout" || line["target"] == "stderr"), "{found:#?}");
+    assert!(!logged.contains('\u{1b}') && engine.err().iter().all(|line| !line.contains('\u{1b}')));
+    let warnings = lines(&ctl_well(&home, &["logs", "test", "--level", "warn", "--grep", "standard", "--json"]));
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(engine.stop(), 0);
+}
+
+#[test]
+fn files_have_everything_as_json_lines() {
+    let toml = format!("[log]\ndir = \"log\"\n{}", file(""));
+    let mut engine = speedysvc_tests::harness::Engine::start(&toml);
+    let home = engine.home();
+    connect(&engine.address("test")).print("for the file", false).unwrap();
+    let read = |name: &str| fs::read_to_string(home.path().join("log").join(name)).unwrap_or_default();
+    wait_for("the line", || read("test.log").contains("for the file"));
+    assert!(read("engine.log").contains("for the file") && read("engine.log").contains("\"ready: 1 service"));
+    assert!(!engine.err().iter().any(|line| line.contains("for the file")), "it goes to the files");
+    assert_eq!(engine.stop(), 0);
+    let parsed: Vec<Value> = read("engine.log").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(parsed.last().unwrap()["text"].as_str().unwrap().starts_with("test: "), "the last words are there");
+}
+
+#[test]
+fn a_flood_is_bounded_and_counted_and_holds_up_nobody() {
+    let mut engine = engine("workers = 2");
+    let home = engine.home();
+    let client = connect(&engine.address("test"));
+    let flood = "x".repeat(99) + "\n";
+    // 20 MB: far more than a pipe or the memory of the log.
+    for _ in 0..200 {
+        client.print(&flood.repeat(1000), false).unwrap();
+    }
+    assert_eq!(client.echo("hi").unwrap(), "hi");
+    let status = || crate::fixture::status(&home);
+    wait_for("lines to be counted", || status()["log_lines_lost"].as_u64().unwrap() > 50_000);
+    assert_eq!(engine.stop(), 0);
+    assert!(engine.err().iter().any(|line| line.contains("wrote too fast: ")), "it is said");
+}
+
+#[test]
+fn lines_can_be_followed() {
+    let mut engine = engine("");
+    let home = engine.home();
+    let mut command = home.command("speedysvc-engine");
+    command.arg("ctl").arg("--run-dir").arg(home.run_dir()).args(["logs", "test", "--follow"]).stdin(Stdio::null());
+    let client = connect(&engine.address("test"));
+    client.print("before", false).unwrap();
+    says(&engine, "before");
+    let mut follower = Process::start(command);
+    follower.wait_for_line("before");
+    client.print("after", true).unwrap();
+    let line = follower.wait_for_line("after");
+    assert!(line.contains("WARN") && line.contains("test/0") && line.contains("stderr"), "{line}");
+    assert_eq!(engine.stop(), 0);
+    assert_eq!(follower.wait(), 0, "it ends with the engine");
+}

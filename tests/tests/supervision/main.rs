@@ -1,0 +1,17 @@
+//! The supervisor under real processes: control, logs, restarts, reloads.
+//!
+//! | module    | idea |
+//! |-----------|------|
+//! | `fixture` | an engine with the test service, `ctl`, and a load whose every failure is kept |
+//! | `control` | `ctl`: what it says, what it does, what it refuses |
+//! | `rolling` | restarts, reloads and scaling under load: no call fails, no connection is refused |
+//! | `order`   | services that come after others |
+//! | `logs`    | what workers print and log |
+//! | `hanging` | loops that do not move |
+
+mod control;
+mod fixture;
+mod hanging;
+mod logs;
+mod order;
+mod rolling;
