@@ -81,26 +81,40 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) error: Error,
-    /// Whether the call has certainly not started and may on another connection.
-    pub(crate) again: bool,
+    pub(crate) again: Again,
+}
+
+/// Whether the call may be made again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Again {
+    Never,
+    /// It has certainly not started, and may on another connection.
+    NotStarted,
+    /// A worker was lost, and with it the answer: it may have run.
+    IfIdempotent,
 }
 
 impl Stop {
     /// A call that did not start because the connection is of no use any more.
     pub(crate) fn again(message: impl Into<String>) -> Self {
-        Self { error: Error::not_started(Code::Unavailable, message), again: true }
+        Self { error: Error::not_started(Code::Unavailable, message), again: Again::NotStarted }
     }
 
-    /// What a service said of a call that failed. One that it is about to leave may be taken by another worker.
+    /// What a service said of a call that failed. One that it is about to leave may be taken by another worker; of one
+    /// that ran only a reply can be lost.
     pub(crate) fn told(error: Error) -> Self {
-        let again = error.code() == Code::Unavailable && error.outcome() == Outcome::NotStarted;
-        Self { error, again }
+        match (error.code(), error.outcome()) {
+            (Code::Unavailable, Outcome::NotStarted) => Self { error, again: Again::NotStarted },
+            (Code::DataLoss, Outcome::Done) => Self { error, again: Again::IfIdempotent },
+            _ => error.into(),
+        }
     }
 }
 
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
-        Self { error, again: false }
+        let lost = error.code() == Code::Unavailable && error.outcome() == Outcome::Unknown;
+        Self { error, again: if lost { Again::IfIdempotent } else { Again::Never } }
     }
 }
 
@@ -137,6 +151,11 @@ impl Agreed {
         self.methods.get(usize::from(method.0)).copied().ok_or_else(|| {
             Error::not_started(Code::Unimplemented, format!("the contract has no method number {}", method.0))
         })
+    }
+
+    /// Whether the service says that running this method twice does no more than running it once.
+    pub(crate) fn is_idempotent(&self, method: MethodIndex) -> bool {
+        self.methods.get(usize::from(method.0)).is_some_and(|given| given.idempotent)
     }
 
     /// How many methods were agreed on.

@@ -54,6 +54,15 @@ impl Connection {
         }
     }
 
+    /// How many calls have been made on it, about.
+    #[cold]
+    pub(crate) fn calls(&self) -> u64 {
+        match self {
+            Self::Shm(link) => link.calls(),
+            Self::Tcp(connection) => connection.calls(),
+        }
+    }
+
     /// Makes one call; the reply's body goes into `reply`.
     #[inline]
     pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Stop> {

@@ -6,61 +6,80 @@ use speedysvc_protocol::status::{Code, Failure, Outcome};
 
 /// A call, or a connection, that failed: what kind, whether the call ran, and a text for people.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Error(Failure);
+pub struct Error {
+    failure: Failure,
+    attempts: u32,
+}
 
 impl Error {
     /// What kind of failure.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.0.code
+        self.failure.code
     }
 
     /// Whether the call ran. A call that did not start may be made again without running twice.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
-        self.0.outcome
+        self.failure.outcome
     }
 
     /// For people: what happened, and what to do.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.0.message
+        &self.failure.message
+    }
+
+    /// How often the call was tried: 1, unless it was made again.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     pub(crate) fn not_started(code: Code, message: impl Into<String>) -> Self {
-        Self(Failure::not_started(code, message))
+        Failure::not_started(code, message).into()
     }
 
     pub(crate) fn done(code: Code, message: impl Into<String>) -> Self {
-        Self(Failure::done(code, message))
+        Failure::done(code, message).into()
     }
 
     pub(crate) fn unknown(code: Code, message: impl Into<String>) -> Self {
-        Self(Failure::unknown(code, message))
+        Failure::unknown(code, message).into()
     }
 
     /// The same failure, with another word on whether the call ran.
     pub(crate) fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.0.outcome = outcome;
+        self.failure.outcome = outcome;
         self
     }
 
     /// The same failure with a text in front of its own.
     pub(crate) fn within(mut self, what: &str) -> Self {
-        self.0.message = format!("{what}: {}", self.0.message);
+        self.failure.message = format!("{what}: {}", self.failure.message);
+        self
+    }
+
+    /// The same failure, after so many attempts.
+    pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
         self
     }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
-        Self(failure)
+        Self { failure, attempts: 1 }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.failure.fmt(f)?;
+        match self.attempts {
+            0 | 1 => Ok(()),
+            attempts => write!(f, " after {attempts} attempts"),
+        }
     }
 }
 
@@ -107,6 +126,8 @@ mod tests {
     fn a_text_has_code_message_and_outcome() {
         let error = Error::not_started(Code::Unavailable, "nobody there").within("shm://echo");
         assert_eq!(error.to_string(), "UNAVAILABLE: shm://echo: nobody there (the call did not start)");
+        let again = error.clone().after_attempts(3).to_string();
+        assert_eq!(again, format!("{error} after 3 attempts"));
         assert_eq!(CallError::<u8>::Rpc(error.clone()).to_string(), error.to_string());
         assert_eq!(CallError::App(7_u8).to_string(), "7");
     }

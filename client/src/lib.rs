@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod line;
 mod pending;
+mod retry;
 mod scratch;
 #[cfg(feature = "server")]
 mod server;

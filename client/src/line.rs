@@ -1,6 +1,8 @@
 //! A line to a service: the connection of the moment, made anew when it broke, and calls that are made again when they
 //! have certainly not started.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -10,22 +12,16 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::hello::Hello;
+use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::status::Code;
 
 use crate::address::Address;
-use crate::call::{Agreed, Answer, Ask, Stop};
-use crate::clock::Deadline;
+use crate::call::{Agreed, Answer, Ask};
+use crate::clock::{Deadline, now_ns};
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::retry::{Budget, Failed, Moment, Retries};
 use crate::shm::ShmConnection;
-
-/// How long a call whose connection broke goes on trying to connect: a service that is started again is back by then.
-/// Calls that find no connection to begin with fail at once.
-const COMES_BACK: Duration = Duration::from_secs(1);
-/// The pause before the second retry; the first needs none, the others wait twice as long each...
-const PAUSE: Duration = Duration::from_millis(10);
-/// ...up to this.
-const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 /// Shared by all clones of a channel.
 pub(crate) struct Line {
@@ -45,8 +41,13 @@ pub(crate) struct Line {
     message_max: AtomicU64,
 }
 
-#[derive(Default)]
 struct State {
+    /// For all calls of all clones.
+    budget: Budget,
+    /// Calls on connections that are gone.
+    past_calls: u64,
+    /// What the service said of its methods last.
+    agreed: Agreed,
     /// One thread connects, and the others wait for it.
     connecting: bool,
     /// Attempts that have ended.
@@ -66,6 +67,20 @@ struct Rounds {
     ended: u64,
 }
 
+impl State {
+    fn new(agreed: Agreed) -> Self {
+        Self {
+            budget: Budget::new(now_ns()),
+            past_calls: 0,
+            agreed,
+            connecting: false,
+            attempts: 0,
+            failure: None,
+            rounds: Rounds::default(),
+        }
+    }
+}
+
 impl Line {
     /// Connects.
     pub(crate) fn open(address: Address, hello: Hello, deadline: Deadline) -> Result<Self, Error> {
@@ -81,7 +96,7 @@ impl Line {
             hello,
             first,
             later: ArcSwapOption::new(later),
-            state: Mutex::default(),
+            state: Mutex::new(State::new(agreed.clone())),
             attempted: Condvar::new(),
             rescues,
             deadline_us: AtomicU64::new(0),
@@ -139,17 +154,43 @@ impl Line {
 
     #[cold]
     fn retry(&self, ask: &Ask<'_>, reply: &mut Buffer, mut failed: Failed) -> Result<Answer, Error> {
-        let mut hope = Hope::default();
+        let mut retries = Retries::default();
         loop {
-            let pause = hope.after(failed, ask.deadline)?;
+            let pause = self.after(&mut retries, failed, ask.method, ask.deadline)?;
             if !pause.is_zero() {
                 thread::sleep(pause);
             }
-            match self.attempt(ask, reply) {
-                Ok(answer) => return Ok(answer),
-                Err(again) => failed = again,
-            }
+            failed = match ask.deadline.left() {
+                None => Failed::Connect(no_time_again()),
+                Some(_) => match self.attempt(ask, reply) {
+                    Ok(answer) => return Ok(answer),
+                    Err(failed) => failed,
+                },
+            };
         }
+    }
+
+    /// After an attempt at a call: the pause before the next one, or why there is none.
+    #[cold]
+    pub(crate) fn after(
+        &self,
+        retries: &mut Retries,
+        failed: Failed,
+        method: MethodIndex,
+        deadline: Deadline,
+    ) -> Result<Duration, Error> {
+        let later = self.later.load_full();
+        let of_first = self.first.as_ref().map_or(0, |first| first.calls());
+        let of_later = later.map_or(0, |later| later.calls());
+        let mut state = self.state();
+        let at = Moment {
+            now_ns: now_ns(),
+            deadline,
+            is_idempotent: state.agreed.is_idempotent(method),
+            calls: state.past_calls + of_first + of_later,
+            luck: luck(),
+        };
+        retries.after(failed, at, &mut state.budget)
     }
 
     /// Makes a new connection, or waits until another thread has.
@@ -265,6 +306,7 @@ impl Line {
     /// Another connection takes the place of the one there was, whose threads end when its calls have.
     fn close(&self, new: Option<Arc<Connection>>) {
         if let Some(old) = self.later.swap(new) {
+            self.state().past_calls += old.calls();
             old.close();
         }
         if let Some(first) = self.first.as_ref() {
@@ -279,6 +321,7 @@ impl Line {
         state.failure = opened.as_ref().err().cloned();
         if let Ok(connection) = opened {
             self.agree(connection.agreed());
+            state.agreed = connection.agreed().clone();
             self.later.store(Some(Arc::clone(connection)));
         }
         self.attempted.notify_all();
@@ -301,45 +344,17 @@ impl Drop for Line {
     }
 }
 
-/// Why an attempt at a call gave nothing.
-pub(crate) enum Failed {
-    /// There was no connection.
-    Connect(Error),
-    /// There was one.
-    Call(Stop),
-}
-
-/// How often, and for how long, a call is made again.
-#[derive(Default)]
-pub(crate) struct Hope {
-    /// Set when a connection broke.
-    comes_back: Option<Deadline>,
-    pause: Duration,
-}
-
-impl Hope {
-    /// The pause before the next attempt, or why there is none.
-    pub(crate) fn after(&mut self, failed: Failed, deadline: Deadline) -> Result<Duration, Error> {
-        let stop = match failed {
-            Failed::Call(stop) => {
-                self.comes_back.get_or_insert_with(|| Deadline::after(COMES_BACK));
-                stop
-            }
-            Failed::Connect(error) => {
-                let hope = self.comes_back.is_some_and(|until| until.left().is_some());
-                Stop { again: hope && error.code() == Code::Unavailable, error }
-            }
-        };
-        if !stop.again || deadline.left().is_none_or(|left| left <= self.pause) {
-            return Err(stop.error);
-        }
-        let pause = self.pause;
-        self.pause = (pause * 2).clamp(PAUSE, PAUSE_MAX);
-        Ok(pause)
-    }
-}
-
 #[cold]
 pub(crate) fn no_time() -> Error {
     Error::not_started(Code::DeadlineExceeded, "there was no time for the call when it was made")
+}
+
+#[cold]
+pub(crate) fn no_time_again() -> Error {
+    Error::not_started(Code::DeadlineExceeded, "the time was up before it could be made again")
+}
+
+/// A random number. Standard hash maps are seeded by the system.
+fn luck() -> u64 {
+    RandomState::new().hash_one(())
 }

@@ -15,7 +15,8 @@ use crate::call::{Answer, Ask, Request};
 use crate::channel::{CallError, Channel, read_fallible, read_plain};
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::line::{Failed, Hope, Line, no_time};
+use crate::line::{Line, no_time, no_time_again};
+use crate::retry::{Failed, Retries};
 use crate::shm::ShmConnection;
 use crate::{scratch, shm, tcp};
 
@@ -104,7 +105,7 @@ pub(crate) struct Started {
     line: Arc<Line>,
     request: Request,
     stage: Stage,
-    hope: Hope,
+    retries: Retries,
 }
 
 enum Stage {
@@ -139,10 +140,13 @@ impl Started {
     }
 
     fn new(line: &Arc<Line>, ask: &Ask<'_>, stage: Stage) -> Box<Self> {
-        Box::new(Self { line: Arc::clone(line), request: Request::new(ask), stage, hope: Hope::default() })
+        Box::new(Self { line: Arc::clone(line), request: Request::new(ask), stage, retries: Retries::default() })
     }
 
     fn attempt(&mut self, connection: &Connection) {
+        if self.retries.have_begun() && self.request.deadline.left().is_none() {
+            return self.fail(Failed::Connect(no_time_again()));
+        }
         match connection {
             Connection::Shm(link) => self.attempt_shm(link),
             Connection::Tcp(connection) => match tcp::Flight::start(connection, &self.request) {
@@ -160,7 +164,8 @@ impl Started {
     }
 
     fn fail(&mut self, failed: Failed) {
-        self.stage = match self.hope.after(failed, self.request.deadline) {
+        let Request { method, deadline, .. } = self.request;
+        self.stage = match self.line.after(&mut self.retries, failed, method, deadline) {
             Ok(pause) => Stage::Again { pause, round: None },
             Err(error) => Stage::Failed(error),
         };

@@ -23,6 +23,7 @@ static SPEC: ServiceSpec = ServiceSpec {
         name: "add",
         signature: "add(u64, String, Vec<u32>) -> u64",
         docs: "",
+        idempotent: false,
         arguments: &["first", "text", "rest"],
         schema: |schemas| MethodSchema {
             arguments: vec![

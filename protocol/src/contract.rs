@@ -29,6 +29,8 @@ pub struct MethodSpec {
     pub signature: &'static str,
     /// The method's doc comment.
     pub docs: &'static str,
+    /// Whether running it twice does no more than running it once.
+    pub idempotent: bool,
     /// The names of its arguments, in order.
     pub arguments: &'static [&'static str],
     /// The types, as schemas.
@@ -67,6 +69,9 @@ pub struct Method {
     pub id: MethodId,
     /// The hash of the types' structure.
     pub shape: Shape,
+    /// Whether running it twice does no more than running it once. Not compared: the service's word counts.
+    #[serde(default)]
+    pub idempotent: bool,
 }
 
 impl ServiceSpec {
@@ -82,6 +87,7 @@ impl ServiceSpec {
             signature: method.signature.to_owned(),
             id: MethodId::of(self.name, method.signature),
             shape: method.shape(),
+            idempotent: method.idempotent,
         });
         Contract { service: self.name.to_owned(), version: self.version, methods: methods.collect() }
     }
@@ -109,7 +115,7 @@ impl MethodSpec {
             .map(|(name, schema)| ((*name).to_owned(), schema.into()))
             .collect();
         json!({
-            "name": self.name, "signature": self.signature, "docs": self.docs,
+            "name": self.name, "signature": self.signature, "docs": self.docs, "idempotent": self.idempotent,
             "arguments": arguments, "result": schema.result, "error": schema.error,
         })
     }
@@ -189,7 +195,7 @@ impl Contract {
                 return Err(Refusal { code: Code::FailedPrecondition, message });
             }
         }
-        Ok(Given { index: index(place), id: ours.id })
+        Ok(Given { index: index(place), id: ours.id, idempotent: ours.idempotent })
     }
 }
 
@@ -223,6 +229,7 @@ mod tests {
             name: "draw",
             signature,
             docs: "",
+            idempotent: true,
             arguments: &["point"],
             schema: |g| MethodSchema {
                 arguments: vec![g.subschema_for::<T>()],
@@ -245,7 +252,8 @@ mod tests {
     #[test]
     fn equal_contracts_agree_and_others_name_the_difference() {
         let ours = contract(spec::<Point>("draw(Point)"));
-        assert_eq!(ours.agree(&wants(&ours)).unwrap()[0].index, MethodIndex(0));
+        let given = ours.agree(&wants(&ours)).unwrap()[0];
+        assert_eq!((given.index, given.idempotent), (MethodIndex(0), true));
         let other = contract(spec::<Point>("draw(&Point)"));
         let refusal = ours.agree(&wants(&other)).unwrap_err();
         assert!(refusal.message.contains("`draw(Point)`") && refusal.message.contains("`draw(&Point)`"));

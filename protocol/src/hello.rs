@@ -79,6 +79,10 @@ pub struct Given {
     pub index: MethodIndex,
     /// What frames carry.
     pub id: MethodId,
+    /// Whether running it twice does no more than running it once, so that a call of which nobody knows whether it ran
+    /// may be made again.
+    #[serde(default)]
+    pub idempotent: bool,
 }
 
 /// The service's answer when it does not accept.

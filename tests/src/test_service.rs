@@ -85,6 +85,17 @@ pub trait TestService {
     fn steady(&self, text: &str) -> bool;
     /// Ends the worker in one of the ways of [`crate::hostile::crash`].
     fn crash(&self, how: &str);
+    /// As `hold`, and may be run again.
+    #[method(idempotent)]
+    fn hold_again(&self, gate: &str) -> u32;
+    /// Appends a line to a file, and ends the worker as a crash does unless it is the second line.
+    fn note_and_die(&self, file: &str) -> u32;
+    /// The same, with a promise that it does not keep.
+    #[method(idempotent)]
+    fn note_and_die_again(&self, file: &str) -> u32;
+    /// As `big`, and may be run again.
+    #[method(idempotent)]
+    fn big_again(&self, length: u64) -> Vec<u8>;
 }
 
 /// The service.
@@ -166,6 +177,26 @@ impl TestService for Obedient {
 
     fn crash(&self, how: &str) {
         crash(how);
+    }
+
+    fn hold_again(&self, gate: &str) -> u32 {
+        self.hold(gate)
+    }
+
+    fn note_and_die(&self, file: &str) -> u32 {
+        append(Path::new(file), &std::process::id().to_string());
+        match fs::read_to_string(file).map(|text| text.lines().count()) {
+            Ok(2) => std::process::id(),
+            _ => std::process::abort(),
+        }
+    }
+
+    fn note_and_die_again(&self, file: &str) -> u32 {
+        self.note_and_die(file)
+    }
+
+    fn big_again(&self, length: u64) -> Vec<u8> {
+        self.big(length)
     }
 }
 

@@ -33,7 +33,7 @@ use speedysvc_protocol::shm::link::{Board, ClientLink};
 use speedysvc_protocol::shm::slot::{Caller, Post, ReplyHead};
 use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 
-use crate::call::{Agreed, Answer, Ask, Stop};
+use crate::call::{Again, Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
 use learned::Learned;
@@ -137,6 +137,12 @@ impl ShmConnection {
         }
     }
 
+    /// How many calls have been made here, about: fetched replies count too.
+    #[cold]
+    pub(crate) fn calls(&self) -> u64 {
+        self.slots.calls()
+    }
+
     /// Nobody begins a call here any more: ends the thread that sleeps for tasks.
     pub(crate) fn close(&self) {
         self.parks.0.close();
@@ -238,7 +244,8 @@ fn still_larger() -> Stop {
 }
 
 fn reply_lost(stop: Stop) -> Stop {
-    stop.error.with_outcome(Outcome::Done).within("the reply was lost").into()
+    let again = if stop.again == Again::Never { Again::Never } else { Again::IfIdempotent };
+    Stop { error: stop.error.with_outcome(Outcome::Done).within("the reply was lost"), again }
 }
 
 #[cold]

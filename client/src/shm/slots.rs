@@ -52,6 +52,12 @@ impl Slots {
         self.berths.len()
     }
 
+    /// How many numbers have been used in all slots that are not in use.
+    #[cold]
+    pub(super) fn calls(&self) -> u64 {
+        self.berths.iter().map(|berth| berth.seq.load(Ordering::Relaxed)).sum()
+    }
+
     /// A free slot, if nobody waits for one.
     #[inline]
     pub(super) fn take(&self) -> Option<usize> {

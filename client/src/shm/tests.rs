@@ -1,6 +1,7 @@
 //! The shared-memory client against a broker and a worker in this process.
 
 mod fake;
+mod retries;
 mod started;
 
 use std::os::unix::net::UnixDatagram;

@@ -63,6 +63,11 @@ impl Calls {
         self.in_flight.len() >= IN_FLIGHT_MAX
     }
 
+    /// How many calls there have been.
+    pub(super) fn made(&self) -> u64 {
+        self.next_id
+    }
+
     /// Has this task woken when the reply comes, when time is up or when the connection breaks.
     pub(super) fn set_task(&mut self, id: CallId, waker: &Waker, deadline_ns: u64) {
         if let Some(call) = self.in_flight.get_mut(&id.0) {

@@ -65,6 +65,12 @@ impl TcpConnection {
         calls.broken.is_none() && !calls.goodbye
     }
 
+    /// How many calls have been made here.
+    #[cold]
+    pub(crate) fn calls(&self) -> u64 {
+        locked(&self.calls).made()
+    }
+
     /// Makes one call; the reply's body goes into `reply`.
     pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Stop> {
         let (id, wake) = self.begin_call(ask)?;

@@ -1,6 +1,7 @@
 //! The TCP client against a server in this process.
 
 mod fake;
+mod retries;
 mod started;
 
 use std::io::Write;
@@ -311,7 +312,8 @@ fn a_refusal_comes_through_and_silence_has_an_end() {
 
 #[test]
 fn values_cross_as_values() {
-    let method = Method { name: "get".into(), signature: String::new(), id: MethodId(7), shape: Shape(1) };
+    let method =
+        Method { name: "get".into(), signature: String::new(), id: MethodId(7), shape: Shape(1), idempotent: false };
     let contract: &Contract =
         Box::leak(Box::new(Contract { service: "store".into(), version: 1, methods: vec![method] }));
     let server = Server::new();

@@ -9,6 +9,7 @@ use syn::{
     TraitItemFn, Visibility,
 };
 
+use crate::method_settings::{self, MethodSettings};
 use crate::settings::{self, NAME_MAX, Settings};
 use crate::signature;
 use crate::text::docs;
@@ -35,6 +36,7 @@ pub struct Method {
     pub ident: Ident,
     pub name: String,
     pub signature: String,
+    pub settings: MethodSettings,
     pub docs: String,
     pub carried: Vec<Attribute>,
     pub arguments: Vec<Argument>,
@@ -119,13 +121,16 @@ fn read_method(index: usize, item: &TraitItemFn) -> Result<Method> {
     });
     let arguments: Vec<Argument> = typed.filter_map(|typed| errors.note(read_argument(typed))).collect();
     let output = errors.note(Output::of(&item.sig.output));
+    let settings = errors.note(method_settings::read(&item.attrs));
     errors.end()?;
+    let settings = settings.expect("without an error there are settings");
     let (output, name) = (output.expect("without an error there is an output"), item.sig.ident.unraw().to_string());
     Ok(Method {
         index,
         ident: item.sig.ident.clone(),
         signature: signature::normal_form(&name, &arguments, &output),
         name,
+        settings,
         docs: docs(&item.attrs),
         carried: carried(&item.attrs),
         arguments,

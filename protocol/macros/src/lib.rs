@@ -6,6 +6,7 @@
 //!
 //! * `declaration`: a trait as it was written becomes methods, arguments and results, or errors that say what to do.
 //!   `types` decides what an argument or a result is; `refused` knows what cannot travel.
+//! * `settings` is what stands in the attribute's brackets, `method_settings` in `#[method(...)]` on a method.
 //! * `spec`, `server`, `client`: what is generated from that. `signature`: a method's normal form.
 //!   `generic`: how errors about types stay few.
 //! * `implementation`: the attribute on an `impl` block. `data`: the other macro.
@@ -16,6 +17,7 @@ mod data;
 mod declaration;
 mod generic;
 mod implementation;
+mod method_settings;
 mod refused;
 mod server;
 mod settings;
@@ -63,6 +65,10 @@ use syn::{Error, Item};
 /// Put [`macro@data`] on types of your own. Callers that write JSON name arguments as the trait does; a `&[u8]` or
 /// `Vec<u8>` is base64 text there.
 ///
+/// A method may carry `#[method(idempotent)]`: running it twice does no more than running it once. Then clients make a
+/// call again also when a worker was lost of which nobody knows whether it had run the call; other calls are only made
+/// again when they have certainly not started.
+///
 /// A method's name, its types and their fields are its contract: they are compared when a client connects. The names of
 /// arguments, doc comments and how a type is imported are not part of it.
 ///
@@ -75,7 +81,7 @@ pub fn service(settings: proc_macro::TokenStream, item: proc_macro::TokenStream)
     // missing.
     expand_service(settings, item.clone())
         .unwrap_or_else(|error| {
-            let error = error.into_compile_error();
+            let (item, error) = (method_settings::without_in(item), error.into_compile_error());
             quote!(#item #error)
         })
         .into()
@@ -87,7 +93,7 @@ fn expand_service(settings: TokenStream, item: TokenStream) -> syn::Result<Token
             let declared = declaration::read(settings, &item)?;
             let (types, spec) = (generic::generate(&declared), spec::generate(&declared));
             let (server, client) = (server::generate(&declared), client::generate(&declared));
-            let item = implementation::with_entrances(item);
+            let item = implementation::with_entrances(method_settings::without(item));
             Ok(quote!(#item #types #spec #server #client))
         }
         Item::Impl(item) => {

@@ -61,6 +61,7 @@ fn constant(declared: &Declaration) -> TokenStream {
 
 fn method_spec(declared: &Declaration, method: &Method) -> TokenStream {
     let Method { name, signature, docs, arguments, .. } = method;
+    let idempotent = method.settings.idempotent;
     let keys = arguments.iter().map(|argument| argument.name.unraw().to_string());
     let schema = method_schema(&service_ident(&declared.ident), &Names::of(declared, method));
     quote! {
@@ -68,6 +69,7 @@ fn method_spec(declared: &Declaration, method: &Method) -> TokenStream {
             name: #name,
             signature: #signature,
             docs: #docs,
+            idempotent: #idempotent,
             arguments: &[#(#keys),*],
             schema: #schema,
         }

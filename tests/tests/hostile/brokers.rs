@@ -21,7 +21,11 @@ fn false_broker(folder: &std::path::Path, files: Vec<OwnedFd>) -> thread::JoinHa
     thread::spawn(move || {
         let client = accept(&socket).unwrap();
         let (hello, _) = handover::receive::<Hello>(&client, 0).unwrap().expect("a greeting");
-        let given = |at: usize| Given { index: MethodIndex(u16::try_from(at).unwrap()), id: MethodId(at as u64) };
+        let given = |at: usize| Given {
+            index: MethodIndex(u16::try_from(at).unwrap()),
+            id: MethodId(at as u64),
+            idempotent: false,
+        };
         let welcome = Welcome {
             version: 1,
             library: "false/1".to_owned(),

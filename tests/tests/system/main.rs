@@ -24,6 +24,7 @@ mod http;
 mod lifecycle;
 mod limits;
 mod other_language;
+mod retries;
 mod sharing;
 mod started;
 mod stats;

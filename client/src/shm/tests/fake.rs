@@ -20,6 +20,8 @@ use speedysvc_protocol::shm::{doorbell, handover};
 use speedysvc_protocol::status::Status;
 use tempfile::TempDir;
 
+/// The method of which the service says that it may be called twice.
+pub const IDEMPOTENT: &str = "idempotent";
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -65,7 +67,11 @@ impl Broker {
         let files = LinkFiles::create(geometry).unwrap();
         let bell = doorbell::bell().unwrap();
         let (board, board_read_only) = Board::create().unwrap();
-        let methods = (0..).zip(&hello.methods).map(|(place, _)| Given { index: MethodIndex(place), id: MethodId(7) });
+        let methods = (0..).zip(&hello.methods).map(|(place, wanted)| Given {
+            index: MethodIndex(place),
+            id: MethodId(7),
+            idempotent: wanted.name == IDEMPOTENT,
+        });
         let welcome = Welcome {
             version: VERSION,
             library: LIBRARY.to_owned(),

@@ -10,6 +10,8 @@ use speedysvc_protocol::ids::{CallId, MethodId, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::status::Status;
 
+/// The method of which the service says that it may be called twice.
+pub const IDEMPOTENT: &str = "idempotent";
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -39,7 +41,11 @@ impl Server {
         let (kind, body) = peer.frame().unwrap();
         assert_eq!(kind, Kind::Hello);
         let hello: Hello = serde_json::from_slice(&body).unwrap();
-        let methods = (0..).zip(&hello.methods).map(|(place, _)| Given { index: MethodIndex(place), id: MethodId(7) });
+        let methods = (0..).zip(&hello.methods).map(|(place, wanted)| Given {
+            index: MethodIndex(place),
+            id: MethodId(7),
+            idempotent: wanted.name == IDEMPOTENT,
+        });
         let welcome = Welcome {
             version: VERSION,
             library: LIBRARY.to_owned(),

@@ -1,0 +1,120 @@
+//! Whether a call that gave nothing is made again, and when. Pure: time, luck and the count of calls are given.
+
+mod backoff;
+mod budget;
+
+use std::time::Duration;
+
+use speedysvc_protocol::status::{Code, Outcome};
+
+use crate::call::{Again, Stop};
+use crate::clock::Deadline;
+use crate::error::Error;
+pub(crate) use backoff::Backoff;
+pub(crate) use budget::Budget;
+
+/// How long a call whose connection broke goes on trying to connect: a service that is started again is back by then.
+/// Calls that find no connection to begin with fail at once.
+const COMES_BACK: Duration = Duration::from_secs(1);
+
+/// Why an attempt at a call gave nothing.
+pub(crate) enum Failed {
+    /// There was no connection.
+    Connect(Error),
+    /// There was one.
+    Call(Stop),
+}
+
+/// What is known when an attempt has failed.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) now_ns: u64,
+    /// Of the call.
+    pub(crate) deadline: Deadline,
+    /// Whether running the method twice does no more than running it once, by the service's word.
+    pub(crate) is_idempotent: bool,
+    /// Calls that this client has made so far.
+    pub(crate) calls: u64,
+    /// A random number, for jitter.
+    pub(crate) luck: u64,
+}
+
+/// The attempts at one call.
+#[derive(Default)]
+pub(crate) struct Retries {
+    attempts: u32,
+    /// An attempt ended of which nobody knows whether it ran: whatever comes after, the call may have run.
+    may_have_run: bool,
+    /// Until when a lost connection is made anew; set whenever one was lost.
+    comes_back: Option<Deadline>,
+    backoff: Backoff,
+}
+
+impl Retries {
+    /// The pause before the next attempt, or why there is none.
+    pub(crate) fn after(&mut self, failed: Failed, at: Moment, budget: &mut Budget) -> Result<Duration, Error> {
+        self.attempts += 1;
+        let (error, verdict) = self.judge(failed, at);
+        match verdict {
+            Verdict::No => return Err(self.end(error)),
+            Verdict::Paid if !budget.take(at.now_ns, at.calls) => return Err(self.end(no_budget(error))),
+            Verdict::Free | Verdict::Paid => {}
+        }
+        let (pause, now) = (self.backoff.next(at.luck), Deadline::after_ns(at.now_ns, Duration::ZERO));
+        if at.deadline <= Deadline::after_ns(now.ns(), pause) {
+            return Err(self.end(error));
+        }
+        Ok(pause)
+    }
+
+    /// Whether there has been an attempt.
+    pub(crate) fn have_begun(&self) -> bool {
+        self.attempts > 0
+    }
+
+    fn judge(&mut self, failed: Failed, at: Moment) -> (Error, Verdict) {
+        match failed {
+            Failed::Connect(error) => {
+                let hope = self.comes_back.is_some_and(|until| until.ns() > at.now_ns);
+                let verdict = if hope && error.code() == Code::Unavailable { Verdict::Free } else { Verdict::No };
+                (error, verdict)
+            }
+            Failed::Call(Stop { error, again }) => {
+                self.comes_back = Some(Deadline::after_ns(at.now_ns, COMES_BACK));
+                self.may_have_run |= error.outcome() != Outcome::NotStarted;
+                let verdict = match again {
+                    // The first one costs the service nothing: nobody has done any work for it.
+                    Again::NotStarted if self.attempts == 1 => Verdict::Free,
+                    Again::NotStarted => Verdict::Paid,
+                    Again::IfIdempotent if at.is_idempotent => Verdict::Paid,
+                    Again::IfIdempotent | Again::Never => Verdict::No,
+                };
+                (error, verdict)
+            }
+        }
+    }
+
+    /// What the caller is told in the end.
+    fn end(&self, error: Error) -> Error {
+        let outcome = if self.may_have_run && error.outcome() == Outcome::NotStarted {
+            Outcome::Unknown
+        } else {
+            error.outcome()
+        };
+        error.with_outcome(outcome).after_attempts(self.attempts)
+    }
+}
+
+enum Verdict {
+    No,
+    Free,
+    /// From the client's budget.
+    Paid,
+}
+
+fn no_budget(error: Error) -> Error {
+    error.within("not made again, as a tenth of this client's calls are retries already")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+use super::*;
+
+const MS: u64 = 1_000_000;
+const START: u64 = 5_000 * MS;
+
+/// A call under a clock of its own: what happens to it is said, and what it does is told.
+struct Call {
+    retries: Retries,
+    budget: Budget,
+    at: Moment,
+}
+
+impl Call {
+    fn new(is_idempotent: bool, timeout_ms: u64) -> Self {
+        let deadline = Deadline::after_ns(START, Duration::from_millis(timeout_ms));
+        let at = Moment { now_ns: START, deadline, is_idempotent, calls: 0, luck: u64::MAX };
+        Self { retries: Retries::default(), budget: Budget::new(START), at }
+    }
+
+    /// The attempt fails; when there is to be another, time goes on until then.
+    fn fails(&mut self, failed: Failed) -> Result<(), Error> {
+        let pause = self.retries.after(failed, self.at, &mut self.budget)?;
+        self.at.now_ns += u64::try_from(pause.as_nanos()).unwrap();
+        Ok(())
+    }
+
+    /// It fails again and again: how often it was tried, and the last error.
+    fn tried(&mut self, failed: fn() -> Failed) -> Error {
+        (0..10_000).find_map(|_| self.fails(failed()).err()).expect("it ends")
+    }
+}
+
+fn not_started() -> Failed {
+    Failed::Call(Stop::again("the worker takes no new calls"))
+}
+
+fn unknown() -> Failed {
+    Failed::Call(Error::unknown(Code::Unavailable, "the worker that had taken the call died").into())
+}
+
+fn no_connection() -> Failed {
+    Failed::Connect(Error::not_started(Code::Unavailable, "nobody listens"))
+}
+
+#[test]
+fn what_may_have_run_is_made_again_only_when_that_does_no_harm() {
+    let error = Call::new(false, 30_000).fails(unknown()).unwrap_err();
+    assert_eq!((error.outcome(), error.attempts()), (Outcome::Unknown, 1));
+    Call::new(true, 30_000).fails(unknown()).unwrap();
+    for is_idempotent in [false, true] {
+        Call::new(is_idempotent, 30_000).fails(not_started()).unwrap();
+        let done = Error::done(Code::Internal, "the handler panicked");
+        assert!(Call::new(is_idempotent, 30_000).fails(Failed::Call(Stop::told(done))).is_err());
+        let late = Error::unknown(Code::DeadlineExceeded, "no answer");
+        assert!(Call::new(is_idempotent, 30_000).fails(Failed::Call(late.into())).is_err());
+    }
+}
+
+#[test]
+fn who_may_have_run_once_is_never_said_not_to_have_started() {
+    let mut call = Call::new(true, 30_000);
+    call.fails(unknown()).unwrap();
+    let error = call.tried(no_connection);
+    assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+    assert!(error.to_string().contains("attempts"), "{error}");
+}
+
+#[test]
+fn no_attempt_begins_after_the_deadline() {
+    for timeout in [1, 7, 40, 300] {
+        let mut call = Call::new(true, timeout);
+        let error = call.tried(not_started);
+        assert!(call.at.now_ns < call.at.deadline.ns(), "{timeout} ms");
+        assert_eq!(error.outcome(), Outcome::NotStarted);
+    }
+    // Without luck, pauses of 0, 5, 10, 20, 40 and 80 ms.
+    for (timeout, attempts) in [(155, 6), (156, 7)] {
+        let mut call = Call::new(true, timeout);
+        call.at.luck = 0;
+        assert_eq!(call.tried(not_started).attempts(), attempts);
+    }
+}
+
+#[test]
+fn a_connection_is_waited_for_when_there_was_one() {
+    assert_eq!(Call::new(false, 30_000).tried(no_connection).attempts(), 1);
+    let mut call = Call::new(false, 30_000);
+    call.fails(not_started()).unwrap();
+    let error = call.tried(no_connection);
+    let waited = call.at.now_ns - START;
+    assert!((1000 * MS..1200 * MS).contains(&waited), "{waited} ns");
+    assert_eq!((error.outcome(), error.code()), (Outcome::NotStarted, Code::Unavailable));
+    let mut call = Call::new(false, 30_000);
+    call.fails(not_started()).unwrap();
+    let refused = Error::not_started(Code::FailedPrecondition, "the contract differs");
+    assert_eq!(call.fails(Failed::Connect(refused)).unwrap_err().attempts(), 2);
+}
+
+#[test]
+fn retries_end_with_the_budget() {
+    let mut call = Call::new(true, 1_000_000_000);
+    call.at.luck = 0;
+    while call.budget.take(START, 0) {}
+    let error = call.tried(unknown);
+    assert_eq!(error.attempts(), 1);
+    assert!(error.message().contains("a tenth of this client's calls"), "{error}");
+    // What did not start is made again once even so: a worker that leaves loses no call.
+    let mut call = Call::new(true, 1_000_000_000);
+    while call.budget.take(START, 0) {}
+    assert_eq!(call.tried(not_started).attempts(), 2);
+    // In the long run one in ten.
+    let mut call = Call::new(true, 1_000_000_000);
+    while call.budget.take(START, 0) {}
+    let (mut made_again, calls) = (0, 10_000);
+    for _ in 0..calls {
+        call.at.calls += 1;
+        call.retries = Retries::default();
+        made_again += u64::from(call.fails(unknown()).is_ok());
+    }
+    assert_eq!(made_again, calls / 10);
+}

@@ -1,0 +1,158 @@
+//! What stands in the brackets of `#[method(...)]` on a method of a trait.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::meta::ParseNestedMeta;
+use syn::{Attribute, Error, ItemTrait, Meta, Result, TraitItem};
+
+const KEYS: &str = "its only key is `idempotent`";
+
+/// What a method is besides its signature.
+#[derive(Default)]
+pub struct MethodSettings {
+    /// Running it twice does no more than running it once.
+    pub idempotent: bool,
+}
+
+/// Reads all `#[method(...)]` of a method.
+pub fn read(attributes: &[Attribute]) -> Result<MethodSettings> {
+    let mut settings = MethodSettings::default();
+    for attribute in attributes.iter().filter(|attribute| is_ours(attribute)) {
+        if !matches!(attribute.meta, Meta::List(_)) {
+            return Err(Error::new_spanned(attribute, format!("write #[method(...)]; {KEYS}")));
+        }
+        attribute.parse_nested_meta(|meta| read_key(&mut settings, &meta))?;
+    }
+    Ok(settings)
+}
+
+fn read_key(settings: &mut MethodSettings, meta: &ParseNestedMeta<'_>) -> Result<()> {
+    if meta.path.is_ident("idempotent") {
+        return flag(&mut settings.idempotent, meta);
+    }
+    let key = meta.path.get_ident().map_or_else(|| "this".to_owned(), |key| format!("`{key}`"));
+    Err(meta.error(format!("{key} is no key of #[method]; {KEYS}")))
+}
+
+fn flag(flag: &mut bool, meta: &ParseNestedMeta<'_>) -> Result<()> {
+    if !meta.input.is_empty() && !meta.input.peek(syn::Token![,]) {
+        return Err(meta.error("this key has no value: it stands there, or it does not"));
+    }
+    if std::mem::replace(flag, true) { Err(meta.error("this key is given twice")) } else { Ok(()) }
+}
+
+/// The trait as it stays: the compiler knows no attribute `method`.
+pub fn without(mut item: ItemTrait) -> ItemTrait {
+    for item in &mut item.items {
+        if let TraitItem::Fn(method) = item {
+            method.attrs.retain(|attribute| !is_ours(attribute));
+        }
+    }
+    item
+}
+
+/// The same for an item that may be anything.
+pub fn without_in(item: TokenStream) -> TokenStream {
+    match syn::parse2::<ItemTrait>(item.clone()) {
+        Ok(parsed) => without(parsed).into_token_stream(),
+        Err(_) => item,
+    }
+}
+
+fn is_ours(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("method")
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    fn read_of(method: &syn::TraitItemFn) -> std::result::Result<bool, String> {
+        read(&method.attrs).map(|settings| settings.idempotent).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_method_is_idempotent_when_it_says_so() {
+        assert_eq!(
+            read_of(&parse_quote!(
+                fn a(&self);
+            )),
+            Ok(false)
+        );
+        assert_eq!(
+            read_of(&parse_quote!(
+                #[method(idempotent)]
+                fn a(&self);
+            )),
+            Ok(true)
+        );
+        assert_eq!(
+            read_of(&parse_quote!(
+                #[method()]
+                #[method(idempotent)]
+                fn a(&self);
+            )),
+            Ok(true)
+        );
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let refused: [(syn::TraitItemFn, &str); 5] = [
+            (
+                parse_quote!(
+                    #[method]
+                    fn a(&self);
+                ),
+                "write #[method(...)]",
+            ),
+            (
+                parse_quote!(
+                    #[method = "idempotent"]
+                    fn a(&self);
+                ),
+                "write #[method(...)]",
+            ),
+            (
+                parse_quote!(
+                    #[method(idempotant)]
+                    fn a(&self);
+                ),
+                "`idempotant` is no key",
+            ),
+            (
+                parse_quote!(
+                    #[method(idempotent, idempotent)]
+                    fn a(&self);
+                ),
+                "twice",
+            ),
+            (
+                parse_quote!(
+                    #[method(idempotent = true)]
+                    fn a(&self);
+                ),
+                "no value",
+            ),
+        ];
+        for (method, why) in refused {
+            let error = read_of(&method).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_attribute_does_not_reach_the_compiler() {
+        let item: ItemTrait = parse_quote! {
+            trait Echo {
+                /// Says it.
+                #[method(idempotent)]
+                fn echo(&self);
+            }
+        };
+        let left = without(item).to_token_stream().to_string();
+        assert!(left.contains("Says it") && !left.contains("idempotent"), "{left}");
+    }
+}
