@@ -14,8 +14,10 @@ use crate::error::Error;
 use crate::line::Line;
 use crate::test_calls::{awaited, start, wait};
 
+type Way = fn(&Arc<Line>) -> Result<Vec<u8>, Error>;
+
 /// The three ways to make a call.
-const WAYS: [fn(&Arc<Line>) -> Result<Vec<u8>, Error>; 3] =
+const WAYS: [Way; 3] =
     [|line| call(line, b"x", LONG), |line| wait(start(line, b"x", LONG)), |line| awaited(start(line, b"x", LONG))];
 /// What the broker says of a call whose worker died.
 const DIED: Status = Status::Failed(Code::Unavailable, Outcome::Unknown);

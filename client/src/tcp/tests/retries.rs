@@ -15,8 +15,10 @@ use crate::error::Error;
 use crate::line::Line;
 use crate::test_calls::{awaited, start, wait};
 
+type Way = fn(&Arc<Line>) -> Result<Vec<u8>, Error>;
+
 /// The three ways to make a call.
-const WAYS: [fn(&Arc<Line>) -> Result<Vec<u8>, Error>; 3] =
+const WAYS: [Way; 3] =
     [|line| call(line, b"x", LONG), |line| wait(start(line, b"x", LONG)), |line| awaited(start(line, b"x", LONG))];
 
 fn pair(server: &Server, method: &str) -> (Arc<Line>, Peer) {
