@@ -131,7 +131,7 @@ impl Taker<'_> {
     }
 
     #[inline]
-    fn read(self, seq: Seq) -> Request {
+    pub(super) fn read(self, seq: Seq) -> Request {
         let line = self.0.request;
         Request {
             seq,

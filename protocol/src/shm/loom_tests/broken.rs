@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use super::calls::cancel_and_reuse;
 use super::{Grant, Mode, Post, RequestHead, World, explore, incarnation, seq};
+use crate::shm::claim::Request;
 use crate::shm::seq::ClaimWord;
 use crate::shm::slot::{GivenUp, store_bytes};
 use crate::shm::sync::Ordering;
@@ -104,7 +106,7 @@ fn no_fence_between_cancel_and_the_look_at_the_claim() {
         let worker = thread::spawn({
             let world = Arc::clone(&world);
             move || {
-                if let Some(request) = world.claim_in_order(1) {
+                if let Some(request) = world.claim(1) {
                     world.answer(1, request);
                 }
             }
@@ -114,6 +116,46 @@ fn no_fence_between_cancel_and_the_look_at_the_claim() {
         let not_started = world.caller().unclaimed(seq(1));
         worker.join().unwrap();
         assert!(!not_started || world.runs(1) == 0, "not started, and yet it ran");
+    });
+}
+
+/// A claim whose pair is weaker than it is: the compare-and-swap, or the load of `cancel` behind it.
+fn claim_weakly(world: &World, swap: Ordering, cancel: Ordering) -> Option<Request> {
+    world.toss();
+    let old = world.claim.load(Ordering::Acquire);
+    let requested = world.request.seq.load(Ordering::Acquire);
+    let claimed = ClaimWord::from_word(old).seq;
+    if requested <= claimed.word() || world.reply.seq.load(Ordering::Acquire) != claimed.word() {
+        return None;
+    }
+    let mine = ClaimWord { seq: seq(requested), owner: Some(incarnation(1)) };
+    world.claim.compare_exchange(old, mine.word(), swap, Ordering::Relaxed).ok()?;
+    let cancelled = world.request.cancel.load(cancel) >= requested;
+    let mut request = world.taker().read(mine.seq);
+    request.cancelled = cancelled;
+    Some(request)
+}
+
+#[test]
+fn the_claim_by_hand_is_as_good_as_the_real_one() {
+    explore(None, || {
+        cancel_and_reuse(&World::new(), |world, _| claim_weakly(world, Ordering::SeqCst, Ordering::SeqCst));
+    });
+}
+
+#[test]
+#[should_panic(expected = "not started, and yet it ran")]
+fn a_claim_that_acquires_and_releases_only() {
+    explore(None, || {
+        cancel_and_reuse(&World::new(), |world, _| claim_weakly(world, Ordering::AcqRel, Ordering::SeqCst));
+    });
+}
+
+#[test]
+#[should_panic(expected = "not started, and yet it ran")]
+fn a_cancel_that_is_only_acquired() {
+    explore(None, || {
+        cancel_and_reuse(&World::new(), |world, _| claim_weakly(world, Ordering::SeqCst, Ordering::Acquire));
     });
 }
 

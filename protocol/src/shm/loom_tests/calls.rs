@@ -80,7 +80,7 @@ fn two_workers_take_turns_in_one_slot() {
 }
 
 /// The client gives call 1 up and, if that is final, uses the slot again at once; loop 1 looks twice.
-fn cancel_and_reuse(world: &Arc<World>, look: fn(&World, u16) -> Option<Request>) {
+pub(super) fn cancel_and_reuse(world: &Arc<World>, look: fn(&World, u16) -> Option<Request>) {
     let worker = thread::spawn({
         let world = Arc::clone(world);
         move || {
@@ -109,14 +109,6 @@ fn cancel_and_reuse(world: &Arc<World>, look: fn(&World, u16) -> Option<Request>
 
 #[test]
 fn a_call_that_was_not_started_never_runs() {
-    explore(None, || cancel_and_reuse(&World::new(), World::claim_in_order));
-}
-
-/// The claim as it is, without the fence that stands in for its SeqCst pair. If this ever stops failing, loom has
-/// learnt what SeqCst accesses mean, and `claim_in_order` can go.
-#[test]
-#[should_panic(expected = "not started, and yet it ran")]
-fn loom_does_not_know_the_seqcst_pair_of_the_claim() {
     explore(None, || cancel_and_reuse(&World::new(), World::claim));
 }
 
@@ -131,7 +123,6 @@ fn a_late_not_started_does_not_spill_into_the_next_reply() {
         });
         let next = thread::spawn({
             let world = Arc::clone(&world);
-            // Without `claim_in_order`, whose fence would hide what the load of `reply.seq` must do by itself.
             move || {
                 if let Some(mut request) = world.claim(2) {
                     request.cancelled |= request.seq == seq(1);
@@ -161,7 +152,7 @@ fn a_dead_loops_call_is_unknown_and_the_slot_lives_on() {
             let world = Arc::clone(&world);
             // Dies after its claim, in the middle of publishing: everything is written but the number.
             move || {
-                if world.claim_in_order(1).is_some() {
+                if world.claim(1).is_some() {
                     world.reply.head.store(0xDEAD, Ordering::Relaxed);
                     world.reply.owner.store(9, Ordering::Relaxed);
                 }

@@ -1,6 +1,8 @@
-//! The steps on a slot, without loom: [`units`] one by one, [`explorer`] in every order with kills and hostile values.
+//! The steps on a slot, without loom: [`units`] one by one, [`explorer`] in every order with kills and hostile values,
+//! [`seeded`] with rules left out.
 
 mod explorer;
+mod seeded;
 mod units;
 
 use std::num::NonZeroU16;
