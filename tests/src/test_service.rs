@@ -79,6 +79,8 @@ pub trait TestService {
     fn note(&self, file: &str, line: &str);
     /// Prints text, to standard output or standard error.
     fn print(&self, text: &str, to_stderr: bool);
+    /// Logs text at every level; says how many lines that makes.
+    fn log(&self, text: &str) -> u32;
     /// Notes the worker's process in `GATE.in`, and stays until there is a `GATE.out`.
     fn hold(&self, gate: &str) -> u32;
     /// Looks at the text several times: whether it stays what it is.
@@ -159,6 +161,15 @@ impl TestService for Obedient {
         } else {
             println!("{text}");
         }
+    }
+
+    fn log(&self, text: &str) -> u32 {
+        tracing::trace!("{text}");
+        tracing::debug!("{text}");
+        tracing::info!(length = text.len(), "{text}");
+        tracing::warn!("{text}");
+        tracing::error!("{text}");
+        5
     }
 
     fn hold(&self, gate: &str) -> u32 {

@@ -84,3 +84,53 @@ fn lines_can_be_followed() {
     assert_eq!(engine.stop(), 0);
     assert_eq!(follower.wait(), 0, "it ends with the engine");
 }
+
+#[test]
+fn what_is_logged_arrives_with_level_module_and_call() {
+    let mut engine = engine("");
+    let home = engine.home();
+    let text = "made\nof two \u{1b}[31mlines";
+    for (address, call) in [(engine.address("test"), "link "), (engine.tcp_address("test"), "frame ")] {
+        connect(&address).log(text).unwrap();
+        let query = ["logs", "test", "--grep", "made", "--json"];
+        let found = || -> Vec<Value> {
+            let all = lines(&ctl_well(&home, &query));
+            all.into_iter().filter(|line| line["call"].as_str().is_some_and(|of| of.starts_with(call))).collect()
+        };
+        wait_for("three lines", || found().len() == 3);
+        let found = found();
+        let levels: Vec<_> = found.iter().map(|line| line["level"].as_str().unwrap()).collect();
+        assert_eq!(levels, ["info", "warn", "error"]);
+        assert!(found.iter().all(|line| line["target"] == "speedysvc_tests::test_service"), "{found:#?}");
+        let escaped = "made\\nof two \\u{1b}[31mlines";
+        assert_eq!(found[1]["text"], escaped);
+        assert_eq!(found[0]["text"], format!("{escaped} length={}", text.len()));
+    }
+    assert_eq!(engine.stop(), 0);
+}
+
+#[test]
+fn the_level_changes_while_it_runs() {
+    let mut engine = engine("");
+    let home = engine.home();
+    let client = connect(&engine.address("test"));
+    let levels = || {
+        let found = lines(&ctl_well(&home, &["logs", "test", "-n", "9999", "--grep", "tick", "--json"]));
+        found.iter().map(|line| line["level"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let changes = [("trace", 5), ("error", 1), ("debug", 4)];
+    let mut before = 0;
+    for (level, count) in changes {
+        ctl_well(&home, &["level", level, "test"]);
+        // The order reaches the loop by its control socket: until then a call logs as before.
+        wait_for("the new level", || {
+            client.log("tick").unwrap();
+            // Every call logs an error last.
+            wait_for("its lines", || levels().len() > before && levels().last().is_some_and(|last| last == "error"));
+            let more = levels().len() - before;
+            before += more;
+            more == count
+        });
+    }
+    assert_eq!(engine.stop(), 0);
+}

@@ -12,6 +12,7 @@ use super::reply::{self, Date, Manner};
 use super::routes::Place;
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Room, Runner};
+use crate::log;
 
 pub(crate) struct Session {
     reader: Reader,
@@ -165,6 +166,7 @@ impl Answers {
             Err(failure) => return self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
         }
         runner.timing.frame(arrived_ns, now_ns);
+        log::serve(log::Call::Http);
         runner.run(method, Codec::Json, Room { limit: self.message_max, window: None }, elsewhere);
         let status = runner.reply.status();
         self.answer(status, runner.reply.body(), manner, out);

@@ -12,6 +12,7 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 use super::Links;
 use crate::dispatch::{Room, Runner};
 use crate::held::Place;
+use crate::log;
 
 /// Replies that are published before one fence and a second look for all of their sleepers (rule 13).
 pub(super) const OWED_MAX: usize = 64;
@@ -61,6 +62,7 @@ impl Links {
             }
             Ok(codec) => {
                 let window = runner.replies_largely(method).then(|| self.window(key, grant));
+                log::serve(log::Call::Shm(self.all[key].id, at.request.seq));
                 runner.run(method, codec, Room { limit: self.message_max, window }, self);
                 let status = runner.reply.status();
                 let status = match runner.reply.in_window() {

@@ -18,6 +18,7 @@ use crate::budget::{KEEP, unhandled, unsent};
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Room, Runner};
 use crate::driver::{Chunk, Driver, Outgoing, Tag};
+use crate::log;
 use speech::Tongue;
 
 /// What all connections of a service share.
@@ -298,6 +299,7 @@ impl Connection {
             Err(failure) => return self.refuse(id, method, &failure, runner),
         }
         let room = Room { limit: self.settings.message_max, window: None };
+        log::serve(log::Call::Frame(id));
         runner.run(index, codec, room, elsewhere);
         let status = runner.reply.status();
         frame::append(&mut self.outbox, Kind::Reply { id, status }, runner.reply.body());
