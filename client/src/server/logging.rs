@@ -1,5 +1,5 @@
-//! What a service logs with `tracing`: under a supervisor it arrives in its log with level, module and call; alone it is
-//! shown on standard error.
+//! What a service logs with `tracing`: under a supervisor it arrives in its log with level, module and call; alone it
+//! is shown on standard error.
 //!
 //! Invariant: a handler never waits for whoever reads its log. A line that finds no room is counted, and the next one
 //! that does says how many were lost.
