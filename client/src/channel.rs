@@ -43,6 +43,18 @@ impl Channel {
         Self::open(address, Hello::typed(contract), CONNECT)
     }
 
+    /// The same for calls that run one at a time, in the order in which they are made, whoever of the service's
+    /// workers runs them. Over shared memory the link has one slot: the next call begins when the one before it was
+    /// answered, and a started call holds up the others until it is waited for. No call is made again by itself: a
+    /// second attempt would come after calls that were made later.
+    ///
+    /// # Errors
+    /// As [`Channel::connect`].
+    pub fn connect_in_order(contract: &'static Contract, address: &str) -> Result<Self, Error> {
+        let address = Address::parse(address, &Environment::of_process())?;
+        Self::open(address, Hello::typed(contract).in_order(), CONNECT)
+    }
+
     /// Connects for one method that is known by name only; without a service's name, to whatever the address serves.
     pub(crate) fn connect_by_name(
         service: Option<&str>,

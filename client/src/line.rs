@@ -179,6 +179,10 @@ impl Line {
         method: MethodIndex,
         deadline: Deadline,
     ) -> Result<Duration, Error> {
+        // The same call again would come after calls that were made later.
+        if self.hello.in_order {
+            return Err(failed.into_error());
+        }
         let later = self.later.load_full();
         let of_first = self.first.as_ref().map_or(0, |first| first.calls());
         let of_later = later.map_or(0, |later| later.calls());

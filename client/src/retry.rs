@@ -25,6 +25,15 @@ pub(crate) enum Failed {
     Call(Stop),
 }
 
+impl Failed {
+    /// For a call that is not made again.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Connect(error) | Self::Call(Stop { error, .. }) => error,
+        }
+    }
+}
+
 /// What is known when an attempt has failed.
 #[derive(Clone, Copy)]
 pub(crate) struct Moment {

@@ -13,6 +13,7 @@ use speedysvc_protocol::shm::segment::Access;
 
 use crate::bells::{Bells, Rang};
 use crate::budget::{self, Sizes};
+use crate::clock::now_ns;
 use crate::control::{Control, Equipment};
 use crate::dispatch::Runner;
 use crate::driver::{Chosen, Driver, choose};
@@ -22,6 +23,7 @@ use crate::log;
 use crate::meter::Meter;
 use crate::source::shm::Links;
 use crate::source::tcp::Connections;
+use crate::watcher::Watcher;
 
 /// Everything of a worker but its control socket, which must survive a failure to tell of it.
 pub(crate) struct Parts {
@@ -31,6 +33,7 @@ pub(crate) struct Parts {
     pub(crate) links: Links,
     pub(crate) connections: Connections,
     pub(crate) idle: Idle,
+    pub(crate) watcher: Watcher,
 }
 
 impl Parts {
@@ -43,7 +46,7 @@ impl Parts {
         let Equipment { start, board, pool_bell, stats, listeners } = equipment;
         let Chosen { mut driver, name, why } = choose(start.driver, Sizes::default())?;
         let bells = Bells::new().map_err(StartError::resource("epoll"))?;
-        let board = Board::map(&board, Access::ReadWrite).map_err(StartError::resource("the board"))?;
+        let board = Arc::new(Board::map(&board, Access::ReadWrite).map_err(StartError::resource("the board"))?);
         bells.add(control, Rang::Control).map_err(StartError::resource("the control socket"))?;
         bells.add(&pool_bell, Rang::Pool).map_err(StartError::resource("the pool bell"))?;
         if let Some(signals) = signals {
@@ -55,6 +58,9 @@ impl Parts {
         let held_max = shm_max.saturating_mul(budget::HELD_MESSAGES);
         let meter = Meter::new(&stats, service.contract().methods.len());
         let meter = Rc::new(meter.map_err(StartError::resource("the stats page"))?);
+        let bell = pool_bell.try_clone().map_err(StartError::resource("the pool bell"))?;
+        let watcher = Watcher::new(Arc::clone(&board), start.incarnation, bell);
+        let watcher = watcher.map_err(StartError::resource("the watching thread"))?;
         let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max, Rc::clone(&meter));
         let connections = Connections::new(listeners, tcp_max, start.deadline_us, Rc::clone(&meter));
         for listener in connections.listeners() {
@@ -65,8 +71,9 @@ impl Parts {
         let runner = Runner::new(service, meter);
         let contract = runner.contract().clone();
         links.say(Mode::Scan);
+        watcher.awake(now_ns());
         control.report(&Report::Ready { contract, driver: name.to_owned(), why });
         let idle = Idle::new(start.spin_us.saturating_mul(1_000));
-        Ok(Self { driver, bells, runner, links, connections, idle })
+        Ok(Self { driver, bells, runner, links, connections, idle, watcher })
     }
 }

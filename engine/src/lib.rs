@@ -29,6 +29,7 @@ mod source;
 mod timing;
 #[expect(unsafe_code, reason = "room 2: memory that the kernel reads and writes for us")]
 mod uring;
+mod watcher;
 mod worker;
 
 pub use driver::probe as probe_driver;

@@ -24,6 +24,7 @@ use crate::idle::{Idle, Rest};
 use crate::log;
 use crate::source::shm::Links;
 use crate::source::tcp::Connections;
+use crate::watcher::Watcher;
 
 /// Serves until the broker says that it is enough, or is gone. `control` is the worker's end of its control socket;
 /// `signals` becomes readable when this process is asked to end.
@@ -60,6 +61,7 @@ struct Worker {
     links: Links,
     connections: Connections,
     idle: Idle,
+    watcher: Watcher,
     draining: Option<Draining>,
     now_ns: u64,
     turns: u32,
@@ -101,9 +103,22 @@ impl Worker {
     ) -> Result<Self, (StartError, Control)> {
         match Parts::new(service, &control, equipment, signals) {
             Err(error) => Err((error, control)),
-            Ok(Parts { driver, bells, runner, links, connections, idle }) => {
+            Ok(Parts { driver, bells, runner, links, connections, idle, watcher }) => {
                 let (draining, now_ns, turns, rang) = (None, now_ns(), 0, true);
-                Ok(Self { driver, bells, control, runner, links, connections, idle, draining, now_ns, turns, rang })
+                Ok(Self {
+                    driver,
+                    bells,
+                    control,
+                    runner,
+                    links,
+                    connections,
+                    idle,
+                    watcher,
+                    draining,
+                    now_ns,
+                    turns,
+                    rang,
+                })
             }
         }
     }
@@ -122,6 +137,7 @@ impl Worker {
         if self.turns.is_multiple_of(CLOCK_EVERY) {
             self.now_ns = now_ns();
         }
+        self.come_back();
         let mut worked = self.reap()?;
         if self.rang {
             worked |= self.hear_bells()?;
@@ -135,6 +151,15 @@ impl Worker {
             self.runner.meter.set(Counter::CqOverflows, self.driver.overflows().into());
         }
         self.rest(worked)
+    }
+
+    /// A handler took so long that others were told to look at our links; it is over. What came meanwhile has rung.
+    fn come_back(&mut self) {
+        if self.watcher.has_spoken() && self.draining.is_none() {
+            self.links.say(Mode::Scan);
+            self.rang = true;
+            self.runner.meter.count(Counter::Overdue);
+        }
     }
 
     /// Phase: what the driver has done for us.
@@ -164,17 +189,20 @@ impl Worker {
                 return Ok(look > 0);
             }
             self.now_ns = now_ns();
+            let is_pool = rang.contains(&Rang::Pool);
             for who in rang {
                 self.count_bell(who);
                 match who {
                     Rang::Control => self.obey()?,
                     Rang::Signal => self.drain(),
                     Rang::Knock => self.connections.knock(),
-                    Rang::Pool if self.draining.is_none() => self.links.look_around(self.now_ns),
                     Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link, self.now_ns),
                     Rang::Link(link) => self.links.look_for_fetches(link),
                     Rang::Pool => {}
                 }
+            }
+            if is_pool && self.draining.is_none() {
+                self.links.look_around(self.now_ns);
             }
             self.links.look_at_belled(&mut self.runner, self.now_ns);
         }
@@ -317,15 +345,17 @@ impl Worker {
         }
     }
 
-    /// Says that this loop sleeps, looks once more, and sleeps (rule 21).
+    /// Leaves all links, looks once more, and sleeps (rule 21). Clients ring because nobody polls their links. That it
+    /// sleeps it says only when nothing was found: whoever watches over it must not rest while a handler runs.
     fn sleep(&mut self) -> Result<(), StartError> {
-        self.links.say(Mode::Asleep);
         if self.links.demote_all(&mut self.runner, self.now_ns) {
             self.now_ns = now_ns();
-        } else {
-            self.wait(None)?;
+            return Ok(());
         }
+        self.links.say(Mode::Asleep);
+        self.wait(None)?;
         self.links.say(Mode::Scan);
+        self.watcher.awake(self.now_ns);
         Ok(())
     }
 

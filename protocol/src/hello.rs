@@ -36,6 +36,9 @@ pub struct Hello {
     pub contract: Option<u32>,
     /// The methods it wants.
     pub methods: Vec<Wanted>,
+    /// Whether it wants a link of one slot, so that its calls run one at a time, in the order in which they are made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_order: bool,
 }
 
 /// A method that a client wants to call.
@@ -138,7 +141,14 @@ impl Hello {
             service: service.to_owned(),
             contract: None,
             methods,
+            in_order: false,
         }
+    }
+
+    /// The same, for calls that run one at a time.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        Self { in_order: true, ..self }
     }
 
     /// The service's side: the version to speak and the methods, or why not.

@@ -98,6 +98,10 @@ pub trait TestService {
     /// As `big`, and may be run again.
     #[method(idempotent)]
     fn big_again(&self, length: u64) -> Vec<u8>;
+    /// As `hold`; without a gate it returns at once, so that nobody expects it to take long.
+    fn linger(&self, gate: &str) -> u32;
+    /// Takes this long, and appends a line to a file.
+    fn mark(&self, file: &str, line: &str, ms: u64);
 }
 
 /// The service.
@@ -208,6 +212,15 @@ impl TestService for Obedient {
 
     fn big_again(&self, length: u64) -> Vec<u8> {
         self.big(length)
+    }
+
+    fn linger(&self, gate: &str) -> u32 {
+        if gate.is_empty() { std::process::id() } else { self.hold(gate) }
+    }
+
+    fn mark(&self, file: &str, line: &str, ms: u64) {
+        let_pass(Duration::from_millis(ms));
+        append(Path::new(file), line);
     }
 }
 

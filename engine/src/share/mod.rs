@@ -4,3 +4,4 @@
 #[cfg(test)]
 mod simulation;
 pub(crate) mod turns;
+pub(crate) mod watch;

@@ -1,6 +1,6 @@
 //! The caller's side: `EchoClient` with the trait's methods, and `EchoStarter`, which has them too and does not wait.
 
-use proc_macro2::{Literal, TokenStream};
+use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 
@@ -14,7 +14,7 @@ pub fn generate(declared: &Declaration) -> TokenStream {
     let (service, trait_name) = (service_ident(ident), ident.unraw());
     let client = format_ident!("{}Client", trait_name, span = ident.span());
     let about = format!("Calls a service that implements [`{trait_name}`]. Clones share their connection.");
-    let connect = format!("Connects to the service at `address`, such as `shm://{}`.", settings.name);
+    let connects = connects(&settings.name, &service);
     let calls = methods.iter().map(|method| call(declared, method, How::Wait));
     let starts = methods.iter().map(|method| call(declared, method, How::Start));
     let starter = format_ident!("{}Starter", trait_name, span = ident.span());
@@ -32,14 +32,7 @@ pub fn generate(declared: &Declaration) -> TokenStream {
         #[allow(dead_code, reason = "a program may use one side of a service only")]
         #[allow(clippy::ptr_arg, reason = "an argument is archived as the trait's type")]
         impl #client {
-            #[doc = #connect]
-            ///
-            /// # Errors
-            /// When no service answers there, or its contract is another than this program was built with.
-            pub fn connect(address: &str) -> ::core::result::Result<Self, ::speedysvc::__private::Error> {
-                let channel = ::speedysvc::__private::Channel::connect(#service::contract(), address)?;
-                ::core::result::Result::Ok(Self { channel })
-            }
+            #connects
 
             /// The same client with another time limit for each call.
             #[must_use]
@@ -70,6 +63,32 @@ pub fn generate(declared: &Declaration) -> TokenStream {
         #[allow(clippy::ptr_arg, reason = "an argument is archived as the trait's type")]
         impl #starter<'_> {
             #(#starts)*
+        }
+    }
+}
+
+/// The functions that make a client.
+fn connects(name: &str, service: &Ident) -> TokenStream {
+    let connect = format!("Connects to the service at `address`, such as `shm://{name}`.");
+    quote! {
+        #[doc = #connect]
+        ///
+        /// # Errors
+        /// When no service answers there, or its contract is another than this program was built with.
+        pub fn connect(address: &str) -> ::core::result::Result<Self, ::speedysvc::__private::Error> {
+            let channel = ::speedysvc::__private::Channel::connect(#service::contract(), address)?;
+            ::core::result::Result::Ok(Self { channel })
+        }
+
+        /// As `connect`, for calls that run one at a time, in the order in which they are made, whichever of the
+        /// service's workers runs them. The next begins when the one before it was answered, and was waited for if it
+        /// was started. No call is made again by itself, as that would be out of order.
+        ///
+        /// # Errors
+        /// As `connect`.
+        pub fn connect_in_order(address: &str) -> ::core::result::Result<Self, ::speedysvc::__private::Error> {
+            let channel = ::speedysvc::__private::Channel::connect_in_order(#service::contract(), address)?;
+            ::core::result::Result::Ok(Self { channel })
         }
     }
 }

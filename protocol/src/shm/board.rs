@@ -28,9 +28,12 @@ pub struct BoardLine {
     /// Mode in the lowest 8 bits, incarnation in the next 16, a generation in the rest: a changed word is a new sleep.
     state: AtomicU64,
     _apart: [AtomicU64; 15],
-    /// The method index that the loop runs, plus 1; 0 for none. For crash reports.
+    /// In the lower half the method index that the loop runs, plus 1, or 0 for none; in the upper half how many
+    /// handlers it has begun, which wraps. For crash reports, and for who watches over the loop.
     running: AtomicU64,
-    _later: [AtomicU64; 15],
+    /// When the loop was seen to make progress, in nanoseconds of `CLOCK_MONOTONIC`.
+    beat_ns: AtomicU64,
+    _later: [AtomicU64; 14],
 }
 
 /// Bytes of a loop's line.
@@ -48,6 +51,7 @@ impl Default for BoardLine {
             state: AtomicU64::new(0),
             _apart: std::array::from_fn(|_| AtomicU64::new(0)),
             running: AtomicU64::new(0),
+            beat_ns: AtomicU64::new(0),
             _later: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -88,17 +92,65 @@ impl BoardLine {
         self.state.store(word, Ordering::SeqCst);
     }
 
-    /// Says which method runs, for whoever finds this line after a crash.
+    /// Turns "scans" into "busy" for a loop that cannot say so itself, as it is in a handler. Whether that is what it
+    /// said. The caller then fences and has others look (rule 21); the loop says that it scans when it is back.
+    #[must_use]
+    pub fn turn_busy(&self, incarnation: Incarnation) -> bool {
+        let word = self.state.load(Ordering::SeqCst);
+        let scans = Mode::Scan as u64 | u64::from(incarnation.0.get()) << 8;
+        if word & 0xFF_FFFF != scans {
+            return false;
+        }
+        let busy = (word >> 24).wrapping_add(1) << 24 | u64::from(incarnation.0.get()) << 8 | Mode::Busy as u64;
+        // PAIR publish-or-sleep: a client that does not see this has published before others are told to look.
+        self.state.compare_exchange(word, busy, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Says which method runs, for whoever finds this line after a crash or watches over the loop.
+    #[inline]
     pub fn set_running(&self, method: Option<u16>) {
-        self.running.store(method.map_or(0, |index| u64::from(index) + 1), Ordering::Relaxed);
+        let begun = self.running.load(Ordering::Relaxed) >> 32;
+        let word = match method {
+            Some(index) => (begun.wrapping_add(1) << 32) | (u64::from(index) + 1),
+            None => begun << 32,
+        };
+        self.running.store(word, Ordering::Relaxed);
     }
 
     /// The method that was running last, if one was.
     #[must_use]
     pub fn running(&self) -> Option<u16> {
-        let word = self.running.load(Ordering::Relaxed);
-        word.checked_sub(1).and_then(|index| u16::try_from(index).ok())
+        self.handler().map(|handler| handler.method)
     }
+
+    /// The handler that runs.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "the word is split into its halves")]
+    pub fn handler(&self) -> Option<Handler> {
+        let word = self.running.load(Ordering::Relaxed);
+        let method = (word as u32).checked_sub(1).and_then(|index| u16::try_from(index).ok())?;
+        Some(Handler { method, number: (word >> 32) as u32 })
+    }
+
+    /// Says that the loop made progress at this time, or sleeps.
+    pub fn beat(&self, now_ns: u64) {
+        self.beat_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// When the loop was last seen to make progress: meaningful while it says that it scans or is busy.
+    #[must_use]
+    pub fn last_beat_ns(&self) -> u64 {
+        self.beat_ns.load(Ordering::Relaxed)
+    }
+}
+
+/// A handler that runs: equal only to itself, for as long as nobody looks away for four thousand million calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Handler {
+    /// Its method's index.
+    pub method: u16,
+    /// How many the loop had begun.
+    pub number: u32,
 }
 
 #[cfg(all(test, not(loom)))]
@@ -131,5 +183,33 @@ mod tests {
         line.set(me, Mode::Asleep);
         assert_ne!(first, line.state.load(Ordering::Relaxed));
         assert_eq!(line.mode(u16::MAX), Mode::Asleep);
+    }
+
+    #[test]
+    fn only_a_loop_that_scans_is_said_to_be_busy() {
+        let line = BoardLine::default();
+        let [me, other] = [3, LATER].map(|number| Incarnation(NonZeroU16::new(number).unwrap()));
+        for mode in [Mode::Gone, Mode::Busy, Mode::Asleep] {
+            line.set(me, mode);
+            assert!(!line.turn_busy(me) && line.mode(3) == mode);
+        }
+        line.set(me, Mode::Scan);
+        assert!(!line.turn_busy(other) && line.mode(3) == Mode::Scan);
+        assert!(line.turn_busy(me) && line.mode(3) == Mode::Busy);
+        assert!(!line.turn_busy(me));
+    }
+
+    #[test]
+    fn handlers_of_one_method_are_told_apart() {
+        let line = BoardLine::default();
+        assert_eq!(line.handler(), None);
+        line.running.store(u64::from(u32::MAX - 1) << 32, Ordering::Relaxed);
+        line.set_running(Some(u16::MAX));
+        let first = line.handler();
+        assert_eq!(first, Some(Handler { method: u16::MAX, number: u32::MAX }));
+        line.set_running(None);
+        assert_eq!((line.handler(), line.running()), (None, None));
+        line.set_running(Some(u16::MAX));
+        assert_eq!(line.handler(), Some(Handler { method: u16::MAX, number: 0 }));
     }
 }

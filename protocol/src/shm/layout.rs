@@ -130,6 +130,12 @@ impl Geometry {
         Self::new(slots, heap.ok_or_else(|| format!("messages of {message_max} bytes do not fit an arena"))?)
     }
 
+    /// The same with one slot, for calls that run one at a time.
+    #[must_use]
+    pub fn with_one_slot(self) -> Self {
+        Self { slots: 1, ..self }
+    }
+
     /// Slots, each with room for one call in flight.
     #[must_use]
     pub fn slots(self) -> usize {

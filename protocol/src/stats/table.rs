@@ -128,6 +128,8 @@ declare! {
         LoopsEnded "loops_ended" Count,
         /// Calls whose loop died while it had them, so that their callers were told "unknown"; kept by the broker.
         CallsUnknown "calls_unknown" Count,
+        /// Handlers that ran for milliseconds although their method's usually do not, so that others were told to look.
+        Overdue "handlers_overdue" Count,
         /// Times the loop rang a link's own bell, so that others look at a request that it has no time for.
         BellsRung "bells_rung" Count,
         /// Requests answered over HTTP that were calls, or should have been.

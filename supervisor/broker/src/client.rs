@@ -82,7 +82,8 @@ impl Service {
         let contract = self.contract.as_ref().expect("greetings wait for a contract");
         let (version, methods) = hello.answer(contract)?;
         let no_memory = |error| Refusal::new(Code::ResourceExhausted, format!("cannot make a link: {error}"));
-        let files = LinkFiles::create(self.geometry).map_err(no_memory)?;
+        let geometry = if hello.in_order { self.geometry.with_one_slot() } else { self.geometry };
+        let files = LinkFiles::create(geometry).map_err(no_memory)?;
         let bell = doorbell::bell().map_err(no_memory)?;
         let pidfd = self.watch_process(id, watch)?;
         let welcome = Welcome {
@@ -92,13 +93,13 @@ impl Service {
             deadline_us: u64::try_from(self.options.deadline.as_micros()).unwrap_or(u64::MAX),
             methods,
         };
-        let answer = Attached::Welcome { welcome, link, geometry: self.geometry };
+        let answer = Attached::Welcome { welcome, link, geometry };
         let client = self.clients.get_mut(&id).expect("the caller has just looked it up");
         client.state = State::Attached(link);
         client.pidfd = Some(pidfd);
         let peer = client.peer();
         let LinkFiles { request, reply, reply_read_only } = files;
-        self.links.insert(link, Link { request, reply, bell, geometry: self.geometry, client: id, peer });
+        self.links.insert(link, Link { geometry, request, reply, bell, client: id, peer });
         self.meters.count(Counter::ClientsAttached, 1);
         self.announce(link, watch);
         let made = &self.links[&link];

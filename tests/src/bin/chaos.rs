@@ -17,6 +17,10 @@ struct Arguments {
     /// Calls to make, at least.
     #[arg(long, default_value_t = 1_000_000)]
     calls: u64,
+    /// Calls of one engine and one comparison: what is written down about them is kept in memory until then. More calls
+    /// are made in so many rounds, each with its part of the kills and a seed of its own.
+    #[arg(long, default_value_t = 2_000_000)]
+    round: u64,
     /// How many of them have sizes up to the limit; the others are log-uniform from 0 to 64 KiB.
     #[arg(long, default_value_t = 200)]
     big: u64,
@@ -59,6 +63,21 @@ enum TransportWord {
 }
 
 impl Arguments {
+    /// The rounds, which have all calls, large ones and kills between them.
+    fn rounds(&self) -> Vec<Options> {
+        let count = self.calls.div_ceil(self.round.max(1)).max(1);
+        let part = |all: u64, round: u64| all * (round + 1) / count - all * round / count;
+        let round = |number: u64| {
+            let mut options = self.options();
+            options.plan.calls = part(self.calls, number);
+            options.plan.big = part(self.big, number);
+            options.plan.seed = self.seed.wrapping_add(number);
+            options.kills = part(self.kills, number);
+            options
+        };
+        (0..count).map(round).collect()
+    }
+
     fn options(&self) -> Options {
         let (transport, usual_limit) = match self.transport {
             TransportWord::Shm => (Transport::Shm, 64 << 20),
@@ -81,16 +100,41 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    let options = Arguments::parse().options();
-    println!("{options:?}");
-    match run(&options) {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
+    let rounds = Arguments::parse().rounds();
+    let (mut calls, mut kills) = (0, 0);
+    for (number, options) in (1..).zip(&rounds) {
+        println!("round {number} of {}: {options:?}", rounds.len());
+        match run(options) {
+            Ok(report) => {
+                println!("{report}");
+                calls += report.calls();
+                kills += report.deaths.in_flight.len();
+            }
+            Err(why) => {
+                eprintln!("chaos: round {number}, seed {}: {why}", options.plan.seed);
+                return ExitCode::FAILURE;
+            }
         }
-        Err(why) => {
-            eprintln!("chaos: {why}");
-            ExitCode::FAILURE
-        }
+    }
+    println!("{calls} calls and {kills} kills in {} rounds: none lost, none doubled", rounds.len());
+    ExitCode::SUCCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_have_everything_between_them() {
+        let arguments = Arguments::parse_from(
+            "chaos --transport shm --calls 100000007 --kills 31 --big 201 --round 2000000".split(' '),
+        );
+        let rounds = arguments.rounds();
+        let sum = |of: fn(&Options) -> u64| rounds.iter().map(of).sum::<u64>();
+        assert_eq!((rounds.len(), sum(|round| round.plan.calls)), (51, 100_000_007));
+        assert_eq!((sum(|round| round.kills), sum(|round| round.plan.big)), (31, 201));
+        assert!(rounds.iter().all(|round| round.plan.calls <= 2_000_000));
+        let one = Arguments::parse_from("chaos --transport shm".split(' ')).rounds();
+        assert_eq!((one.len(), one[0].plan.calls, one[0].kills), (1, 1_000_000, 30));
     }
 }

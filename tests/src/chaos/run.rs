@@ -69,11 +69,20 @@ pub struct Report {
     pub took: Duration,
 }
 
+impl Report {
+    /// Calls that were made and judged.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        let Tally { right, done, not_started, unknown, .. } = self.tally;
+        right + done + not_started + unknown
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tally, deaths, .. } = self;
         let Tally { right, done, not_started, unknown, unknown_ran, runs, .. } = tally;
-        let calls = right + done + not_started + unknown;
+        let calls = self.calls();
         let fewest = deaths.in_flight.iter().min().copied().unwrap_or_default();
         writeln!(f, "{calls} calls in {:.1} s, {runs} runs written down", self.took.as_secs_f64())?;
         writeln!(f, "  answered rightly    {right}")?;

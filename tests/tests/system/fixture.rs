@@ -1,8 +1,12 @@
 //! What all modules use: an engine with the test service, its clients, and gates that hold a handler.
 
 use std::fs;
+use std::future::Future;
 use std::path::PathBuf;
-use std::thread::{self, JoinHandle};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 use speedysvc::Error;
@@ -91,4 +95,24 @@ pub fn soon<T>(what: &str, act: impl FnOnce() -> T) -> T {
     let took = begin.elapsed();
     assert!(took < SOON, "{what} took {took:?}");
     result
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// The smallest executor: it looks only when it is woken.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return result;
+        }
+        thread::park();
+    }
 }

@@ -9,6 +9,7 @@
 //! | `errors`      | what goes wrong is told as it is |
 //! | `sharing`     | many callers, many clients, and no work without calls |
 //! | `started`     | calls that are started and awaited keep all promises of blocking ones |
+//! | `turns`       | long handlers hold up nobody else, and have their turns in the order of coming |
 //! | `stats`       | every call is counted once, also when its worker has died since |
 //! | `embedded`    | services without an engine, and the example as written |
 //! | `http`        | curl and scripts are clients, and nothing that could be two requests is one |
@@ -28,3 +29,4 @@ mod retries;
 mod sharing;
 mod started;
 mod stats;
+mod turns;

@@ -1,39 +1,14 @@
 //! Calls that are started and waited for later, in tokio, in no runtime and by threads, over both transports.
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 use speedysvc::{CallError, Code, Outcome};
 use speedysvc_tests::harness::{proc, wait_until};
 use speedysvc_tests::test_service::TestServiceClient;
 
-use crate::fixture::{Gate, addresses, connect, engine, soon};
+use crate::fixture::{Gate, addresses, block_on, connect, engine, soon};
 
 const IN_FLIGHT: usize = 2000;
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// The smallest executor: it looks only when it is woken.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return result;
-        }
-        thread::park();
-    }
-}
 
 #[test]
 fn thousands_of_calls_are_in_flight_from_one_thread() {

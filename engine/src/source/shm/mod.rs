@@ -6,6 +6,7 @@ mod waiting;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use slab::Slab;
 use speedysvc_protocol::control::Report;
@@ -59,7 +60,7 @@ const AHEAD: usize = 4;
 
 pub(crate) struct Links {
     me: Incarnation,
-    board: Board,
+    board: Arc<Board>,
     pool_bell: OwnedFd,
     message_max: usize,
     all: Slab<Attached>,
@@ -84,7 +85,7 @@ pub(crate) struct Links {
 impl Links {
     pub(crate) fn new(
         me: Incarnation,
-        board: Board,
+        board: Arc<Board>,
         pool_bell: OwnedFd,
         message_max: usize,
         held_max: usize,
@@ -157,14 +158,14 @@ impl Links {
     }
 
     /// The pool bell rang: take over what waits on links that nobody looks at. Links without a request are left alone:
-    /// their clients find nobody looking, and ring.
+    /// their clients find nobody looking, and ring. What has not rung by now came before what has, and goes first.
     pub(crate) fn look_around(&mut self, now_ns: u64) {
         let line = |number| self.board.line(number);
         let unpolled = self.all.iter().filter(|(_, attached)| !attached.link.poller().is_polled(line));
         let waiting = unpolled.filter(|(_, attached)| attached.ready().next().is_some()).map(|(key, _)| key);
-        let waiting: Vec<usize> = waiting.collect();
-        waiting.iter().for_each(|key| self.adopt(*key, now_ns));
-        self.belled.extend(waiting);
+        let silent: Vec<usize> = waiting.filter(|key| !self.belled.contains(key)).collect();
+        silent.iter().for_each(|key| self.adopt(*key, now_ns));
+        self.belled.splice(0..0, silent);
     }
 
     /// Looks at all slots of what was just belled, whoever polls it: a bell may mean a fetch, or a loop that is stuck.

@@ -297,3 +297,15 @@ fn a_claim_without_a_look_at_the_last_reply() {
         b.join().unwrap();
     });
 }
+
+#[test]
+#[should_panic(expected = "nobody saw the request, and nobody will look")]
+fn a_watcher_that_rings_before_it_says_busy() {
+    super::waking::watch_over_a_loop(false, true);
+}
+
+#[test]
+#[should_panic(expected = "nobody saw the request, and nobody will look")]
+fn a_watcher_without_a_fence() {
+    super::waking::watch_over_a_loop(true, false);
+}

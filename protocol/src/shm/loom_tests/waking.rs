@@ -273,3 +273,48 @@ fn a_loop_that_comes_back_and_its_taker_lose_no_request() {
         assert!(seen || looks || bell.load(Ordering::Relaxed) == 1, "nobody saw the request, and nobody will look");
     });
 }
+
+/// Loop 1 is in a handler; who watches over it says that it is busy and rings; loop 2 answers the bell if it finds it
+/// rung.
+pub(super) fn watch_over_a_loop(says_first: bool, fences: bool) {
+    explore(Some(4), move || {
+        let world = World::polled_by_1();
+        let bell = Arc::new(AtomicU64::new(0));
+        let watcher = thread::spawn({
+            let (world, bell) = (Arc::clone(&world), Arc::clone(&bell));
+            move || {
+                if !says_first {
+                    bell.fetch_add(1, Ordering::AcqRel);
+                }
+                world.toss();
+                assert!(world.line(1).turn_busy(incarnation(1)), "nobody else writes it");
+                if fences {
+                    before_second_look();
+                }
+                world.toss();
+                if says_first {
+                    bell.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+        });
+        let taker = thread::spawn({
+            let (world, bell) = (Arc::clone(&world), Arc::clone(&bell));
+            move || {
+                world.toss();
+                bell.swap(0, Ordering::AcqRel) > 0 && world.claim(2).is_some()
+            }
+        });
+        world.post(1);
+        if world.poller().needs_bell(|n| world.line(n)) {
+            bell.fetch_add(1, Ordering::AcqRel);
+        }
+        watcher.join().unwrap();
+        let seen = taker.join().unwrap();
+        assert!(seen || bell.load(Ordering::Relaxed) > 0, "nobody saw the request, and nobody will look");
+    });
+}
+
+#[test]
+fn a_request_meets_a_loop_that_is_said_to_be_busy() {
+    watch_over_a_loop(true, true);
+}

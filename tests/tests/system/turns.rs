@@ -1,0 +1,155 @@
+//! Whose turn it is when handlers take long, and what others do meanwhile.
+
+use std::fs;
+use std::sync::Mutex;
+use std::thread;
+
+use speedysvc::Outcome;
+
+use speedysvc_tests::harness::{Engine, wait_until};
+use speedysvc_tests::test_service::TestServiceClient;
+
+use crate::fixture::{Gate, LONG, addresses, block_on, connect, engine, soon};
+
+const CLIENTS: usize = 8;
+/// Enough calls for an average.
+const USUAL: usize = 200;
+
+fn clients(engine: &Engine, count: usize) -> Vec<TestServiceClient> {
+    (0..count).map(|_| connect(&engine.address("test"))).collect()
+}
+
+/// Nobody expects this handler to take long, so its loop has told nobody; tasks that wait do not ring a second time.
+#[test]
+fn a_handler_that_turns_out_long_holds_up_nobody_else() {
+    let engine = engine("workers = 2");
+    let clients = clients(&engine, CLIENTS);
+    for round in 0..20 {
+        for client in &clients {
+            (0..USUAL / CLIENTS).for_each(|_| assert_ne!(client.linger("").unwrap(), 0));
+        }
+        let gate = Gate::new(&engine.home(), &format!("gate {round}"));
+        let (stuck, others) = clients.split_first().expect("there are some");
+        let starter = stuck.start();
+        let long = starter.linger(&gate.path());
+        // On the same link, and on others: whoever has polled them, they are answered while the long one runs.
+        let waiting: Vec<_> = (0..CLIENTS).map(|_| starter.pid()).collect();
+        drop(starter);
+        let waiting = waiting.into_iter().chain(others.iter().map(|client| client.start().pid()));
+        let waiting: Vec<_> = waiting.collect();
+        let busy = gate.wait_for(1)[0];
+        for call in waiting {
+            let pid = soon("a call beside a long handler", || block_on(call)).unwrap();
+            assert!(engine.workers().contains(&pid));
+        }
+        gate.open();
+        assert_eq!(long.wait().unwrap(), busy);
+    }
+}
+
+/// A worker that is held, and a file in which handlers note when they had their turn.
+struct Queue {
+    engine: Engine,
+    gate: Gate,
+    marks: String,
+}
+
+impl Queue {
+    fn new() -> Self {
+        let engine = engine("workers = 1");
+        let gate = Gate::new(&engine.home(), "gate");
+        let marks = engine.home().path().join("marks").to_str().expect("a plain name").to_owned();
+        // From now on marking is known to take long.
+        let client = connect(&engine.address("test"));
+        (0..4).for_each(|_| client.mark(&marks, "before", 2).unwrap());
+        Self { engine, gate, marks }
+    }
+
+    /// Holds the worker, lets `publish` start calls, and gives the marks in their order when there are so many.
+    fn order<T>(&self, count: usize, publish: impl FnOnce() -> T) -> Vec<String> {
+        let holder = connect(&self.engine.address("test"));
+        let held = self.gate.hold(&holder);
+        self.gate.wait_for(1);
+        let calls = publish();
+        self.gate.open();
+        held.end().unwrap();
+        let order = wait_until("marks", || {
+            let marks: Vec<String> = fs::read_to_string(&self.marks).ok()?.lines().skip(4).map(str::to_owned).collect();
+            (marks.len() == count).then_some(marks)
+        });
+        drop(calls);
+        order
+    }
+}
+
+#[test]
+fn calls_of_many_links_run_in_the_order_of_coming() {
+    let queue = Queue::new();
+    let clients = clients(&queue.engine, 40);
+    // Not the order in which they attached.
+    let order: Vec<usize> = (0..40).map(|number| number * 17 % 40).collect();
+    let marks = queue.order(40, || {
+        let start = |number: &usize| clients[*number].start().mark(&queue.marks, &number.to_string(), 2);
+        order.iter().map(start).collect::<Vec<_>>()
+    });
+    assert_eq!(marks, order.iter().map(ToString::to_string).collect::<Vec<_>>());
+}
+
+/// The oracle is a counter: whoever takes a number starts the call of that number before another can take one.
+#[test]
+fn calls_of_a_client_that_wants_order_run_in_the_order_of_their_starts() {
+    const THREADS: usize = 4;
+    const CALLS: usize = 60;
+    let engine = engine("workers = 2");
+    let marks = engine.home().path().join("marks").to_str().expect("a plain name").to_owned();
+    for (round, address) in addresses(&engine).iter().enumerate() {
+        let client = TestServiceClient::connect_in_order(address).unwrap().with_timeout(LONG);
+        let next = Mutex::new(0);
+        let call = || {
+            let started = {
+                let mut next = next.lock().unwrap();
+                *next += 1;
+                (*next <= CALLS).then(|| client.start().mark(&marks, &next.to_string(), (*next * 7 % 5) as u64))
+            };
+            started.map(|call| call.wait().unwrap())
+        };
+        thread::scope(|scope| {
+            (0..THREADS).for_each(|_| {
+                scope.spawn(|| while call().is_some() {});
+            });
+        });
+        let noted = fs::read_to_string(&marks).unwrap();
+        let noted: Vec<usize> = noted.lines().skip(round * CALLS).map(|line| line.parse().unwrap()).collect();
+        assert_eq!(noted, (1..=CALLS).collect::<Vec<_>>(), "{address}");
+    }
+}
+
+/// What was out of order would be worse than what failed.
+#[test]
+fn a_death_leaves_the_order_as_it_is() {
+    let engine = engine("workers = 2");
+    let marks = engine.home().path().join("marks").to_str().expect("a plain name").to_owned();
+    let client = TestServiceClient::connect_in_order(&engine.address("test")).unwrap().with_timeout(LONG);
+    for number in 0..200 {
+        if number % 60 == 20 {
+            let error = soon("bad news", || client.die().unwrap_err());
+            assert_eq!(error.outcome(), Outcome::Unknown, "{error}");
+        }
+        let marked = client.mark(&marks, &number.to_string(), 0);
+        marked.unwrap_or_else(|error| panic!("{number}: {error}"));
+    }
+    let noted = fs::read_to_string(&marks).unwrap();
+    assert!(noted.lines().eq((0..200).map(|number| number.to_string())));
+}
+
+#[test]
+fn a_link_with_many_calls_takes_turns_with_one_that_has_a_single_one() {
+    let queue = Queue::new();
+    let clients = clients(&queue.engine, 2);
+    let marks = queue.order(31, || {
+        let many: Vec<_> = (0..30).map(|_| clients[0].start().mark(&queue.marks, "many", 2)).collect();
+        (many, clients[1].start().mark(&queue.marks, "single", 2))
+    });
+    let place = marks.iter().position(|mark| mark == "single").unwrap();
+    assert!(place <= 2, "{place} calls were before it: {marks:?}");
+}
