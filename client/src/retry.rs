@@ -17,6 +17,9 @@ pub(crate) use budget::Budget;
 /// Calls that find no connection to begin with fail at once.
 const COMES_BACK: Duration = Duration::from_secs(1);
 
+/// A call under which so many workers were lost is not made again: it may be what they died of.
+const LOST_MAX: u32 = 2;
+
 /// Why an attempt at a call gave nothing.
 pub(crate) enum Failed {
     /// There was no connection.
@@ -54,6 +57,8 @@ pub(crate) struct Retries {
     attempts: u32,
     /// An attempt ended of which nobody knows whether it ran: whatever comes after, the call may have run.
     may_have_run: bool,
+    /// Workers that were lost while they had the call.
+    lost: u32,
     /// Until when a lost connection is made anew; set whenever one was lost.
     comes_back: Option<Deadline>,
     backoff: Backoff,
@@ -91,10 +96,14 @@ impl Retries {
             Failed::Call(Stop { error, again }) => {
                 self.comes_back = Some(Deadline::after_ns(at.now_ns, COMES_BACK));
                 self.may_have_run |= error.outcome() != Outcome::NotStarted;
+                self.lost += u32::from(again == Again::IfIdempotent);
                 let verdict = match again {
                     // The first one costs the service nothing: nobody has done any work for it.
                     Again::NotStarted if self.attempts == 1 => Verdict::Free,
                     Again::NotStarted => Verdict::Paid,
+                    Again::IfIdempotent if at.is_idempotent && self.lost >= LOST_MAX => {
+                        return (poison(error), Verdict::No);
+                    }
                     Again::IfIdempotent if at.is_idempotent => Verdict::Paid,
                     Again::IfIdempotent | Again::Never => Verdict::No,
                 };
@@ -119,6 +128,10 @@ enum Verdict {
     Free,
     /// From the client's budget.
     Paid,
+}
+
+fn poison(error: Error) -> Error {
+    error.within("not made a third time, as two workers were lost while they had it")
 }
 
 fn no_budget(error: Error) -> Error {

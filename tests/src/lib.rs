@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod chaos;
+pub mod cost;
 pub mod harness;
 #[expect(unsafe_code, reason = "clients that break rules write shared memory as they like")]
 pub mod hostile;

@@ -95,6 +95,9 @@ pub trait TestService {
     /// The same, with a promise that it does not keep.
     #[method(idempotent)]
     fn note_and_die_again(&self, file: &str) -> u32;
+    /// As `die`, and may be run again.
+    #[method(idempotent)]
+    fn die_again(&self);
     /// As `big`, and may be run again.
     #[method(idempotent)]
     fn big_again(&self, length: u64) -> Vec<u8>;
@@ -145,6 +148,10 @@ impl TestService for Obedient {
 
     fn die(&self) {
         std::process::abort();
+    }
+
+    fn die_again(&self) {
+        self.die();
     }
 
     fn fail(&self, text: &str) -> Result<(), AppError> {

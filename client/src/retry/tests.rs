@@ -65,6 +65,20 @@ fn who_may_have_run_once_is_never_said_not_to_have_started() {
     assert!(error.to_string().contains("attempts"), "{error}");
 }
 
+/// A request that crashes every worker it meets must not go through all of them.
+#[test]
+fn a_call_under_which_two_workers_were_lost_is_not_made_a_third_time() {
+    let mut call = Call::new(true, 30_000);
+    let error = call.tried(unknown);
+    assert_eq!((error.outcome(), error.attempts()), (Outcome::Unknown, 2));
+    assert!(error.message().contains("two workers were lost"), "{error}");
+    // What did not start has harmed nobody.
+    let mut call = Call::new(true, 30_000);
+    call.fails(unknown()).unwrap();
+    (0..20).for_each(|_| call.fails(not_started()).unwrap());
+    assert!(call.fails(unknown()).is_err());
+}
+
 #[test]
 fn no_attempt_begins_after_the_deadline() {
     for timeout in [1, 7, 40, 300] {

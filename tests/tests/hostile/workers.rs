@@ -111,6 +111,20 @@ fn poison_is_never_run_again_by_us() {
     wait_until("the last word", || engine.err().into_iter().find(|line| line.contains("has failed")));
 }
 
+/// What may be run again is run once more after a death, and then no more: it costs two workers at most.
+#[test]
+fn poison_that_may_be_run_again_costs_two_workers() {
+    let restart = "restart = { backoff = \"10ms..20ms\", limit = \"none\" }";
+    let home = Home::new(&format!("[service.test]\nprogram = \"test-service\"\nworkers = 2\n{restart}\n"));
+    let engine = home.start();
+    let client = connect(&engine);
+    let error = client.die_again().unwrap_err();
+    assert_eq!((error.outcome(), error.attempts()), (Outcome::Unknown, 2), "{error}");
+    assert!(error.message().contains("two workers were lost"), "{error}");
+    client.pid().unwrap();
+    wait_for("two obituaries", || engine.err().iter().filter(|line| line.contains("SIGABRT")).count() == 2);
+}
+
 /// A handler that never ends, by sleeping or by working: its caller is told at its deadline that the outcome is
 /// unknown; a call that was behind it, that it has not started. With another worker nobody else notices.
 #[test]
@@ -161,7 +175,7 @@ fn a_stopped_worker_keeps_its_call_until_it_is_dead() {
 /// As after a laptop's sleep: everybody is stopped for a while, and goes on. Nobody is taken for dead.
 #[test]
 fn everybody_stopped_and_continued() {
-    let siege = Siege::begin("workers = 2");
+    let siege = Siege::begin("workers = 2\nhang = \"2s\"");
     let all: Vec<u32> = siege.engine.workers().into_iter().chain([siege.engine.pid()]).collect();
     for pid in &all {
         proc::signal(*pid, Signal::STOP);

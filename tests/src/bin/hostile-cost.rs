@@ -1,0 +1,48 @@
+//! Measures what attacks cost their neighbours, and how long after a worker's death its callers are told. Prints tables.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use clap::Parser;
+use speedysvc_tests::cost::{deaths, neighbours, storm};
+
+/// Measures; the machine should have nothing else to do. Build with `--release` first.
+#[derive(Parser)]
+struct Arguments {
+    /// Rounds of control, attack and control for each attack.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+    /// Milliseconds of each.
+    #[arg(long, default_value_t = 200)]
+    span_ms: u64,
+    /// Microseconds between two calls of the neighbour.
+    #[arg(long, default_value_t = 100)]
+    pause_us: u64,
+    /// Workers of the service under attack.
+    #[arg(long, default_value_t = 1)]
+    workers: usize,
+    /// Workers to kill.
+    #[arg(long, default_value_t = 100)]
+    kills: usize,
+    /// Clients to kill.
+    #[arg(long, default_value_t = 0)]
+    clients: usize,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if arguments.clients > 0 {
+        storm::measure(arguments.clients);
+    }
+    if arguments.kills > 0 {
+        deaths::measure(arguments.kills);
+    }
+    if arguments.rounds > 0 {
+        neighbours::measure(neighbours::Plan {
+            rounds: arguments.rounds,
+            span: Duration::from_millis(arguments.span_ms),
+            pause: Duration::from_micros(arguments.pause_us),
+            workers: arguments.workers,
+        });
+    }
+}

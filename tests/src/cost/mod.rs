@@ -1,0 +1,13 @@
+//! What attacks and deaths cost those who have nothing to do with them. Run by command, with the machine for itself.
+//!
+//! | module         | idea |
+//! |----------------|------|
+//! | [`neighbours`] | a neighbour's p99 beside each attack, against its p99 beside a program that only burns a processor |
+//! | [`deaths`]     | from a worker's death to its caller's answer, against death, pidfd and wake alone |
+//! | [`storm`]      | clients killed by the thousand |
+//! | [`spread`]     | medians and intervals |
+
+pub mod deaths;
+pub mod neighbours;
+pub mod spread;
+pub mod storm;

@@ -1,0 +1,136 @@
+//! A neighbour's p99 beside each attack, against its p99 beside a control that burns as much of the processors.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum as _;
+use rustix::process::{Signal, geteuid};
+
+use super::spread::Spread;
+use crate::harness::{Engine, Home, Process, proc, program};
+use crate::hostile::attacks::Attack;
+use crate::test_service::TestServiceClient;
+
+/// Attacks that go on for as long as they are told to, and how many of their threads are busy: so many controls run.
+const ATTACKS: [(Attack, usize); 9] = [
+    (Attack::Scribble, 2),
+    (Attack::Heads, 1),
+    (Attack::Lies, 1),
+    (Attack::Punch, 1),
+    (Attack::Huge, 1),
+    (Attack::Descriptors, 1),
+    (Attack::Bells, 1),
+    (Attack::Ring, 2),
+    (Attack::Flood, 1),
+];
+const NOBODY: u32 = 65534;
+/// How long an attack or control goes on; it is ended before.
+const LONGEST: &str = "60000";
+
+/// What to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Rounds of control, attack and control.
+    pub rounds: usize,
+    /// How long the neighbour calls in each.
+    pub span: Duration,
+    /// Between the beginnings of two calls.
+    pub pause: Duration,
+    /// Workers of the service.
+    pub workers: usize,
+}
+
+/// Measures every attack, and prints a line of a table for each.
+///
+/// # Panics
+/// When a neighbour's call fails: that is no question of cost.
+pub fn measure(plan: Plan) {
+    let is_root = geteuid().is_root();
+    let allow = if is_root { "allow = { users = [65534] }" } else { "" };
+    let home = Home::new(&format!("[service.test]\nprogram = \"test-service\"\nworkers = {}\n{allow}\n", plan.workers));
+    fs::set_permissions(home.path(), Permissions::from_mode(0o711)).expect("it is ours");
+    let engine = home.start();
+    let client = TestServiceClient::connect(&engine.address("test")).expect("the service is there");
+    println!("neighbours: {plan:?}; attackers run as {}", if is_root { "nobody" } else { "ourselves" });
+    println!("| attack | p99 beside it, µs | p99 beside the control, µs | ratio | control to control | within | cpu |");
+    println!("|---|---|---|---|---|---|---|");
+    for (attack, threads) in ATTACKS {
+        let (mut beside, mut control, mut ratios, mut aa, mut cpu) = (vec![], vec![], vec![], vec![], vec![]);
+        for _ in 0..plan.rounds {
+            let before = span(&engine, &client, Attack::Spin, threads, plan);
+            let under = span(&engine, &client, attack, 1, plan);
+            let after = span(&engine, &client, Attack::Spin, threads, plan);
+            ratios.push(under.p99 / f64::midpoint(before.p99, after.p99));
+            aa.push(after.p99 / before.p99);
+            beside.push(under.p99);
+            control.extend([before.p99, after.p99]);
+            cpu.push(under.ticks / f64::midpoint(before.ticks, after.ticks).max(1.0));
+        }
+        let [beside, control, ratios, aa, cpu] = [beside, control, ratios, aa, cpu].map(Spread::of);
+        let within = if ratios.median() <= aa.ends().1 { "yes" } else { "NO" };
+        let name = attack.to_possible_value().expect("every attack has a name");
+        let name = name.get_name();
+        println!("| {name} | {beside} | {control} | {ratios} | {aa} | {within} | {:.2} |", cpu.median());
+    }
+}
+
+/// What a neighbour saw while something else ran, and the processor time that this had.
+struct Span {
+    p99: f64,
+    ticks: f64,
+}
+
+fn span(engine: &Engine, client: &TestServiceClient, attack: Attack, count: usize, plan: Plan) -> Span {
+    let mut others: Vec<Process> = (0..count).map(|_| start(engine, attack)).collect();
+    others.iter_mut().for_each(|other| drop(other.wait_for_line("began")));
+    let ticks = |others: &[Process]| others.iter().map(|other| proc::cpu_ticks(other.pid())).sum::<u64>();
+    let before = ticks(&others);
+    let micros = call_for(client, plan);
+    let used = ticks(&others) - before;
+    for other in &mut others {
+        assert!(!other.has_ended(), "{attack:?} ended by itself: {:?}", other.err());
+        other.signal(Signal::KILL);
+        other.wait();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
+    Span { p99: Spread::of(micros).percentile(99), ticks: used as f64 }
+}
+
+fn start(engine: &Engine, attack: Attack) -> Process {
+    let home = engine.home();
+    let mut command = home.command("hostile");
+    if geteuid().is_root() {
+        let copy = home.path().join("hostile");
+        if !copy.exists() {
+            fs::copy(program("hostile"), &copy).expect("a program can be copied");
+        }
+        let mut theirs = Command::new(copy);
+        theirs.current_dir("/").envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        theirs.uid(NOBODY).gid(NOBODY);
+        command = theirs;
+    }
+    let name = attack.to_possible_value().expect("every attack has a name");
+    command.arg(name.get_name()).arg("--socket").arg(engine.run_dir().join("default/test.sock"));
+    command.args(["--for-ms", LONGEST]);
+    Process::start(command)
+}
+
+/// Microseconds of each call. Calls begin at fixed times, and one that is late counts from when it should have begun.
+fn call_for(client: &TestServiceClient, plan: Plan) -> Vec<f64> {
+    let begin = Instant::now();
+    let mut micros = Vec::new();
+    let mut due = Duration::ZERO;
+    while due < plan.span {
+        if let Some(early) = due.checked_sub(begin.elapsed()) {
+            std::thread::park_timeout(early);
+            continue;
+        }
+        assert_eq!(client.echo("neighbour").expect("a neighbour's call does not fail"), "neighbour");
+        micros.push((begin.elapsed() - due).as_secs_f64() * 1e6);
+        due += plan.pause;
+    }
+    micros
+}
