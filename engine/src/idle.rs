@@ -48,6 +48,13 @@ impl Idle {
         if now_ns.saturating_sub(since) < self.limit() { Rest::Spin } else { self.sleep() }
     }
 
+    /// There was none, and there are no processors to spare for looking: that it was not tried says nothing of whether
+    /// it pays off.
+    pub(crate) fn give_way(&mut self) -> Rest {
+        self.since_ns = None;
+        Rest::Sleep
+    }
+
     fn limit(&self) -> u64 {
         if self.budget_ns == 0 && self.rests.is_multiple_of(PROBE) { self.longest_ns } else { self.budget_ns }
     }
@@ -84,6 +91,15 @@ mod tests {
         assert_eq!(probed, 1, "one try in {PROBE}");
         while idle.rest(now) == Rest::Sleep {}
         idle.worked();
+        assert_eq!(miss(&mut idle, &mut now), 20_000);
+    }
+
+    #[test]
+    fn who_gives_way_has_missed_nothing() {
+        let (mut idle, mut now) = (Idle::new(20_000), 0);
+        assert_eq!(idle.rest(now), Rest::Spin);
+        assert!((0..9).all(|_| idle.give_way() == Rest::Sleep));
+        now += 1_000_000;
         assert_eq!(miss(&mut idle, &mut now), 20_000);
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use speedysvc_protocol::control::{Order, Report};
+use speedysvc_protocol::crowd::Watch;
 use speedysvc_protocol::ids::LinkId;
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::board::Mode;
@@ -62,6 +63,7 @@ struct Worker {
     connections: Connections,
     idle: Idle,
     watcher: Watcher,
+    crowd: Watch,
     draining: Option<Draining>,
     now_ns: u64,
     turns: u32,
@@ -104,7 +106,7 @@ impl Worker {
         match Parts::new(service, &control, equipment, signals) {
             Err(error) => Err((error, control)),
             Ok(Parts { driver, bells, runner, links, connections, idle, watcher }) => {
-                let (draining, now_ns, turns, rang) = (None, now_ns(), 0, true);
+                let (crowd, draining, now_ns, turns, rang) = (Watch::new(), None, now_ns(), 0, true);
                 Ok(Self {
                     driver,
                     bells,
@@ -114,6 +116,7 @@ impl Worker {
                     connections,
                     idle,
                     watcher,
+                    crowd,
                     draining,
                     now_ns,
                     turns,
@@ -310,7 +313,8 @@ impl Worker {
             return self.rest_draining();
         }
         self.now_ns = now_ns();
-        match self.idle.rest(self.now_ns) {
+        let rest = if self.crowd.allows(self.now_ns) { self.idle.rest(self.now_ns) } else { self.idle.give_way() };
+        match rest {
             Rest::Sleep => self.sleep(),
             Rest::Spin => {
                 self.spin();

@@ -9,7 +9,7 @@
 //! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`json`]: the same in JSON.
 //! * [`contract`]: what a service offers. [`service`]: the trait that the service macro implements.
 //! * [`status`]: what a caller may be told, and whether its call ran. [`ids`], [`limits`]: names and numbers.
-//! * [`stats`]: what is counted and timed.
+//! * [`stats`]: what is counted and timed. [`crowd`]: when neither side may wait by looking.
 //!
 //! Trust: whatever a peer wrote is an allegation. Every parser here checks lengths before it allocates, and every
 //! shared word is loaded once into a local before it is judged.
@@ -18,6 +18,7 @@
 pub mod archive;
 pub mod contract;
 pub mod control;
+pub mod crowd;
 pub mod frame;
 pub mod hello;
 pub mod ids;

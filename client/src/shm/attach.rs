@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -19,6 +18,7 @@ use speedysvc_protocol::shm::segment::Access;
 use speedysvc_protocol::status::{Code, Failure};
 
 use super::learned::Learned;
+use super::looking::Looking;
 use super::parks::Parks;
 use super::room::Room;
 use super::slots::Slots;
@@ -69,7 +69,7 @@ pub(crate) fn attach(
                 broken_ns: AtomicU64::new(0),
                 owes_look: Apart(AtomicBool::new(false)),
                 parks: Apart(Parks::default()),
-                spins: thread::available_parallelism().is_ok_and(|processors| processors.get() > 1),
+                looking: Looking::default(),
             })
         }
     }

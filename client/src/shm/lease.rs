@@ -11,9 +11,9 @@ use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::slot::GivenUp;
 use speedysvc_protocol::status::Code;
 
-use super::ShmConnection;
 use super::queue::{self, Ticket};
 use super::room::{Lack, Place, Room};
+use super::{ShmConnection, looking};
 use crate::call::{Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
@@ -71,6 +71,7 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
     /// Looks whether the broker still lives when the slot has not been used for long.
     #[inline]
     pub(super) fn check_link(&self, now_ns: u64) -> Result<(), Stop> {
+        looking::begin(now_ns);
         if self.home.slots.use_at(self.place.slot, now_ns) > STALE_NS && self.home.is_hung_up() {
             return Err(self.home.gone());
         }

@@ -10,6 +10,7 @@ mod flight;
 mod heap;
 mod learned;
 mod lease;
+mod looking;
 mod parks;
 mod queue;
 mod queued;
@@ -38,6 +39,7 @@ use crate::clock::Deadline;
 use crate::error::Error;
 use learned::Learned;
 use lease::Lease;
+use looking::Looking;
 use parks::Parks;
 use room::Room;
 use slots::Slots;
@@ -69,8 +71,7 @@ pub(crate) struct ShmConnection {
     owes_look: Apart<AtomicBool>,
     /// Tasks that wait.
     parks: Apart<Parks>,
-    /// Whether waiting may begin by looking: not when the only processor is then taken from whom we wait for.
-    spins: bool,
+    looking: Looking,
 }
 
 impl ShmConnection {

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 use speedysvc_protocol::shm::seq::Seq;
 
+use super::looking;
+
 /// After so many calls a thread looks for a slot from the lowest on: a loop looks at all slots up to the highest that
 /// is in use, so a burst must not leave its last caller up there.
 const SETTLE: u32 = 1024;
@@ -68,6 +70,7 @@ impl Slots {
         calls += 1;
         if calls == SETTLE {
             (slot, calls) = (0, 0);
+            looking::many_calls();
         }
         HINT.set(Hint { slot, calls });
         if slot < self.berths.len() && self.try_take(slot) { Some(slot) } else { self.find() }

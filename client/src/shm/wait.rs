@@ -17,9 +17,6 @@ use crate::call::Stop;
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 
-/// How long a caller looks before it sleeps: about what a sleep and a wake cost together (measured: 15 to 60 us), so
-/// that looking in vain at most doubles the price.
-const SPIN: Duration = Duration::from_micros(20);
 /// Looks between two looks at the clock: together below a microsecond or two.
 const LOOKS: u32 = 32;
 /// How long a claimed call may still be answered after the broker has gone: its workers may be finishing.
@@ -51,16 +48,36 @@ impl ShmConnection {
 
     #[inline]
     fn spin(&self, caller: Caller<'_>, seq: Seq) -> Option<ReplyHead> {
-        if !self.spins {
+        if !self.looking.is_worth_while() {
             return caller.poll(seq);
         }
         for _ in 0..LOOKS {
             if let Some(answer) = caller.poll(seq) {
+                self.looking.hit();
                 return Some(answer);
             }
             hint::spin_loop();
         }
-        spin_on(caller, seq)
+        self.spin_on(caller, seq)
+    }
+
+    /// Goes on looking, with a look at the clock now and then.
+    #[cold]
+    fn spin_on(&self, caller: Caller<'_>, seq: Seq) -> Option<ReplyHead> {
+        let (start, longest) = (Instant::now(), self.looking.longest());
+        loop {
+            for _ in 0..LOOKS {
+                if let Some(answer) = caller.poll(seq) {
+                    self.looking.hit();
+                    return Some(answer);
+                }
+                hint::spin_loop();
+            }
+            if start.elapsed() >= longest {
+                self.looking.missed();
+                return None;
+            }
+        }
     }
 
     #[cold]
@@ -158,21 +175,4 @@ pub(super) fn too_late(verdict: GivenUp) -> Error {
 
 pub(super) fn stopped() -> Stop {
     Error::unknown(Code::Unavailable, "the service stopped after a worker had taken the call").into()
-}
-
-/// Goes on looking, with a look at the clock now and then.
-#[cold]
-fn spin_on(caller: Caller<'_>, seq: Seq) -> Option<ReplyHead> {
-    let start = Instant::now();
-    loop {
-        for _ in 0..LOOKS {
-            if let Some(answer) = caller.poll(seq) {
-                return Some(answer);
-            }
-            hint::spin_loop();
-        }
-        if start.elapsed() >= SPIN {
-            return None;
-        }
-    }
 }

@@ -1,0 +1,135 @@
+//! Whether, and for how long, a caller waits by looking before it sleeps.
+//!
+//! A look that finds the reply saves a sleep and a wake on the caller's side. One in vain costs what it saves, so it is
+//! tried only while it has been paying off, and while there are processors to spare.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, TryLockError};
+use std::time::Duration;
+
+use speedysvc_protocol::crowd::Watch;
+
+use crate::clock::now_ns;
+
+/// How long a caller looks before it sleeps: about what a sleep and a wake cost together (measured: 15 to 60 us), so
+/// that looking in vain at most doubles the price.
+const LONGEST: Duration = Duration::from_micros(20);
+/// After so many misses in a row, each of which halves the time, there is none left...
+const MISSES_MAX: u32 = 5;
+/// ...and one wait in so many tries again, because otherwise nothing could ever be a hit.
+const PROBE: u32 = 16;
+
+/// Of the whole process: its threads share the machine.
+static CROWD: Crowd = Crowd { next_ns: AtomicU64::new(0), is_crowded: AtomicBool::new(false), watch: Mutex::new(None) };
+
+struct Crowd {
+    /// When the machine is looked at again.
+    next_ns: AtomicU64,
+    is_crowded: AtomicBool,
+    watch: Mutex<Option<Watch>>,
+}
+
+/// A call begins at this time: looks at the machine when that is due.
+#[inline]
+pub(super) fn begin(now_ns: u64) {
+    if now_ns >= CROWD.next_ns.load(Ordering::Relaxed) {
+        CROWD.look();
+    }
+}
+
+/// A thread has made many calls: their times may be those of one tick, which is longer than a crowd may last.
+#[cold]
+pub(super) fn many_calls() {
+    CROWD.look();
+}
+
+impl Crowd {
+    #[cold]
+    fn look(&self) {
+        let mut watch = match self.watch.try_lock() {
+            Ok(watch) => watch,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // Another thread is looking.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let watch = watch.get_or_insert_with(Watch::new);
+        let is_crowded = !watch.allows(now_ns());
+        self.is_crowded.store(is_crowded, Ordering::Relaxed);
+        self.next_ns.store(watch.next_ns(), Ordering::Relaxed);
+    }
+}
+
+/// What has become of one link's looks. Callers of several threads may cross each other here: then a hint is worse than
+/// it could be, and nothing else.
+#[derive(Default)]
+pub(super) struct Looking {
+    /// Misses in a row.
+    misses: AtomicU32,
+}
+
+impl Looking {
+    /// Whether to look at all.
+    #[inline]
+    pub(super) fn is_worth_while(&self) -> bool {
+        let misses = self.misses.load(Ordering::Relaxed);
+        !CROWD.is_crowded.load(Ordering::Relaxed) && (misses < MISSES_MAX || self.tries_again(misses))
+    }
+
+    #[cold]
+    fn tries_again(&self, misses: u32) -> bool {
+        let tries = misses.is_multiple_of(PROBE);
+        if !tries {
+            // A wait without a look counts towards the next try; that one counts itself.
+            self.misses.store(misses.wrapping_add(1).max(MISSES_MAX), Ordering::Relaxed);
+        }
+        tries
+    }
+
+    /// For how long.
+    pub(super) fn longest(&self) -> Duration {
+        match self.misses.load(Ordering::Relaxed) {
+            few @ 0..MISSES_MAX => LONGEST / (1 << few),
+            _ => LONGEST,
+        }
+    }
+
+    /// The reply was found.
+    #[inline]
+    pub(super) fn hit(&self) {
+        if self.misses.load(Ordering::Relaxed) > 0 {
+            self.misses.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// It was not.
+    pub(super) fn missed(&self) {
+        let misses = self.misses.load(Ordering::Relaxed);
+        self.misses.store(misses.wrapping_add(1).max(1), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misses_halve_the_time_down_to_none_and_a_hit_restores_it() {
+        // Without the machine, whose other tests may be a crowd.
+        let looking = Looking::default();
+        let wait = || {
+            let misses = looking.misses.load(Ordering::Relaxed);
+            let looks = misses < MISSES_MAX || looking.tries_again(misses);
+            let looked = looks.then(|| looking.longest().as_micros());
+            if looks {
+                looking.missed();
+            }
+            looked
+        };
+        let looked: Vec<_> = (0..8).map(|_| wait()).collect();
+        assert_eq!(looked, [Some(20), Some(10), Some(5), Some(2), Some(1), None, None, None]);
+        let tries = (0..160).filter(|_| wait().is_some()).count();
+        assert_eq!(tries, 10, "one in {PROBE}");
+        looking.hit();
+        assert_eq!(wait(), Some(20));
+    }
+}
