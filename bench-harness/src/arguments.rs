@@ -37,6 +37,8 @@ pub(crate) enum Verb {
     Report(ReportArguments),
     /// Call a running service at a rate: latencies from when calls were due, thresholds, errors
     Load(Load),
+    /// Let several services and as many clients, all without a pause, share this machine: who stalls, and for how long
+    Crowd(Crowd),
     /// Show contenders with their versions, and scenarios
     List,
     /// Show what of this machine decides its figures, and how quiet it is
@@ -46,6 +48,14 @@ pub(crate) enum Verb {
     /// The server's process of a row
     #[command(hide = true)]
     Serve(Serve),
+    /// One client of `crowd`
+    #[command(hide = true)]
+    CrowdClient {
+        /// Of its service.
+        address: String,
+        /// How long it calls.
+        seconds: f64,
+    },
     /// The client's process of a row
     #[command(hide = true)]
     Drive(Drive),
@@ -217,4 +227,15 @@ mod tests {
         Arguments::command().debug_assert();
         Peers::command().debug_assert();
     }
+}
+
+/// More who wait by looking than there are processors.
+#[derive(Args, Debug)]
+pub(crate) struct Crowd {
+    /// Services with one worker each, and clients: each client calls its own service
+    #[arg(long, default_value_t = 2)]
+    pub(crate) pairs: usize,
+    /// How long they call
+    #[arg(long, default_value_t = 3.0)]
+    pub(crate) seconds: f64,
 }

@@ -10,6 +10,7 @@ use crate::measure::task::{Body, Load, Task};
 const FILES: &[(&str, &str)] = &[
     ("round-trip-32b.toml", include_str!("../experiments/round-trip-32b.toml")),
     ("round-trip-1kib.toml", include_str!("../experiments/round-trip-1kib.toml")),
+    ("round-trip-1kib-two-areas.toml", include_str!("../experiments/round-trip-1kib-two-areas.toml")),
     ("round-trip-64kib.toml", include_str!("../experiments/round-trip-64kib.toml")),
     ("round-trip-1mib.toml", include_str!("../experiments/round-trip-1mib.toml")),
     ("in-flight-32-32b.toml", include_str!("../experiments/in-flight-32-32b.toml")),
@@ -21,6 +22,7 @@ const FILES: &[(&str, &str)] = &[
     ("connections-256-32b.toml", include_str!("../experiments/connections-256-32b.toml")),
     ("connections-1024-32b.toml", include_str!("../experiments/connections-1024-32b.toml")),
     ("asleep-100-per-s.toml", include_str!("../experiments/asleep-100-per-s.toml")),
+    ("paced-1000-per-s.toml", include_str!("../experiments/paced-1000-per-s.toml")),
     ("idle-0.toml", include_str!("../experiments/idle-0.toml")),
     ("idle-1000.toml", include_str!("../experiments/idle-1000.toml")),
     ("idle-4000.toml", include_str!("../experiments/idle-4000.toml")),

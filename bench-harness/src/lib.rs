@@ -39,6 +39,8 @@ pub fn main() -> ExitCode {
         Verb::Compare(what) => cmd::compare::run(&what),
         Verb::Report(what) => cmd::report::run(&what),
         Verb::Load(what) => cmd::load::run(&what),
+        Verb::Crowd(what) => cmd::crowd::run(&what),
+        Verb::CrowdClient { address, seconds } => cmd::crowd::client(&address, seconds),
         Verb::List => cmd::list::run(),
         Verb::Env => cmd::env::run(),
         Verb::Verify(what) => cmd::verify::run(&what),

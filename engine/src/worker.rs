@@ -69,6 +69,8 @@ struct Worker {
     turns: u32,
     /// The epoll descriptor became readable; true at first, because something may have rung before we watched.
     rang: bool,
+    /// Who rang; empty between two looks at the bells, and kept so that hearing allocates nothing.
+    heard: Vec<Rang>,
 }
 
 /// A worker that is finishing.
@@ -121,6 +123,7 @@ impl Worker {
                     now_ns,
                     turns,
                     rang,
+                    heard: Vec::new(),
                 })
             }
         }
@@ -187,13 +190,15 @@ impl Worker {
     fn hear_bells(&mut self) -> Result<bool, StartError> {
         self.rang = false;
         for look in 0..BELL_LOOKS {
-            let rang: Vec<Rang> = self.bells.heard().map_err(StartError::in_loop("bells"))?.collect();
+            let mut rang = std::mem::take(&mut self.heard);
+            rang.extend(self.bells.heard().map_err(StartError::in_loop("bells"))?);
             if rang.is_empty() {
+                self.heard = rang;
                 return Ok(look > 0);
             }
             self.now_ns = now_ns();
             let is_pool = rang.contains(&Rang::Pool);
-            for who in rang {
+            for who in rang.drain(..) {
                 self.count_bell(who);
                 match who {
                     Rang::Control => self.obey()?,
@@ -204,6 +209,7 @@ impl Worker {
                     Rang::Pool => {}
                 }
             }
+            self.heard = rang;
             if is_pool && self.draining.is_none() {
                 self.links.look_around(self.now_ns);
             }

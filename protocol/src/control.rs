@@ -40,6 +40,9 @@ pub enum Attached {
         link: LinkId,
         /// How the segments are laid out.
         geometry: Geometry,
+        /// The service's file says `spin = "0"`: its clients do not look before they sleep either.
+        #[serde(default)]
+        sleeps_at_once: bool,
     },
     /// No descriptors; the broker closes.
     Refused {

@@ -1,6 +1,7 @@
 //! One file per verb.
 
 pub(crate) mod compare;
+pub(crate) mod crowd;
 pub(crate) mod drive;
 pub(crate) mod env;
 pub(crate) mod list;

@@ -40,7 +40,7 @@ pub(super) fn version() -> Result<String> {
 }
 
 /// A running engine. Dropping it ends it.
-pub(super) struct Engine {
+pub(crate) struct Engine {
     child: Child,
     /// Stays open while the engine runs: it may say more.
     out: BufReader<ChildStdout>,
@@ -85,7 +85,7 @@ impl Engine {
     }
 
     /// Where a service of it is over shared memory.
-    pub(super) fn shm_address(&self, service: &str) -> String {
+    pub(crate) fn shm_address(&self, service: &str) -> String {
         format!("shm://{}/run/default/{service}.sock", self.folder.path().display())
     }
 
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// Lets the engine end as a user would, and kills it when it does not.
-    pub(super) fn stop(self) {
+    pub(crate) fn stop(self) {
         drop(self);
     }
 }

@@ -14,6 +14,8 @@ mod raw;
 mod tokio;
 mod work;
 
+pub(crate) use engine::Engine;
+pub(crate) use ours::OneByOne;
 pub(crate) use work::work;
 
 use std::convert::Infallible;
@@ -167,6 +169,7 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &peers::ICEORYX2,
     &peers::VOLO,
     &ours::SHM,
+    &ours::SHM_ASLEEP,
     &ours::TCP,
     &work::SHM,
     &work::SPLIT,

@@ -29,20 +29,38 @@ builtin = \"echo\"
 listen = [\"tcp://127.0.0.1:0\"]
 ";
 
+/// The same, and nobody looks before he sleeps.
+const ASLEEP: &str = "\
+run_dir = \"run\"
+[service.echo]
+builtin = \"echo\"
+spin = \"0\"
+listen = [\"tcp://127.0.0.1:0\"]
+";
+
 /// One transport of ours.
 pub(super) struct Ours {
     name: &'static str,
+    file: &'static str,
     what: &'static str,
     address: fn(&Engine) -> Result<String>,
 }
 
 pub(super) const SHM: Ours = Ours {
     name: "speedysvc-shm",
+    file: FILE,
     what: "ours over shared memory: speedysvc-engine with one worker, builtin echo, typed (rkyv), default settings",
+    address: |engine| Ok(engine.shm_address("echo")),
+};
+pub(super) const SHM_ASLEEP: Ours = Ours {
+    name: "speedysvc-shm-asleep",
+    file: ASLEEP,
+    what: "ours over shared memory with `spin = \"0\"`: neither worker nor client ever looks before it sleeps",
     address: |engine| Ok(engine.shm_address("echo")),
 };
 pub(super) const TCP: Ours = Ours {
     name: "speedysvc-tcp",
+    file: FILE,
     what: "the same service and client over TCP on loopback",
     address: |engine| engine.tcp_address("echo"),
 };
@@ -64,8 +82,9 @@ impl Contender for Ours {
         engine::version().unwrap_or_else(|_| "not built".into())
     }
 
-    fn takes(&self, _: Shape) -> bool {
-        true
+    fn takes(&self, shape: Shape) -> bool {
+        // Asleep it is what paced calls are compared to, and nothing that anybody would use.
+        self.file == FILE || (shape.depth, shape.connections) == (1, 1)
     }
 
     fn does(&self, what: Does) -> bool {
@@ -77,7 +96,7 @@ impl Contender for Ours {
     }
 
     fn serve(&self, _: Shape, parent: &Parent) -> Result<Infallible> {
-        let engine = Engine::start(FILE)?;
+        let engine = Engine::start(self.file)?;
         parent.ready(&(self.address)(&engine)?, &engine.processes()?)?;
         parent.wait_for_its_end();
         engine.stop();
@@ -95,6 +114,29 @@ impl Contender for Ours {
             let client = next.next().context("as many connections as the shape has")?;
             Ok(Started { starter: client.start(), open: VecDeque::new() })
         })
+    }
+}
+
+impl Engine {
+    /// The built-in service with default settings.
+    pub(crate) fn echo() -> Result<Self> {
+        Self::start(FILE)
+    }
+}
+
+/// The blocking client by itself.
+pub(crate) struct OneByOne(EchoClient);
+
+impl OneByOne {
+    /// Connects to the built-in service.
+    pub(crate) fn connect(address: &str) -> Result<Self> {
+        Ok(Self(EchoClient::connect(address)?))
+    }
+
+    /// One call, whose reply is compared.
+    pub(crate) fn call(&mut self, bytes: &[u8]) -> Result<()> {
+        anyhow::ensure!(self.0.echo_bytes(bytes)? == bytes, "the reply is not what was sent");
+        Ok(())
     }
 }
 

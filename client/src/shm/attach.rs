@@ -46,7 +46,7 @@ pub(crate) fn attach(
     match received {
         None => Err(named(Error::not_started(Code::Unavailable, "the service closed the connection"))),
         Some((Attached::Refused { refusal }, _)) => Err(Failure::from(refusal).into()),
-        Some((Attached::Welcome { welcome, geometry, .. }, descriptors)) => {
+        Some((Attached::Welcome { welcome, geometry, sleeps_at_once, .. }, descriptors)) => {
             let mut agreed = Agreed::new(welcome, hello.methods.len())?;
             // Whatever was said, what does not fit the link cannot be sent.
             agreed.message_max = agreed.message_max.min(usize::try_from(geometry.heap()).unwrap_or(usize::MAX));
@@ -69,7 +69,7 @@ pub(crate) fn attach(
                 broken_ns: AtomicU64::new(0),
                 owes_look: Apart(AtomicBool::new(false)),
                 parks: Apart(Parks::default()),
-                looking: Looking::default(),
+                looking: Looking::new(sleeps_at_once),
             })
         }
     }

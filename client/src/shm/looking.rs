@@ -61,18 +61,23 @@ impl Crowd {
 
 /// What has become of one link's looks. Callers of several threads may cross each other here: then a hint is worse than
 /// it could be, and nothing else.
-#[derive(Default)]
 pub(super) struct Looking {
+    /// The service's file says so.
+    never: bool,
     /// Misses in a row.
     misses: AtomicU32,
 }
 
 impl Looking {
+    pub(super) fn new(never: bool) -> Self {
+        Self { never, misses: AtomicU32::new(0) }
+    }
+
     /// Whether to look at all.
     #[inline]
     pub(super) fn is_worth_while(&self) -> bool {
         let misses = self.misses.load(Ordering::Relaxed);
-        !CROWD.is_crowded.load(Ordering::Relaxed) && (misses < MISSES_MAX || self.tries_again(misses))
+        !self.never && !CROWD.is_crowded.load(Ordering::Relaxed) && (misses < MISSES_MAX || self.tries_again(misses))
     }
 
     #[cold]
@@ -115,7 +120,7 @@ mod tests {
     #[test]
     fn misses_halve_the_time_down_to_none_and_a_hit_restores_it() {
         // Without the machine, whose other tests may be a crowd.
-        let looking = Looking::default();
+        let looking = Looking::new(false);
         let wait = || {
             let misses = looking.misses.load(Ordering::Relaxed);
             let looks = misses < MISSES_MAX || looking.tries_again(misses);
@@ -131,5 +136,6 @@ mod tests {
         assert_eq!(tries, 10, "one in {PROBE}");
         looking.hit();
         assert_eq!(wait(), Some(20));
+        assert!(!Looking::new(true).is_worth_while());
     }
 }

@@ -93,7 +93,8 @@ impl Service {
             deadline_us: u64::try_from(self.options.deadline.as_micros()).unwrap_or(u64::MAX),
             methods,
         };
-        let answer = Attached::Welcome { welcome, link, geometry };
+        let sleeps_at_once = self.options.spin.is_zero();
+        let answer = Attached::Welcome { welcome, link, geometry, sleeps_at_once };
         let client = self.clients.get_mut(&id).expect("the caller has just looked it up");
         client.state = State::Attached(link);
         client.pidfd = Some(pidfd);

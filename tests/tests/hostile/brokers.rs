@@ -35,7 +35,12 @@ fn false_broker(folder: &std::path::Path, files: Vec<OwnedFd>) -> thread::JoinHa
         };
         let geometry = Geometry::for_messages(1, 4096).unwrap();
         let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
-        handover::send(&client, &Attached::Welcome { welcome, link: LinkId(1), geometry }, &files).unwrap();
+        handover::send(
+            &client,
+            &Attached::Welcome { welcome, link: LinkId(1), geometry, sleeps_at_once: false },
+            &files,
+        )
+        .unwrap();
     })
 }
 

@@ -79,7 +79,7 @@ impl Broker {
             deadline_us: 20_000_000,
             methods: methods.collect(),
         };
-        let answer = Attached::Welcome { welcome, link: LinkId(1), geometry };
+        let answer = Attached::Welcome { welcome, link: LinkId(1), geometry, sleeps_at_once: false };
         let descriptors = [files.request.as_fd(), files.reply_read_only.as_fd(), bell.as_fd(), board_read_only.as_fd()];
         handover::send(&socket, &answer, &descriptors).unwrap();
         Worker {

@@ -67,6 +67,8 @@ pub(crate) struct Links {
     keys: HashMap<LinkId, usize>,
     /// Those that this loop polls, as far as it knows: their poller words decide.
     hot: Vec<Hot>,
+    /// Those that are being demoted: empty otherwise, and kept so that falling asleep allocates nothing.
+    leaving: Vec<Hot>,
     /// Keys of those whose bell rang, until they have been looked at.
     belled: Vec<usize>,
     /// Calls that run long, in the order in which they should.
@@ -102,6 +104,7 @@ impl Links {
             all,
             keys,
             hot,
+            leaving: Vec::new(),
             belled,
             turns,
             held,
@@ -171,7 +174,9 @@ impl Links {
     /// Looks at all slots of what was just belled, whoever polls it: a bell may mean a fetch, or a loop that is stuck.
     pub(crate) fn look_at_belled(&mut self, runner: &mut Runner, now_ns: u64) {
         runner.timing.belled(now_ns);
-        for key in std::mem::take(&mut self.belled) {
+        // In the order of ringing. Who breaks a rule meanwhile is taken out of what is left.
+        self.belled.reverse();
+        while let Some(key) = self.belled.pop() {
             self.look(key, usize::MAX, runner, now_ns);
         }
         self.look_for_sleepers();
@@ -280,20 +285,20 @@ impl Links {
     /// here; what comes after rings (rule 21). Whether anything was found.
     fn demote(&mut self, runner: &mut Runner, now_ns: u64, which: impl Fn(&Hot) -> bool) -> bool {
         runner.timing.pass();
-        let (leaving, staying) = std::mem::take(&mut self.hot).into_iter().partition(which);
-        self.hot = staying;
-        let leaving: Vec<Hot> = leaving;
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.extend(self.hot.extract_if(.., |hot| which(hot)));
         for hot in &leaving {
             self.all[hot.key].link.poller().leave(self.me);
         }
         wake::before_second_look();
         let mut found = false;
-        for Hot { key, .. } in leaving {
+        for Hot { key, .. } in leaving.drain(..) {
             if self.look(key, usize::MAX, runner, now_ns) {
                 found = true;
                 self.adopt(key, now_ns);
             }
         }
+        self.leaving = leaving;
         self.look_for_sleepers();
         found
     }
