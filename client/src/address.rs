@@ -9,7 +9,8 @@ use speedysvc_protocol::status::Code;
 
 use crate::error::Error;
 
-const FORMS: &str = "an address is shm://SERVICE, shm:///FOLDER/SERVICE.sock, tcp://HOST:PORT or tcp://[IPV6]:PORT";
+const FORMS: &str = "an address is shm://SERVICE, shm:///FOLDER/SERVICE.sock, tcp://HOST:PORT, tcp://[IPV6]:PORT or \
+                     unix:///FOLDER/SOCKET";
 /// Linux has room for 108 bytes in a socket's path, and the last is a zero.
 const SOCKET_PATH_MAX: usize = 107;
 
@@ -29,6 +30,11 @@ pub(crate) enum Address {
         host: String,
         /// The port.
         port: u16,
+    },
+    /// On this machine, by frames as over TCP.
+    Unix {
+        /// The socket.
+        path: PathBuf,
     },
 }
 
@@ -92,6 +98,7 @@ impl Address {
             Some(("shm", rest)) if rest.starts_with('/') => by_path(rest),
             Some(("shm", name)) => by_name(name, environment),
             Some(("tcp", rest)) => tcp(rest),
+            Some(("unix", path)) if path.starts_with('/') => socket_path(path).map(|path| Self::Unix { path }),
             _ => Err(FORMS.to_owned()),
         };
         parsed.map_err(|why| Error::not_started(Code::InvalidArgument, format!("`{text}` is no address: {why}")))
@@ -101,7 +108,7 @@ impl Address {
     pub(crate) fn service(&self) -> Option<&str> {
         match self {
             Self::Shm { service, .. } => service.as_deref(),
-            Self::Tcp { .. } => None,
+            Self::Tcp { .. } | Self::Unix { .. } => None,
         }
     }
 }
@@ -113,16 +120,21 @@ impl fmt::Display for Address {
             Self::Shm { path, service: None } => write!(f, "shm://{}", path.display()),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Unix { path } => write!(f, "unix://{}", path.display()),
         }
     }
 }
 
 fn by_path(path: &str) -> Result<Address, String> {
+    socket_path(path).map(|path| Address::Shm { path, service: None })
+}
+
+fn socket_path(path: &str) -> Result<PathBuf, String> {
     if path.ends_with('/') {
         return Err(format!("the path is a folder, not a socket; {FORMS}"));
     }
     fits(Path::new(path))?;
-    Ok(Address::Shm { path: PathBuf::from(path), service: None })
+    Ok(PathBuf::from(path))
 }
 
 fn by_name(name: &str, environment: &Environment) -> Result<Address, String> {
@@ -224,6 +236,9 @@ mod tests {
         let by_path = parse("shm:///tmp/x.sock").unwrap();
         assert_eq!(by_path, Address::Shm { path: "/tmp/x.sock".into(), service: None });
         assert_eq!(by_path.to_string(), "shm:///tmp/x.sock");
+        let unix = parse("unix:///tmp/x.sock").unwrap();
+        assert_eq!(unix, Address::Unix { path: "/tmp/x.sock".into() });
+        assert_eq!((unix.to_string().as_str(), unix.service()), ("unix:///tmp/x.sock", None));
     }
 
     #[test]
@@ -250,7 +265,8 @@ mod tests {
             "tcp://:5",
             "tcp://a b:5",
             "tcp://user@host:5",
-            "unix:///x",
+            "unix://x",
+            "unix:///folder/",
         ] {
             let error = Address::parse(text, &environment).unwrap_err();
             assert_eq!(error.code(), Code::InvalidArgument, "{text}");

@@ -34,6 +34,9 @@ impl Connection {
             Address::Tcp { host, port } => {
                 tcp::connect(host, *port, hello, deadline).map(|connection| Self::Tcp(Arc::new(connection)))
             }
+            Address::Unix { path } => {
+                tcp::connect_unix(path, hello, deadline).map(|connection| Self::Tcp(Arc::new(connection)))
+            }
         };
         opened.map_err(|error| error.within(&address.to_string()))
     }

@@ -1,14 +1,14 @@
 //! Rules between values: addresses that are taken, and room for a socket's path.
 
-use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::Namespace;
+use crate::listen::beyond;
 use crate::problem::{Placed, Problem, Problems};
 use crate::raw;
 use crate::run_dir::{MAX_SOCKET_PATH, socket_path};
 use crate::suggest::closest;
+use crate::{Listen, Namespace};
 
 /// Every address that an earlier one has taken is a mistake, shown with that one.
 pub(crate) fn addresses(services: &[raw::Service], problems: &mut Problems) {
@@ -17,7 +17,7 @@ pub(crate) fn addresses(services: &[raw::Service], problems: &mut Problems) {
         let owner = service.written.value.as_str();
         service.listen.iter().map(move |address| Address { owner, address })
     });
-    for address in all.filter(|it| it.address.value.port() != 0) {
+    for address in all.filter(|it| it.port() != Some(0)) {
         match taken.iter().find(|other| other.clashes_with(&address)) {
             Some(first) => problems.push(taken_by(first, &address)),
             None => taken.push(address),
@@ -25,23 +25,46 @@ pub(crate) fn addresses(services: &[raw::Service], problems: &mut Problems) {
     }
 }
 
+/// Addresses that other machines reach are a mistake unless the file says that they are none.
+pub(crate) fn loopback(addresses: &[Placed<Listen>], insecure: bool, problems: &mut Problems) {
+    for address in addresses.iter().filter(|address| !insecure && address.value.reaches_beyond()) {
+        if let Listen::Tcp(tcp) = address.value {
+            problems.push(beyond(tcp).about("listen", address.span.clone()));
+        }
+    }
+}
+
 /// An address and the name of the service that has it.
 struct Address<'a> {
     owner: &'a str,
-    address: &'a Placed<SocketAddr>,
+    address: &'a Placed<Listen>,
 }
 
 impl Address<'_> {
     /// One service may have a port on several addresses, such as 127.0.0.1 and ::1. Two services may not share
     /// one even then: `localhost:5555` would reach whichever the client's resolver puts first.
     fn clashes_with(&self, other: &Self) -> bool {
-        let (one, two) = (self.address.value, other.address.value);
-        one.port() == two.port() && (self.owner != other.owner || one.ip() == two.ip())
+        match (&self.address.value, &other.address.value) {
+            (Listen::Tcp(one), Listen::Tcp(two)) => {
+                one.port() == two.port() && (self.owner != other.owner || one.ip() == two.ip())
+            }
+            (one, two) => one == two,
+        }
+    }
+
+    fn port(&self) -> Option<u16> {
+        if let Listen::Tcp(address) = self.address.value { Some(address.port()) } else { None }
     }
 }
 
 fn taken_by(first: &Address<'_>, second: &Address<'_>) -> Problem {
-    Problem::new(format!("TCP port {} is used twice", second.address.value.port()))
+    let Some(port) = second.port() else {
+        return Problem::new(format!("{} is used twice", second.address.value))
+            .at(second.address.span.clone(), "expected a socket that nothing else in this file uses")
+            .at(first.address.span.clone(), format!("service `{}` has it", first.owner))
+            .help("change one of them");
+    };
+    Problem::new(format!("TCP port {port} is used twice"))
         .at(second.address.span.clone(), "expected a port that nothing else in this file uses")
         .at(first.address.span.clone(), format!("service `{}` has it", first.owner))
         .help("change one of them; port 0 takes any free port")

@@ -22,8 +22,20 @@ pub(crate) enum Home {
 }
 
 const FILE: &[&str] = &["run_dir", "namespace", "drain", "log", "defaults", "service"];
-const DEFAULTS: &[&str] =
-    &["workers", "driver", "restart", "limits", "spin", "allow", "drain", "kill", "hang", "env", "start_timeout"];
+const DEFAULTS: &[&str] = &[
+    "workers",
+    "driver",
+    "restart",
+    "limits",
+    "spin",
+    "allow",
+    "insecure",
+    "drain",
+    "kill",
+    "hang",
+    "env",
+    "start_timeout",
+];
 const SERVICE: &[&str] = &[
     "builtin",
     "program",
@@ -36,6 +48,7 @@ const SERVICE: &[&str] = &[
     "limits",
     "spin",
     "allow",
+    "insecure",
     "drain",
     "kill",
     "hang",

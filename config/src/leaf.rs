@@ -78,6 +78,14 @@ pub(crate) fn driver(value: &DeValue<'_>) -> Read<DriverChoice> {
     word(value, expected, &words)
 }
 
+/// `true` or `false`.
+pub(crate) fn yes_or_no(value: &DeValue<'_>) -> Read<bool> {
+    match value {
+        DeValue::Boolean(answer) => Ok(*answer),
+        _ => Err(wrong_type(value, "true or false")),
+    }
+}
+
 /// A whole number that `make` accepts.
 fn count<T>(value: &DeValue<'_>, make: impl Fn(u16) -> Result<T, Refused>) -> Read<T> {
     // What zero is refused with says the range; every count starts at one.

@@ -24,7 +24,7 @@
 //! | `fields`       | one table, read key by key, that speaks up about keys it does not know |
 //! | `leaf`         | one value: text, number, duration, size, user |
 //! | `units`        | `"30s"` and `"64MiB"` |
-//! | `listen`       | `"tcp://127.0.0.1:5555"` |
+//! | `listen`       | `"tcp://127.0.0.1:5555"`, `"unix:///run/echo.sock"` |
 //! | `raw`          | the file as written, typed, nothing inherited yet |
 //! | `resolve`      | inheritance and defaults |
 //! | `check`        | rules between values: addresses used twice, room for a socket's path |
@@ -35,6 +35,7 @@
 
 #![forbid(unsafe_code)]
 
+mod listen_address;
 mod names;
 mod quantity;
 mod resolved;
@@ -73,6 +74,7 @@ mod surroundings;
 #[cfg(feature = "file")]
 pub mod units;
 
+pub use listen_address::Listen;
 pub use names::{Namespace, ServiceName};
 pub use quantity::{ByteSize, Refused, SlotCount, Spin, WorkerCount};
 pub use resolved::{

@@ -1,27 +1,34 @@
-//! Addresses: `tcp://127.0.0.1:5555`. Loopback only, until there are TLS and tokens.
+//! Addresses: `tcp://127.0.0.1:5555`, `unix:///run/echo.sock`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use toml::de::DeValue;
 
+use crate::Listen;
 use crate::leaf::wrong_type;
 use crate::problem::Complaint;
+use crate::run_dir::MAX_SOCKET_PATH;
 use crate::suggest::closest;
 
-const EXPECTED: &str = "an address such as \"tcp://127.0.0.1:5555\" or \"tcp://[::1]:5555\"";
+const EXPECTED: &str = "an address such as \"tcp://127.0.0.1:5555\", \"tcp://[::1]:5555\" or \"unix:///run/echo.sock\"";
 
 /// Schemes that will come, or that people will try.
-const LATER: [&str; 4] = ["unix", "http", "https", "tls"];
+const LATER: [&str; 2] = ["https", "tls"];
 
 /// Reads one address.
-pub(crate) fn listen(value: &DeValue<'_>) -> Result<SocketAddr, Complaint> {
+pub(crate) fn listen(value: &DeValue<'_>) -> Result<Listen, Complaint> {
     let DeValue::String(text) = value else {
         return Err(wrong_type(value, EXPECTED).meant(port_alone(value)));
     };
     match text.split_once("://") {
-        Some(("tcp", address)) => tcp(address),
+        Some(("tcp", address)) => tcp(address).map(Listen::Tcp),
+        Some(("unix", path)) => unix(path).map(Listen::Unix),
         Some(("shm", _)) => Err(Complaint::new("holds a shared memory address", EXPECTED)
             .help("remove it: every service is at shm://NAME already")),
+        Some(("http", address)) => Err(Complaint::new("holds `http://`", EXPECTED)
+            .help("HTTP is served at every tcp:// address")
+            .meant(address.trim_end_matches('/').parse::<SocketAddr>().ok().map(shown))),
         Some((scheme, address)) => Err(wrong_scheme(scheme, address)),
         None => Err(Complaint::new("holds an address without a scheme", EXPECTED)
             .meant(text.parse::<SocketAddr>().ok().map(shown).or_else(|| named(text)))),
@@ -34,13 +41,28 @@ fn tcp(address: &str) -> Result<SocketAddr, Complaint> {
             .meant(named(address).or_else(|| without_port(address)))
             .help("names are not looked up: write the number that `localhost` stands for"));
     };
-    if !parsed.ip().is_loopback() {
-        let instead = if parsed.is_ipv4() { "127.0.0.1" } else { "[::1]" };
-        return Err(Complaint::new("reaches beyond this machine", "a loopback address")
-            .help("anybody on the network could call the service: TLS and tokens come later")
-            .meant(Some(format!("\"tcp://{instead}:{}\"", parsed.port()))));
-    }
     Ok(parsed)
+}
+
+fn unix(path: &str) -> Result<PathBuf, Complaint> {
+    let expected = "the absolute path of a socket, such as \"unix:///run/echo.sock\"";
+    if !path.starts_with('/') || path.ends_with('/') {
+        return Err(Complaint::new("holds what is not the path of a socket", expected));
+    }
+    if path.len() > MAX_SOCKET_PATH {
+        let what = format!("holds a path of {} bytes, and Unix sockets take {MAX_SOCKET_PATH}", path.len());
+        return Err(Complaint::new(what, expected));
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// An address that others can reach, in a service that does not say that it may be.
+pub(crate) fn beyond(address: SocketAddr) -> Complaint {
+    let instead = if address.is_ipv4() { "127.0.0.1" } else { "[::1]" };
+    Complaint::new("reaches beyond this machine", "a loopback address, or `insecure = true`")
+        .help("anybody on the network could call the service, and read its calls: TLS and tokens come later")
+        .help("where everybody who can reach it may call it, say so with `insecure = true`")
+        .meant(Some(format!("\"tcp://{instead}:{}\"", address.port())))
 }
 
 fn wrong_scheme(scheme: &str, address: &str) -> Complaint {

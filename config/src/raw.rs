@@ -1,6 +1,5 @@
 //! The file as written: typed, but nothing inherited, looked up or compared yet. Text ends here.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::keys::Home;
 use crate::leaf::{self, wrong_type};
 use crate::listen::listen;
 use crate::problem::{Placed, Problem, Problems, Span};
-use crate::{Builtin, Namespace, ServiceName};
+use crate::{Builtin, Listen, Namespace, ServiceName};
 
 mod log;
 mod settings;
@@ -38,7 +37,7 @@ pub(crate) struct Service {
     pub(crate) name: Option<ServiceName>,
     /// `None` if what the file says is wrong; this was said then, too.
     pub(crate) launch: Option<Launch>,
-    pub(crate) listen: Vec<Placed<SocketAddr>>,
+    pub(crate) listen: Vec<Placed<Listen>>,
     pub(crate) after: Vec<Placed<String>>,
     pub(crate) settings: Settings,
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::problem::{Complaint, Problem, Problems};
 use crate::raw::{self, Settings};
 use crate::{
-    Allow, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_START_TIMEOUT, Launch, Limits, Log, NoRunDir,
-    Restart, Service, ServiceName, Surroundings, check, default_run_dir, program,
+    Allow, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_START_TIMEOUT, Launch, Limits, Listen, Log,
+    NoRunDir, Restart, Service, ServiceName, Surroundings, check, default_run_dir, program,
 };
 
 /// Resolves a whole file. `None` only after a mistake was said. `source` is absolute.
@@ -31,9 +31,11 @@ pub(crate) fn resolve(
     defaults.drain = defaults.drain.or(Some(drain));
     let resolved = file.services.into_iter().filter_map(|service| {
         let launch = launch(service.launch?, folder, surroundings, problems);
-        let listen = service.listen.into_iter().map(|placed| placed.value).collect();
         let settings = service.settings.or(&defaults);
+        let insecure = settings.insecure.unwrap_or_default();
+        check::loopback(&service.listen, insecure, problems);
         let after = service.after.iter().filter_map(|name| ServiceName::new(&name.value).ok()).collect();
+        let listen = service.listen.into_iter().map(|placed| placed.value).collect();
         Some(Service { after, ..in_force(service.name?, launch?, listen, settings) })
     });
     let services = resolved.collect();
@@ -98,6 +100,7 @@ impl Settings {
             spin: self.spin.or(there.spin),
             users: self.users.or_else(|| there.users.clone()),
             groups: self.groups.or_else(|| there.groups.clone()),
+            insecure: self.insecure.or(there.insecure),
             drain: self.drain.or(there.drain),
             kill: self.kill.or(there.kill),
             hang: self.hang.or(there.hang),
@@ -131,13 +134,14 @@ fn merged(mut base: Vec<(String, String)>, own: Vec<(String, String)>) -> Vec<(S
     base
 }
 
-fn in_force(name: ServiceName, launch: Launch, listen: Vec<std::net::SocketAddr>, settings: Settings) -> Service {
+fn in_force(name: ServiceName, launch: Launch, listen: Vec<Listen>, settings: Settings) -> Service {
     let limits = settings.limits();
     Service {
         name,
         launch,
         listen,
         after: Vec::new(),
+        insecure: settings.insecure.unwrap_or_default(),
         workers: settings.workers.unwrap_or_default(),
         driver: settings.driver.unwrap_or_default(),
         restart: settings.restart(),

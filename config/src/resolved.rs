@@ -1,11 +1,10 @@
 //! What is in force: every default filled in, every value in range. The engine and the supervisor see only this.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ByteSize, Namespace, ServiceName, SlotCount, Spin, WorkerCount};
+use crate::{ByteSize, Listen, Namespace, ServiceName, SlotCount, Spin, WorkerCount};
 
 /// How long a stop waits for calls in flight, where nothing else is said.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
@@ -42,8 +41,10 @@ pub struct Service {
     pub name: ServiceName,
     /// What its workers run.
     pub launch: Launch,
-    /// Loopback TCP addresses beside `shm://NAME`. Port 0 means any free port.
-    pub listen: Vec<SocketAddr>,
+    /// Addresses beside `shm://NAME`: on loopback, unless `insecure`.
+    pub listen: Vec<Listen>,
+    /// Addresses that other machines reach are wanted, although nobody there is asked who it is.
+    pub insecure: bool,
     /// How many worker processes.
     pub workers: WorkerCount,
     /// How loops wait for sockets.

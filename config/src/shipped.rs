@@ -43,7 +43,7 @@ fn it_parses_as_shipped() {
     assert_eq!(config.source, path);
     let [echo, thumbnail] = &config.services[..] else { panic!("two services") };
     assert_eq!((echo.name.as_str(), &echo.launch), ("echo", &Launch::Builtin(Builtin::Echo)));
-    assert_eq!(echo.listen, ["127.0.0.1:5555".parse().unwrap()]);
+    assert_eq!(echo.listen, [crate::Listen::Tcp("127.0.0.1:5555".parse().unwrap())]);
     let path = programs.path().join("thumbnail-service");
     assert_eq!(thumbnail.launch, Launch::Program { path, args: vec![] });
     assert_eq!(thumbnail.workers.get(), 2);

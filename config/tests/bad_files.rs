@@ -86,12 +86,16 @@ const IN_SERVICE: &[(&str, &str, &[&str])] = &[
     (
         "listen = [\"tcp://0.0.0.0:1\"]",
         "3:11",
-        &["reaches beyond", "TLS and tokens come later", "`\"tcp://127.0.0.1:1\"`"],
+        &["reaches beyond", "TLS and tokens come later", "`insecure = true`", "`\"tcp://127.0.0.1:1\"`"],
     ),
     ("listen = [\"tcp://[::]:1\"]", "3:11", &["reaches beyond this machine", "`\"tcp://[::1]:1\"`"]),
     ("listen = [\"tcp://[::ffff:127.0.0.1]:1\"]", "3:11", &["reaches beyond this machine"]),
-    ("listen = [\"unix:///run/x.sock\"]", "3:11", &["`unix://`, which is not supported yet", "tcp://127.0.0.1:5555"]),
-    ("listen = [\"http://127.0.0.1:80/\"]", "3:11", &["not supported yet", "did you mean `\"tcp://127.0.0.1:80\"`?"]),
+    ("listen = [\"unix://x.sock\"]", "3:11", &["not the path of a socket", "unix:///run/echo.sock"]),
+    ("listen = [\"unix:///run/\"]", "3:11", &["not the path of a socket"]),
+    ("listen = [\"unix:///a\", \"unix:///a\"]", "3:24", &["unix:///a is used twice", "service `echo` has it"]),
+    ("listen = [\"http://127.0.0.1:80/\"]", "3:11", &["HTTP is served at", "did you mean `\"tcp://127.0.0.1:80\"`?"]),
+    ("listen = [\"https://127.0.0.1:80/\"]", "3:11", &["not supported yet", "did you mean `\"tcp://127.0.0.1:80\"`?"]),
+    ("insecure = 1", "3:12", &["must not be an integer", "true or false"]),
     (
         "listen = [\"tpc://127.0.0.1:80\"]",
         "3:11",
@@ -237,7 +241,7 @@ fn all_mistakes_at_once_in_the_order_of_the_file() {
     let text = "run_dri = \"/x\"\n[defaults]\nspin = \"1s\"\n\
                 [service.a]\nbuiltin = \"echo\"\nworkers = 0\nworkers = 1\n\
                 drain = 5\nlimits = { slot = 1, deadline = \"x\" }\n\
-                listen = [\"unix:///x\", \"tcp://127.0.0.1:7\"]\n\
+                listen = [\"unix://x\", \"tcp://127.0.0.1:7\"]\n\
                 [service.B]\nprogram = \"nowhere\"\nlisten = [\"tcp://127.0.0.1:7\"]\n[service.c]\n";
     let report = refused(text, &surroundings());
     let shown = report.to_string();
@@ -260,7 +264,7 @@ error: unknown key `service.echo.wokers`
   | ^^^^^^ did you mean `workers`?
   |
   = help: keys of service.echo: builtin, program, args, listen, after, workers, driver, restart, limits, spin, allow, \
-drain, kill, hang, env, start_timeout
+insecure, drain, kill, hang, env, start_timeout
 
 error: 1 mistake in service.toml: nothing was changed";
     assert_eq!(shown, expected);

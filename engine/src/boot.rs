@@ -62,7 +62,7 @@ impl Parts {
         let watcher = Watcher::new(Arc::clone(&board), start.incarnation, bell);
         let watcher = watcher.map_err(StartError::resource("the watching thread"))?;
         let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max, Rc::clone(&meter));
-        let connections = Connections::new(listeners, tcp_max, start.deadline_us, Rc::clone(&meter));
+        let connections = Connections::new(listeners, start.peers, tcp_max, start.deadline_us, Rc::clone(&meter));
         for listener in connections.listeners() {
             bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;
         }

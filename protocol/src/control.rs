@@ -105,6 +105,26 @@ pub struct Start {
     pub driver: DriverWish,
     /// From which level up the program logs.
     pub log_level: Level,
+    /// Who may connect to its Unix sockets.
+    #[serde(default)]
+    pub peers: Peers,
+}
+
+/// Users and groups that may connect to Unix sockets, beside the worker's own user and root.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Peers {
+    /// User ids.
+    pub uids: Vec<u32>,
+    /// Group ids: the client's own group at connect counts, not its supplementary ones.
+    pub gids: Vec<u32>,
+}
+
+impl Peers {
+    /// Whether a process of this user and group may connect to one of user `own`.
+    #[must_use]
+    pub fn admit(&self, own: u32, uid: u32, gid: u32) -> bool {
+        uid == own || uid == 0 || self.uids.contains(&uid) || self.gids.contains(&gid)
+    }
 }
 
 /// How a loop shall wait for sockets.

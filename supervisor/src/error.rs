@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use speedysvc_config::Listen;
+
 /// Why the engine could not start, or could not go on. Nothing is left running, and nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -74,7 +76,7 @@ pub enum StartError {
         /// Whose address.
         service: String,
         /// Which address.
-        address: SocketAddr,
+        address: Listen,
         /// What the kernel said.
         source: io::Error,
     },

@@ -1,13 +1,12 @@
 //! Does what the policy decided, and turns what happened into the policy's events.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use speedysvc_broker::{Broker, Look, ServiceKey, ServiceOptions};
-use speedysvc_config::{Config, Service};
+use speedysvc_config::{Config, Listen, Service};
 use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::control::{LOG_MARK_ENV, WORKER_ENV};
 use speedysvc_protocol::ids::WorkerId;
@@ -49,7 +48,7 @@ struct Kept {
     /// The version of new workers and links.
     current: Version,
     /// Where it listens, with real ports; also while it is stopped.
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Listen>,
     open: bool,
     /// What workers said of their drivers, without repetition.
     drivers: Vec<String>,
@@ -96,7 +95,7 @@ impl<'a> Hands<'a> {
         let refused = |why: String| StartError::Refused { service: name.clone(), why };
         let key = self.broker.add_service(options).map_err(|error| refused(error.to_string()))?;
         assert_eq!(key.0, self.services.len(), "the broker counts services in the order of the file");
-        let addresses = settings.listeners.iter().map(|listener| listener.real).collect();
+        let addresses = settings.listeners.iter().map(|listener| listener.real.clone()).collect();
         let versions = BTreeMap::from([(version, settings)]);
         self.services.push(Kept { name, versions, current: version, addresses, open: true, drivers: Vec::new() });
         Ok(key)
@@ -111,7 +110,7 @@ impl<'a> Hands<'a> {
     ) -> Result<(), StartError> {
         let kept = &mut self.services[key.0];
         if !kept.open {
-            kept.addresses = settings.listeners.iter().map(|listener| listener.real).collect();
+            kept.addresses = settings.listeners.iter().map(|listener| listener.real.clone()).collect();
             settings.unbind();
         }
         self.services[key.0].versions.insert(version, settings);
@@ -132,7 +131,7 @@ impl<'a> Hands<'a> {
         kept.current = version;
         let settings = kept.settings();
         if kept.open {
-            kept.addresses = settings.listeners.iter().map(|listener| listener.real).collect();
+            kept.addresses = settings.listeners.iter().map(|listener| listener.real.clone()).collect();
         }
         let options = self.options(self.services[key.0].settings())?;
         let name = self.services[key.0].name.clone();
@@ -167,8 +166,13 @@ impl<'a> Hands<'a> {
     /// Where a service can be called: `shm://echo`, `tcp://127.0.0.1:5555`.
     pub(crate) fn addresses(&self, key: ServiceKey) -> Vec<String> {
         let kept = &self.services[key.0];
-        let tcp = kept.addresses.iter().map(|address| format!("tcp://{address}"));
-        std::iter::once(format!("shm://{}", kept.name)).chain(tcp).collect()
+        let listen = kept.addresses.iter().map(Listen::to_string);
+        std::iter::once(format!("shm://{}", kept.name)).chain(listen).collect()
+    }
+
+    /// Those of its addresses that other machines reach.
+    pub(crate) fn beyond(&self, key: ServiceKey) -> impl Iterator<Item = &Listen> {
+        self.services[key.0].addresses.iter().filter(|address| address.reaches_beyond())
     }
 
     /// What a worker said of its driver.

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use speedysvc_config::{
-    Allow, Builtin, Config, DriverChoice, Launch, Limits, Log, Namespace, Principal, Restart, RestartLimit, Service,
-    ServiceName, Spin, WorkerCount,
+    Allow, Builtin, Config, DriverChoice, Launch, Limits, Listen, Log, Namespace, Principal, Restart, RestartLimit,
+    Service, ServiceName, Spin, WorkerCount,
 };
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::control::{Order, Report, WORKER_ENV};
@@ -91,6 +91,7 @@ pub(crate) fn service(name: &str) -> Service {
         name: ServiceName::new(name).unwrap(),
         launch: Launch::Builtin(Builtin::Echo),
         listen: Vec::new(),
+        insecure: false,
         workers: WorkerCount::new(1).unwrap(),
         driver: DriverChoice::Auto,
         restart: Restart { backoff_min: Duration::from_millis(1), ..Restart::default() },
@@ -178,7 +179,7 @@ fn run_in(folder: &Path, word: &'static str, services: Vec<Service>) -> Told {
 #[test]
 fn starts_says_so_and_stops() {
     let two = WorkerCount::new(2).unwrap();
-    let echo = Service { workers: two, listen: vec!["127.0.0.1:0".parse().unwrap()], ..service("echo") };
+    let echo = Service { workers: two, listen: vec![Listen::Tcp("127.0.0.1:0".parse().unwrap())], ..service("echo") };
     let told = run_until("ready:", vec![echo, service("thumbnail")]);
     assert_eq!(told.result.unwrap(), 0, "{}", told.err);
     let mut lines: Vec<_> = told.out.lines().collect();
@@ -292,7 +293,7 @@ fn start_errors_leave_nothing_running() {
     };
 
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = Service { listen: vec![holder.local_addr().unwrap()], ..service("taken") };
+    let taken = Service { listen: vec![Listen::Tcp(holder.local_addr().unwrap())], ..service("taken") };
     let error = fails(vec![service("echo"), taken], &launch);
     assert!(matches!(&error, StartError::PortTaken { service, .. } if service == "taken"), "{error}");
 

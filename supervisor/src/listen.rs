@@ -1,11 +1,15 @@
-//! TCP listeners. They live as long as the supervisor does, so that no connection in a queue is lost with a worker.
+//! Listeners. They live as long as the supervisor does, so that no connection in a queue is lost with a worker.
 
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
-use speedysvc_config::Service;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use speedysvc_config::{Listen, Service};
 
 use crate::StartError;
 
@@ -13,15 +17,71 @@ use crate::StartError;
 /// kernel cuts this to `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
 
+/// A listening socket. When it goes, so does its file.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    descriptor: OwnedFd,
+    path: Option<PathBuf>,
+}
+
+impl Socket {
+    /// Another descriptor of it.
+    pub(crate) fn try_clone(&self) -> io::Result<OwnedFd> {
+        self.descriptor.try_clone()
+    }
+
+    /// Who may connect as far as a file's mode can say it; workers ask the kernel once more.
+    pub(crate) fn open_for(&self, service: &Service) -> io::Result<()> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let is_open = !service.allow.users.is_empty() || !service.allow.groups.is_empty();
+        fs::set_permissions(path, Permissions::from_mode(if is_open { 0o666 } else { 0o600 }))
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            // Somebody else may have cleaned up.
+            let _gone = fs::remove_file(path);
+        }
+    }
+}
+
 /// A listener on one of a service's addresses, and that address with the port that the kernel chose.
-pub(crate) fn bind(service: &Service, address: SocketAddr) -> Result<(OwnedFd, SocketAddr), StartError> {
-    bind_one(address).map_err(|source| {
+pub(crate) fn bind(service: &Service, address: &Listen) -> Result<(Socket, Listen), StartError> {
+    let bound = match address {
+        Listen::Tcp(tcp) => bind_one(*tcp).map(|(descriptor, real)| {
+            let path = None;
+            (Socket { descriptor, path }, Listen::Tcp(real))
+        }),
+        Listen::Unix(path) => bind_unix(path, service).map(|socket| (socket, address.clone())),
+    };
+    bound.map_err(|source| {
         let service = service.name.to_string();
-        match source.kind() {
-            io::ErrorKind::AddrInUse => StartError::PortTaken { service, address },
-            _ => StartError::Listen { service, address, source },
+        match (source.kind(), address) {
+            (io::ErrorKind::AddrInUse, Listen::Tcp(tcp)) => StartError::PortTaken { service, address: *tcp },
+            _ => StartError::Listen { service, address: address.clone(), source },
         }
     })
+}
+
+fn bind_unix(path: &Path, service: &Service) -> io::Result<Socket> {
+    remove_left_over(path)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    rustix::net::bind(&descriptor, &SocketAddrUnix::new(path)?)?;
+    let socket = Socket { descriptor, path: Some(path.to_owned()) };
+    // Before anybody can connect.
+    socket.open_for(service)?;
+    rustix::net::listen(&socket.descriptor, BACKLOG)?;
+    Ok(socket)
+}
+
+/// A socket on which nobody listens was left by an engine that was killed.
+fn remove_left_over(path: &Path) -> io::Result<()> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    let is_dead = || UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+    if is_socket && is_dead() { fs::remove_file(path) } else { Ok(()) }
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<(OwnedFd, SocketAddr)> {
@@ -50,5 +110,28 @@ mod tests {
         drop(listener);
         let text = StartError::PortTaken { service: "echo".to_owned(), address: real }.to_string();
         assert!(text.contains("echo") && text.contains(&real.to_string()) && text.contains("ss -ltnp"), "{text}");
+    }
+
+    #[test]
+    fn a_unix_socket_is_for_its_user_replaces_a_dead_one_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("echo.sock");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        let mut service = crate::lifecycle_tests::service("echo");
+        let socket = bind_unix(&path, &service).unwrap();
+        assert_eq!(mode(), 0o600);
+        UnixStream::connect(&path).unwrap();
+        assert_eq!(bind_unix(&path, &service).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        // As after a kill: the socket is gone, its file is there.
+        drop(socket);
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        service.allow.users.push(speedysvc_config::Principal::Id(7));
+        let socket = bind_unix(&path, &service).unwrap();
+        assert_eq!(mode(), 0o666);
+        drop(socket);
+        assert!(!path.exists());
+        fs::write(&path, "mine").unwrap();
+        let kind = bind_unix(&path, &service).unwrap_err().kind();
+        assert_eq!(kind, io::ErrorKind::AddrInUse, "what is no socket is not ours to remove");
     }
 }

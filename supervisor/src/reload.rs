@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use speedysvc_config::{Config, Launch, Log, Service};
+use speedysvc_config::{Config, Launch, Listen, Log, Service};
 
 use crate::policy::show;
 
@@ -68,6 +68,11 @@ fn renewing(old: &Service, new: &Service) -> Vec<String> {
         found.push(changed("program", &launch(&old.launch), &launch(&new.launch)));
     }
     found.extend(differs("listen", &old.listen, &new.listen));
+    found.extend(differs("insecure", &old.insecure, &new.insecure));
+    // Workers ask who connects to a Unix socket.
+    if new.listen.iter().any(|address| matches!(address, Listen::Unix(_))) {
+        found.extend(differs("allow", &old.allow, &new.allow).map(|_| "allow".to_owned()));
+    }
     found.extend(differs("driver", &old.driver, &new.driver));
     found.extend(differs("limits", &old.limits, &new.limits).map(|_| "limits".to_owned()));
     found.extend(differs("spin", &old.spin.get(), &new.spin.get()));

@@ -6,8 +6,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::net::SocketAddr;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -15,16 +14,17 @@ use std::process::Command;
 use std::sync::Arc;
 
 use speedysvc_broker::Allow;
-use speedysvc_config::Service;
+use speedysvc_config::{Listen, Service};
 
-use crate::{StartError, accounts, listen};
+use crate::listen::{self, Socket};
+use crate::{StartError, accounts};
 
 /// A listener and its addresses: as the file has it, and with the port that the kernel chose.
 #[derive(Clone, Debug)]
 pub(crate) struct Listener {
-    asked: SocketAddr,
-    pub(crate) real: SocketAddr,
-    pub(crate) socket: Arc<OwnedFd>,
+    asked: Listen,
+    pub(crate) real: Listen,
+    pub(crate) socket: Arc<Socket>,
 }
 
 /// One version of one service.
@@ -45,10 +45,14 @@ impl Settings {
         for asked in &service.listen {
             let known = bound.iter().position(|listener| listener.asked == *asked);
             listeners.push(match known {
-                Some(known) => bound.remove(known),
+                Some(known) => {
+                    let known = bound.remove(known);
+                    known.socket.open_for(service).map_err(StartError::denied("cannot change who may connect"))?;
+                    known
+                }
                 None => {
-                    let (socket, real) = listen::bind(service, *asked)?;
-                    Listener { asked: *asked, real, socket: Arc::new(socket) }
+                    let (socket, real) = listen::bind(service, asked)?;
+                    Listener { asked: asked.clone(), real, socket: Arc::new(socket) }
                 }
             });
         }
@@ -68,10 +72,10 @@ impl Settings {
     }
 
     /// Listens again, where it listened before.
-    pub(crate) fn bind_again(&mut self, addresses: &[SocketAddr]) -> Result<(), StartError> {
+    pub(crate) fn bind_again(&mut self, addresses: &[Listen]) -> Result<(), StartError> {
         for (asked, real) in self.service.listen.iter().zip(addresses) {
-            let (socket, real) = listen::bind(&self.service, *real)?;
-            self.listeners.push(Listener { asked: *asked, real, socket: Arc::new(socket) });
+            let (socket, real) = listen::bind(&self.service, real)?;
+            self.listeners.push(Listener { asked: asked.clone(), real, socket: Arc::new(socket) });
         }
         Ok(())
     }

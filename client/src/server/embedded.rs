@@ -1,7 +1,7 @@
 //! Alone: broker and worker in this process, each in a thread of its own. For trying things out, and for tests.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::stats::Snapshot;
 
+use super::listener::{Listener, UnixPath};
 use crate::address::{Address, Environment};
 
 /// Why a service cannot be hosted alone.
@@ -34,7 +35,7 @@ pub enum ServerError {
     #[error("cannot listen on {address}: {error}")]
     Bind {
         /// The address.
-        address: SocketAddr,
+        address: String,
         /// What the kernel said.
         error: io::Error,
     },
@@ -95,7 +96,8 @@ impl Server {
         self
     }
 
-    /// Also listens on a TCP address such as `tcp://127.0.0.1:5555`; port 0 lets the kernel choose.
+    /// Also listens on a TCP address such as `tcp://127.0.0.1:5555`, where port 0 lets the kernel choose; or on a Unix
+    /// socket such as `unix:///run/echo.sock`, for the same user and root.
     #[must_use]
     pub fn listen(mut self, address: &str) -> Self {
         self.listen.push(address.to_owned());
@@ -116,7 +118,8 @@ impl Server {
     pub fn start(self) -> Result<Running, ServerError> {
         let folder = self.make_folder()?;
         let listeners = self.bind()?;
-        let tcp: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let tcp = listeners.iter().filter_map(Listener::tcp_address).collect();
+        let unix = listeners.iter().filter_map(Listener::unix_path).collect();
         let mut broker = Broker::new().map_err(io_error("making a broker"))?;
         let key = broker.add_service(self.options(folder.clone(), listeners))?;
         let control = broker.admit(key, WORKER).map_err(io_error("making a worker"))?;
@@ -127,7 +130,7 @@ impl Server {
         let worker = spawn("speedysvc-loop", move || speedysvc_core::serve(service, control, None))?;
         let (events, ready) = mpsc::channel();
         let broker = spawn("speedysvc-broker", move || attend(broker, key, &stop_too, &events))?;
-        let mut running = Running { name: self.name, folder, tcp, meters, stop, threads: Some((worker, broker)) };
+        let mut running = Running { name: self.name, folder, tcp, unix, meters, stop, threads: Some((worker, broker)) };
         match ready.recv() {
             Ok(Ok(())) => Ok(running),
             Ok(Err(why)) => Err(ServerError::Worker(why)),
@@ -169,11 +172,11 @@ impl Server {
         Ok(folder)
     }
 
-    fn bind(&self) -> Result<Vec<TcpListener>, ServerError> {
-        self.listen.iter().map(|text| bind(text)).collect()
+    fn bind(&self) -> Result<Vec<Listener>, ServerError> {
+        self.listen.iter().map(|text| Listener::bind(text)).collect()
     }
 
-    fn options(&self, folder: PathBuf, listeners: Vec<TcpListener>) -> ServiceOptions {
+    fn options(&self, folder: PathBuf, listeners: Vec<Listener>) -> ServiceOptions {
         ServiceOptions {
             name: self.name.clone(),
             folder,
@@ -185,7 +188,7 @@ impl Server {
             driver: DriverWish::Auto,
             log_level: Level::Info,
             allow: Allow::default(),
-            listeners: listeners.into_iter().map(OwnedFd::from).collect(),
+            listeners: listeners.into_iter().map(Listener::into_socket).collect(),
         }
     }
 }
@@ -198,20 +201,8 @@ fn named_folder(name: &str) -> Result<PathBuf, ServerError> {
         .map_err(|error| ServerError::Address(error.to_string()))?;
     match address {
         Address::Shm { path, .. } => Ok(path.parent().unwrap_or(Path::new("/")).to_owned()),
-        Address::Tcp { .. } => unreachable!("it was written with shm://"),
+        Address::Tcp { .. } | Address::Unix { .. } => unreachable!("it was written with shm://"),
     }
-}
-
-fn bind(text: &str) -> Result<TcpListener, ServerError> {
-    let address: SocketAddr = text.strip_prefix("tcp://").and_then(|rest| rest.parse().ok()).ok_or_else(|| {
-        ServerError::Address(format!("`{text}` cannot be listened on; write tcp://127.0.0.1:5555 or tcp://[::1]:5555"))
-    })?;
-    if !address.ip().is_loopback() {
-        let why = format!("{address} is not a loopback address: TLS and tokens come later");
-        return Err(ServerError::Address(why));
-    }
-    let bind = || TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
-    bind().map_err(|error| ServerError::Bind { address, error })
 }
 
 fn spawn<T: Send + 'static>(
@@ -271,6 +262,7 @@ pub struct Running {
     name: String,
     folder: PathBuf,
     tcp: Vec<SocketAddr>,
+    unix: Vec<UnixPath>,
     meters: Arc<Meters>,
     stop: OwnedFd,
     threads: Option<Threads>,
@@ -295,7 +287,8 @@ impl Running {
     /// All addresses, as clients write them.
     pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
         let tcp = self.tcp.iter().map(|address| format!("tcp://{address}"));
-        std::iter::once(self.shm_address()).chain(tcp)
+        let unix = self.unix.iter().map(|path| format!("unix://{}", path.0.display()));
+        std::iter::once(self.shm_address()).chain(tcp).chain(unix)
     }
 
     /// What has been counted and timed since the start. A call is counted a moment after it has been answered.

@@ -1,6 +1,7 @@
 //! The server half: hosting a service, under a supervisor or alone.
 
 mod embedded;
+mod listener;
 mod logging;
 mod supervised;
 
@@ -25,7 +26,7 @@ pub use embedded::{Running, Server, ServerError};
 /// }
 /// ```
 ///
-/// Alone it also listens on the TCP address in `SPEEDYSVC_LISTEN`, when that is set. What goes wrong is said on
+/// Alone it also listens on the address in `SPEEDYSVC_LISTEN`, when that is set. What goes wrong is said on
 /// standard error; the code is 69 when the service's name or port is taken, and 1 for everything else.
 ///
 /// What the service logs with `tracing` goes to the supervisor's log with its level and call, or alone to standard

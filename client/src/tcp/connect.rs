@@ -2,7 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::path::Path;
 
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 use speedysvc_protocol::frame::{Header, Kind};
 use speedysvc_protocol::hello::{Hello, Refusal, Welcome};
 use speedysvc_protocol::limits::{HELLO_MAX, MESSAGE_TEXT_MAX};
@@ -25,7 +29,7 @@ pub(crate) fn connect(host: &str, port: u16, hello: &Hello, deadline: Deadline) 
     let addresses = (host, port).to_socket_addrs().map_err(|error| unknown_host(error.to_string()))?;
     let mut last = None;
     for address in addresses {
-        match meet(address, hello, deadline) {
+        match meet(|| reach(address, deadline), hello, deadline) {
             Ok(met) => return met.map_err(|error| error.within(&address.to_string())),
             Err(unreached) => last = Some(unreached),
         }
@@ -38,12 +42,16 @@ pub(crate) fn connect(host: &str, port: u16, hello: &Hello, deadline: Deadline) 
 const HANDSHAKES: u32 = 3;
 
 /// Reaches and greets. The outer error is that nobody was reached there.
-fn meet(address: SocketAddr, hello: &Hello, deadline: Deadline) -> Result<Result<TcpConnection, Error>, Error> {
-    let mut met = greet(reach(address, deadline)?, hello, deadline);
+fn meet(
+    reach: impl Fn() -> Result<TcpStream, Error>,
+    hello: &Hello,
+    deadline: Deadline,
+) -> Result<Result<TcpConnection, Error>, Error> {
+    let mut met = greet(reach()?, hello, deadline);
     for _ in 1..HANDSHAKES {
         match &met {
             // Nobody has judged the greeting: it was cut off.
-            Err(error) if error.code() == Code::Unavailable => met = greet(reach(address, deadline)?, hello, deadline),
+            Err(error) if error.code() == Code::Unavailable => met = greet(reach()?, hello, deadline),
             _ => break,
         }
     }
@@ -63,10 +71,41 @@ fn reach(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, Error> {
     })
 }
 
+/// Connects to a Unix socket.
+pub(crate) fn connect_unix(path: &Path, hello: &Hello, deadline: Deadline) -> Result<TcpConnection, Error> {
+    meet(|| reach_unix(path, deadline), hello, deadline)?
+}
+
+/// A Unix socket in the clothes of a TCP stream: of those nothing is used that other streams do not have.
+fn reach_unix(path: &Path, deadline: Deadline) -> Result<TcpStream, Error> {
+    let late = || Error::not_started(Code::DeadlineExceeded, format!("{}: no answer in time", path.display()));
+    let left = deadline.left().ok_or_else(late)?;
+    let reach = || {
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        // Where the queue of a listener is full, connecting waits as sending does.
+        set_socket_timeout(&socket, Timeout::Send, Some(left))?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+        Ok(TcpStream::from(socket))
+    };
+    reach().map_err(|error| match error {
+        Errno::AGAIN => late(),
+        Errno::CONNREFUSED | Errno::NOENT => {
+            let message = format!("{}: nobody listens there; is the service running?", path.display());
+            Error::not_started(Code::Unavailable, message)
+        }
+        Errno::ACCESS => {
+            let message = format!("{}: not allowed; `allow` of the service names who is", path.display());
+            Error::not_started(Code::PermissionDenied, message)
+        }
+        _ => Error::not_started(Code::Unavailable, format!("{}: {error}", path.display())),
+    })
+}
+
 fn greet(stream: TcpStream, hello: &Hello, deadline: Deadline) -> Result<TcpConnection, Error> {
     let broke = |why: &str| Error::not_started(Code::Unavailable, format!("the handshake failed: {why}"));
     // Calls are small and somebody waits for each: never hold one back to fill a packet.
-    stream.set_nodelay(true).map_err(|error| broke(&error.to_string()))?;
+    // Unix sockets do not know it, and a stream that is broken says so next.
+    let _unknown = stream.set_nodelay(true);
     let text = serde_json::to_vec(hello).map_err(|error| broke(&error.to_string()))?;
     if text.len() > HELLO_MAX {
         let message = format!("the contract's greeting has {} bytes, over the limit of {HELLO_MAX}", text.len());

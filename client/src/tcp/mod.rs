@@ -29,7 +29,7 @@ use crate::error::Error;
 use calls::{Broken, Calls, IN_FLIGHT_MAX};
 use socket::{Input, NoInput, Unsent, Wait};
 
-pub(crate) use connect::connect;
+pub(crate) use connect::{connect, connect_unix};
 pub(crate) use flight::Flight;
 
 /// How long a sender without room, or the thread that reads for tasks, waits before it looks what has changed.

@@ -31,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) spin: Option<Spin>,
     pub(crate) users: Option<Vec<Principal>>,
     pub(crate) groups: Option<Vec<Principal>>,
+    pub(crate) insecure: Option<bool>,
     pub(crate) drain: Option<Duration>,
     pub(crate) kill: Option<Duration>,
     /// The inner `None` is `"none"`: never.
@@ -45,6 +46,7 @@ impl Settings {
             workers: plain(fields.read("workers", leaf::workers, problems)),
             driver: plain(fields.read("driver", leaf::driver, problems)),
             spin: plain(fields.read("spin", leaf::spin, problems)),
+            insecure: plain(fields.read("insecure", leaf::yes_or_no, problems)),
             drain: plain(fields.read("drain", leaf::duration(DRAIN), problems)),
             kill: plain(fields.read("kill", leaf::duration(DRAIN), problems)),
             hang: plain(fields.read("hang", leaf::duration_or_none(PATIENCE), problems)),

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use speedysvc_protocol::control::operator::Level;
-use speedysvc_protocol::control::{Order, Report, Start};
+use speedysvc_protocol::control::{Order, Peers, Report, Start};
 use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
 use speedysvc_protocol::shm::handover;
 
@@ -109,6 +109,7 @@ impl Service {
             spin_us: micros(self.options.spin),
             driver: self.options.driver,
             log_level: self.options.log_level,
+            peers: Peers { uids: self.options.allow.uids.clone(), gids: self.options.allow.gids.clone() },
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `limits`      | every size up to the limit crosses, and one byte more is an error that says so |
 //! | `errors`      | what goes wrong is told as it is |
 //! | `sharing`     | many callers, many clients, and no work without calls |
+//! | `sockets`     | every address of a service leads to it, and to nobody who may not |
 //! | `started`     | calls that are started and awaited keep all promises of blocking ones |
 //! | `turns`       | long handlers hold up nobody else, and have their turns in the order of coming |
 //! | `stats`       | every call is counted once, also when its worker has died since |
@@ -27,6 +28,7 @@ mod limits;
 mod other_language;
 mod retries;
 mod sharing;
+mod sockets;
 mod started;
 mod stats;
 mod turns;

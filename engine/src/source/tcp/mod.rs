@@ -1,6 +1,7 @@
 //! Calls from TCP: all connections of this loop, and the listeners that they came from.
 
 mod connection;
+mod peers;
 mod receive_buffer;
 
 use std::io;
@@ -11,6 +12,7 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::set_tcp_nodelay;
 use slab::Slab;
+use speedysvc_protocol::control::Peers;
 use speedysvc_protocol::stats::Counter;
 
 use crate::budget::CONNECTIONS;
@@ -24,6 +26,8 @@ const ACCEPTS_PER_TURN: usize = 32;
 
 pub(crate) struct Connections {
     listeners: Vec<OwnedFd>,
+    /// Who may connect to those that are Unix sockets.
+    peers: Peers,
     /// Somebody may be waiting in a listener's backlog.
     knocked: bool,
     open: Slab<Connection>,
@@ -39,11 +43,17 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(listeners: Vec<OwnedFd>, message_max: usize, deadline_us: u64, meter: Rc<Meter>) -> Self {
+    pub(crate) fn new(
+        listeners: Vec<OwnedFd>,
+        peers: Peers,
+        message_max: usize,
+        deadline_us: u64,
+        meter: Rc<Meter>,
+    ) -> Self {
         let settings = Settings { message_max, deadline_us };
         let (open, dirty) = (Slab::new(), Vec::new());
         let (knocked, draining, starved) = (true, false, false);
-        Self { listeners, knocked, open, generation: 0, dirty, settings, draining, starved, meter }
+        Self { listeners, peers, knocked, open, generation: 0, dirty, settings, draining, starved, meter }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -78,7 +88,11 @@ impl Connections {
                     Ok(socket) => {
                         accepted = true;
                         self.meter.count(Counter::ConnectionsAccepted);
-                        self.greet(socket, driver);
+                        if peers::admit(&self.peers, &socket) {
+                            self.greet(socket, driver);
+                        } else {
+                            self.meter.count(Counter::ClosedRefused);
+                        }
                     }
                     Err(Errno::AGAIN) => break,
                     Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
