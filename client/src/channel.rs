@@ -105,11 +105,11 @@ impl Channel {
         scratch::with(|scratch| read_fallible(self.exchange(method, arguments, scratch)?, &scratch.reply))
     }
 
-    /// Calls the only method of a connection by name; JSON in, JSON out.
-    pub(crate) fn call_json(&self, body: &[u8]) -> Result<(Answer, Vec<u8>), Error> {
+    /// Calls the only method of a connection by name; the same codec in and out.
+    pub(crate) fn call_bytes(&self, codec: Codec, body: &[u8]) -> Result<(Answer, Vec<u8>), Error> {
         scratch::with(|scratch| {
             let (begun_ns, deadline) = self.times();
-            let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline };
+            let ask = Ask { method: MethodIndex(0), codec, body, begun_ns, deadline };
             let answer = self.line.exchange(&ask, &mut scratch.reply)?;
             Ok((answer, scratch.reply.as_slice().to_vec()))
         })

@@ -1,4 +1,4 @@
-//! Calls by name, with JSON: for command lines and scripts that know no contract.
+//! Calls by name, with JSON or another codec: for command lines and scripts that know no contract.
 
 use std::time::Duration;
 
@@ -7,12 +7,14 @@ use crate::call::Answer;
 use crate::channel::Channel;
 use crate::error::Error;
 
+pub use speedysvc_protocol::ids::Codec;
+
 /// What a method answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum JsonReply {
-    /// Its result, as JSON.
+pub enum Reply {
+    /// Its result, in the codec of the call.
     Ok(Vec<u8>),
-    /// Its own error, as JSON.
+    /// Its own error, in the codec of the call; of a raw call in JSON.
     Application(Vec<u8>),
 }
 
@@ -21,7 +23,7 @@ pub enum JsonReply {
 ///
 /// # Errors
 /// [`Error`], which says whether the call ran.
-pub fn call(address: &str, method: &str, json_body: &[u8], timeout: Option<Duration>) -> Result<JsonReply, Error> {
+pub fn call(address: &str, method: &str, json_body: &[u8], timeout: Option<Duration>) -> Result<Reply, Error> {
     Method::connect(address, method, timeout)?.call(json_body)
 }
 
@@ -46,11 +48,19 @@ impl Method {
     ///
     /// # Errors
     /// [`Error`], which says whether the call ran.
-    pub fn call(&self, json_body: &[u8]) -> Result<JsonReply, Error> {
-        let (answer, body) = self.0.call_json(json_body)?;
+    pub fn call(&self, json_body: &[u8]) -> Result<Reply, Error> {
+        self.call_as(Codec::Json, json_body)
+    }
+
+    /// Calls the method with arguments in this codec.
+    ///
+    /// # Errors
+    /// [`Error`], which says whether the call ran.
+    pub fn call_as(&self, codec: Codec, body: &[u8]) -> Result<Reply, Error> {
+        let (answer, body) = self.0.call_bytes(codec, body)?;
         Ok(match answer {
-            Answer::Result => JsonReply::Ok(body),
-            Answer::Application => JsonReply::Application(body),
+            Answer::Result => Reply::Ok(body),
+            Answer::Application => Reply::Application(body),
         })
     }
 }

@@ -52,6 +52,10 @@ pub enum Codec {
     Rkyv = 1,
     /// JSON text, for people and other languages.
     Json = 2,
+    /// MessagePack, for other languages: JSON's types, and byte strings as they are.
+    MsgPack = 3,
+    /// The bytes themselves, for methods that take one byte string and give one.
+    Raw = 4,
 }
 
 impl Codec {
@@ -61,7 +65,30 @@ impl Codec {
         match number {
             1 => Some(Self::Rkyv),
             2 => Some(Self::Json),
+            3 => Some(Self::MsgPack),
+            4 => Some(Self::Raw),
             _ => None,
+        }
+    }
+
+    /// The codec of this name, as people write it.
+    ///
+    /// # Errors
+    /// What there is instead; for Python's own formats also why they are not.
+    pub fn from_name(name: &str) -> Result<Self, String> {
+        const KNOWN: &str = "the codecs are rkyv, json, msgpack and raw";
+        match name {
+            "rkyv" => Ok(Self::Rkyv),
+            "json" => Ok(Self::Json),
+            "msgpack" => Ok(Self::MsgPack),
+            "raw" => Ok(Self::Raw),
+            "pickle" => {
+                Err(format!("pickle is refused: reading it runs whatever code the sender put into it; {KNOWN}"))
+            }
+            "marshal" => Err(format!(
+                "marshal is refused: it differs between versions of Python and is not safe to read; {KNOWN}"
+            )),
+            _ => Err(format!("`{name}` is no codec; {KNOWN}")),
         }
     }
 }
@@ -138,6 +165,19 @@ mod tests {
         let id = MethodId::of("echo", "echo(&str) -> String");
         assert_ne!(id, MethodId::of("echo2", "echo(&str) -> String"));
         assert_ne!(id, MethodId::of("echo", "echo(&[u8]) -> String"));
+    }
+
+    #[test]
+    fn codecs_have_names_and_numbers_and_pickle_is_none() {
+        for (name, number) in [("rkyv", 1), ("json", 2), ("msgpack", 3), ("raw", 4)] {
+            let codec = Codec::from_name(name).unwrap();
+            assert_eq!((codec as u8, Codec::from_wire(number)), (number, Some(codec)));
+        }
+        assert_eq!((Codec::from_wire(0), Codec::from_wire(5)), (None, None));
+        for (name, why) in [("pickle", "runs whatever code"), ("marshal", "versions of Python"), ("cbor", "no codec")] {
+            let error = Codec::from_name(name).unwrap_err();
+            assert!(error.contains(why) && error.contains("msgpack"), "{error}");
+        }
     }
 
     #[test]

@@ -4,34 +4,54 @@
 //! in order. Byte strings are base64 text.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::archive::Buffer;
 use crate::status::{Code, Failure};
 
-/// A byte string in JSON: base64 with padding (RFC 4648 section 4).
+/// A byte string where there is no archive: in JSON base64 with padding (RFC 4648 section 4), in MessagePack itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Base64(pub Vec<u8>);
 
 impl Serialize for Base64 {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&STANDARD.encode(&self.0))
+        if to.is_human_readable() { to.serialize_str(&STANDARD.encode(&self.0)) } else { to.serialize_bytes(&self.0) }
     }
 }
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(from)?;
-        STANDARD
-            .decode(text.as_bytes())
-            .map(Base64)
-            .map_err(|error| D::Error::custom(format!("bytes are written as base64 text: {error}")))
+        from.deserialize_any(BytesVisitor)
+    }
+}
+
+struct BytesVisitor;
+
+impl Visitor<'_> for BytesVisitor {
+    type Value = Base64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes, which are base64 text in JSON and `bin` in MessagePack")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Base64, E> {
+        let decoded = STANDARD.decode(text.as_bytes());
+        decoded.map(Base64).map_err(|error| E::custom(format!("bytes are written as base64 text: {error}")))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Base64, E> {
+        Ok(Base64(bytes.to_vec()))
+    }
+
+    fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Base64, E> {
+        Ok(Base64(bytes))
     }
 }
 
@@ -111,7 +131,7 @@ fn parse(body: &[u8]) -> Result<Value, Failure> {
         .map_err(|error| Failure::not_started(Code::InvalidArgument, format!("the body is not JSON: {error}")))
 }
 
-fn invalid(error: &dyn std::fmt::Display, names: &[&str]) -> Failure {
+pub(crate) fn invalid(error: &dyn fmt::Display, names: &[&str]) -> Failure {
     let takes = match names {
         [] => "no arguments".to_owned(),
         [one] => format!("the value of `{one}` as the whole body"),
@@ -127,18 +147,30 @@ fn invalid(error: &dyn std::fmt::Display, names: &[&str]) -> Failure {
 /// text).
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Buffer) -> Result<(), Failure> {
     out.clear();
-    let mut sink = Sink { out, refused: None };
+    let mut sink = Sink::new(out);
     let written = serde_json::to_writer(&mut sink, value);
-    match (written, sink.refused) {
-        (Ok(()), _) => Ok(()),
-        (Err(_), Some(refused)) => Err(refused),
-        (Err(error), None) => Err(Failure::done(Code::Internal, format!("the value has no JSON form: {error}"))),
-    }
+    sink.end(written.map_err(|error| format!("the value has no JSON form: {error}")))
 }
 
-struct Sink<'a> {
+/// A buffer as serializers write to it.
+pub(crate) struct Sink<'a> {
     out: &'a mut Buffer,
     refused: Option<Failure>,
+}
+
+impl<'a> Sink<'a> {
+    pub(crate) fn new(out: &'a mut Buffer) -> Self {
+        Self { out, refused: None }
+    }
+
+    /// What came of it: the buffer's own refusal, or the serializer's.
+    pub(crate) fn end(self, written: Result<(), String>) -> Result<(), Failure> {
+        match (written, self.refused) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(refused)) => Err(refused),
+            (Err(error), None) => Err(Failure::done(Code::Internal, error)),
+        }
+    }
 }
 
 impl std::io::Write for Sink<'_> {

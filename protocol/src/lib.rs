@@ -6,7 +6,7 @@
 //! * [`frame`]: what travels over TCP. [`hello`]: how a connection or a link begins. [`control`]: what the supervisor's
 //!   broker and its workers say to each other.
 //! * [`shm`]: what lies in shared memory: links, slots, claims, boards. The only room of this crate with `unsafe`.
-//! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`json`]: the same in JSON.
+//! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`json`], [`msgpack`]: the same in those.
 //! * [`contract`]: what a service offers. [`service`]: the trait that the service macro implements.
 //! * [`status`]: what a caller may be told, and whether its call ran. [`ids`], [`limits`]: names and numbers.
 //! * [`stats`]: what is counted and timed. [`crowd`]: when neither side may wait by looking.
@@ -24,6 +24,7 @@ pub mod hello;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod msgpack;
 pub mod openapi;
 pub mod service;
 #[expect(unsafe_code, reason = "room 1: memory that another process maps too")]

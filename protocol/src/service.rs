@@ -1,14 +1,18 @@
 //! The handler's side of a call: the trait that the service macro implements, and what its output calls.
 
+use std::iter;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::de::value::{BytesDeserializer, Error as ValueError, SeqDeserializer};
 
 use crate::archive::{self, Archived, Buffer, Bytes, Decode, Encode, Sink, View};
 use crate::contract::{Contract, ServiceSpec};
 use crate::ids::{Codec, MethodIndex};
 use crate::json::{self, Base64};
-use crate::status::{Failure, Status};
+use crate::msgpack;
+use crate::status::{Code, Failure, Status};
 
 /// What may be an owned argument, a result or an error of a method.
 ///
@@ -120,6 +124,8 @@ impl Reply {
         match codec {
             Codec::Rkyv => self.archive(&Bytes(&value)),
             Codec::Json => json::encode(&Base64(value), &mut self.body),
+            Codec::MsgPack => msgpack::encode(&Base64(value), &mut self.body),
+            Codec::Raw => self.body.append(&value),
         }
     }
 
@@ -136,6 +142,9 @@ impl Reply {
         match codec {
             Codec::Rkyv => self.archive(value),
             Codec::Json => json::encode(value, &mut self.body),
+            // A method with a raw form gives bytes; only its own error comes here, and that is text for people.
+            Codec::MsgPack => msgpack::encode(value, &mut self.body),
+            Codec::Raw => json::encode(value, &mut self.body),
         }
     }
 
@@ -151,26 +160,50 @@ impl Reply {
     }
 }
 
-/// Reads a call's arguments as the archived tuple `W`, whatever the codec: JSON is read as `J`, then archived by
-/// `archive`, so that a handler sees the same types either way.
+/// What a method's arguments are where they are no archive.
+pub struct Form {
+    /// Their names, in order.
+    pub names: &'static [&'static str],
+    /// Whether the method takes one byte string and gives one, so that the bytes themselves will do.
+    pub raw: bool,
+}
+
+/// Reads a call's arguments as the archived tuple `W`, whatever the codec: what is no archive is read as `J`, then
+/// archived by `archive`, so that a handler sees the same types either way.
 ///
 /// # Errors
 /// [`Failure`] with the code `INVALID_ARGUMENT` when the body is not what the method takes.
 pub fn arguments<'a, W: View, J: DeserializeOwned>(
     codec: Codec,
     body: &'a [u8],
-    names: &[&str],
+    form: &Form,
     scratch: &'a mut Buffer,
     archive: impl FnOnce(&J, &mut Buffer) -> Result<(), Failure>,
 ) -> Result<&'a Archived<W>, Failure> {
     match codec {
         Codec::Rkyv => archive::view::<W>(body),
-        Codec::Json => {
-            let values = json::arguments::<J>(body, names)?;
+        other => {
+            let values = values::<J>(other, body, form)?;
             archive(&values, scratch).map_err(|failure| {
                 Failure::not_started(failure.code, format!("the arguments in their other form: {}", failure.message))
             })?;
             archive::view::<W>(scratch.as_slice())
         }
+    }
+}
+
+fn values<J: DeserializeOwned>(codec: Codec, body: &[u8], form: &Form) -> Result<J, Failure> {
+    match codec {
+        Codec::MsgPack => msgpack::arguments(body, form.names),
+        Codec::Raw if form.raw => {
+            let one = BytesDeserializer::<ValueError>::new(body);
+            let bytes = J::deserialize(SeqDeserializer::new(iter::once(one)));
+            bytes.map_err(|error| Failure::not_started(Code::Internal, error.to_string()))
+        }
+        Codec::Raw => {
+            let message = "a raw call is for methods that take one byte string and give one: use json or msgpack";
+            Err(Failure::not_started(Code::Unimplemented, message))
+        }
+        Codec::Json | Codec::Rkyv => json::arguments(body, form.names),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use speedysvc::untyped::{self, JsonReply, Method};
+use speedysvc::untyped::{self, Method, Reply};
 
 use crate::load::arguments::Load;
 use crate::load::body;
@@ -72,8 +72,8 @@ struct ByName {
 impl Caller for ByName {
     fn call(&mut self, _: Due) -> Result<(), Failed> {
         match self.method.call(&self.body) {
-            Ok(JsonReply::Ok(_)) => Ok(()),
-            Ok(JsonReply::Application(_)) => Err(APPLICATION),
+            Ok(Reply::Ok(_)) => Ok(()),
+            Ok(Reply::Application(_)) => Err(APPLICATION),
             Err(error) => Err(error.code().name()),
         }
     }

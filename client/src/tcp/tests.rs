@@ -350,8 +350,8 @@ fn a_method_is_called_by_name_with_json() {
     let server = Server::new();
     let address = format!("tcp://127.0.0.1:{}", server.port);
     for (status, expected) in [
-        (Status::Ok, untyped::JsonReply::Ok(b"[1]".to_vec())),
-        (Status::Application, untyped::JsonReply::Application(b"[1]".to_vec())),
+        (Status::Ok, untyped::Reply::Ok(b"[1]".to_vec())),
+        (Status::Application, untyped::Reply::Application(b"[1]".to_vec())),
     ] {
         thread::scope(|scope| {
             scope.spawn(|| {

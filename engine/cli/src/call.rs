@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use speedysvc::untyped::{self, JsonReply};
+use speedysvc::untyped::{self, Reply};
 
 use crate::arguments::Call;
 use crate::exit;
@@ -17,8 +17,8 @@ pub(crate) fn call(what: &Call) -> ExitCode {
         Err(why) => return exit::say(&why, exit::USAGE),
     };
     match untyped::call(&what.address, &what.method, &body, what.timeout) {
-        Ok(JsonReply::Ok(reply)) => print(&reply),
-        Ok(JsonReply::Application(error)) => {
+        Ok(Reply::Ok(reply)) => print(&reply),
+        Ok(Reply::Application(error)) => {
             let text = String::from_utf8_lossy(&error);
             exit::say(&format_args!("{} answered with its own error: {text}", what.method), exit::FAILED)
         }

@@ -114,6 +114,11 @@ impl<'a> Names<'a> {
         self.method.output.ok.as_ref().is_some_and(is_byte_vector)
     }
 
+    /// Whether the method takes one byte string and gives one.
+    pub fn has_raw_form(&self) -> bool {
+        matches!(&self.method.arguments[..], [one] if one.kind.is_byte_string()) && self.is_byte_string()
+    }
+
     /// The method's own error.
     pub fn error(&self) -> Option<TokenStream> {
         let name = error_ident(self.method);

@@ -98,6 +98,7 @@ fn read_arguments(names: &Names<'_>) -> TokenStream {
     let keys = names.arguments().map(|(_, argument)| argument.name.unraw().to_string());
     let wire = names.arguments().map(|(place, argument)| names.wire(place, &argument.kind));
     let json = names.arguments().map(|(place, argument)| names.json(place, &argument.kind));
+    let raw = names.has_raw_form();
     let rewritten = names.arguments().map(|(place, argument)| rewritten(&argument.kind, place));
     // A method without arguments takes an empty JSON array, which serde does not read as `()`.
     let (archived, values, json) = match names.arguments().next() {
@@ -108,7 +109,7 @@ fn read_arguments(names: &Names<'_>) -> TokenStream {
         let #archived = ::speedysvc::__private::service::arguments::<(#(#wire,)*), #json>(
             codec,
             body,
-            &[#(#keys),*],
+            &::speedysvc::__private::service::Form { names: &[#(#keys),*], raw: #raw },
             scratch,
             |#values, out| ::speedysvc::__private::archive::encode(&(#(#rewritten,)*), out),
         )?;

@@ -1,10 +1,11 @@
-//! Arguments in JSON: the whole body, an array in order, or an object by names.
+//! Arguments in JSON or MessagePack: the whole body, an array in order, or an object by names.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::json::{self, Base64};
+use speedysvc_protocol::msgpack;
 use speedysvc_protocol::status::{Code, Outcome};
 
 use crate::json::Message;
@@ -20,6 +21,7 @@ pub fn target(data: &[u8]) {
 }
 
 fn survive<T: Message>(data: &[u8], names: &[&str]) {
+    survive_as_message_pack::<T>(data, names);
     let values = match json::arguments::<T>(data, names) {
         Ok(values) => values,
         Err(failure) => {
@@ -35,6 +37,21 @@ fn survive<T: Message>(data: &[u8], names: &[&str]) {
         _ => out.as_slice(),
     };
     same(&json::arguments::<T>(body, names).expect("what we wrote can be read"), &values);
+}
+
+fn survive_as_message_pack<T: Message>(data: &[u8], names: &[&str]) {
+    let values = match msgpack::arguments::<T>(data, names) {
+        Ok(values) => values,
+        Err(failure) => {
+            assert_eq!((failure.code, failure.outcome), (Code::InvalidArgument, Outcome::NotStarted));
+            return assert!(failure.message.contains("this method takes"));
+        }
+    };
+    let mut out = Buffer::new(data.len() * 8 + 64);
+    msgpack::encode(&values, &mut out).expect("what was read can be written");
+    // One argument is the whole body: the array's first byte says that it has one.
+    let body = &out.as_slice()[usize::from(names.len() == 1)..];
+    same(&msgpack::arguments::<T>(body, names).expect("what we wrote can be read"), &values);
 }
 
 fn same<T: PartialEq + Debug>(again: &T, first: &T) {

@@ -58,6 +58,7 @@ pub trait EveryKind: Send {
     fn one_tuple(&self, only: (u8,), array: [u16; 2]) -> ((u8,), [u16; 2]) {
         (only, array)
     }
+    fn next_of(&self, page: Page<Point>) -> Option<u64>;
     #[deprecated]
     fn r#dyn(&self) -> u8 {
         7
@@ -98,6 +99,10 @@ where
     }
 
     fn nothing(&self) {}
+
+    fn next_of(&self, page: Page<Point>) -> Option<u64> {
+        page.next
+    }
 
     fn check(&self, r#type: Option<u8>, limit: (u8, u16)) -> Result<(), Refused> {
         r#type.is_none().then_some(()).ok_or(Refused::TooBig { limit: u64::from(limit.0) + u64::from(limit.1) })

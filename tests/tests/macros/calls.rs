@@ -1,7 +1,10 @@
 //! Calls through `Service::call`, as a worker makes them.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use speedysvc_protocol::archive::{self, Bytes, Decode, Encode, Ref, Str};
 use speedysvc_protocol::ids::Codec;
+use speedysvc_protocol::json::Base64;
 use speedysvc_protocol::status::{Code, Outcome, Status};
 
 use super::api::*;
@@ -80,6 +83,87 @@ fn errors_of_the_method_keep_their_types() {
     assert_eq!(in_archive::<()>("check", &(Ref(&None::<u8>), Ref(&(1_u8, 2_u16)))), (Status::Ok, ()));
     assert_eq!(in_json("check", r#"{"limit":[1,2]}"#), (Status::Ok, "null".to_owned()));
     assert_eq!(in_json("check", r#"{"limit":[1,2],"type":5}"#).0, Status::Application);
+}
+
+/// Calls with MessagePack, and gives the value of the reply. Arguments and reply come and go as JSON does, bytes apart.
+fn in_msgpack<T: DeserializeOwned>(name: &str, arguments: &impl Serialize) -> (Status, T) {
+    let body = rmp_serde::to_vec_named(arguments).expect("arguments have a form");
+    let (status, body) = call(name, Codec::MsgPack, &body).expect("the call runs");
+    (status, rmp_serde::from_slice(&body).expect("the reply is a value of its type"))
+}
+
+#[test]
+fn message_pack_is_answered_as_json_is() {
+    let (point, bytes) = (Point { x: -1, y: 2 }, Base64(vec![0, 255]));
+    let expected = "hi [0, 255] [-1] [0, 255]".to_owned();
+    let in_order = ("hi", &bytes, [&point], &bytes);
+    assert_eq!(in_msgpack::<String>("views", &in_order), (Status::Ok, expected.clone()));
+    #[derive(Serialize)]
+    struct ByName<'a> {
+        raw: &'a Base64,
+        points: [&'a Point; 1],
+        text: &'a str,
+        bytes: &'a Base64,
+    }
+    let by_name = ByName { raw: &bytes, points: [&point], text: "hi", bytes: &bytes };
+    assert_eq!(in_msgpack::<String>("views", &by_name), (Status::Ok, expected));
+    let (status, page) = in_msgpack::<Page<Drawing>>("values", &(&point, &Drawing::Empty, &bytes, "elsewhere"));
+    assert_eq!((status, page.items.len(), &page.items[0]), (Status::Ok, 3, &Drawing::Empty));
+    assert_eq!(in_msgpack::<u64>("total", &[30, 12]), (Status::Ok, 42));
+    let refused = (Status::Application, Refused::TooBig { limit: 100 });
+    assert_eq!(in_msgpack::<Refused>("total", &[101]), refused);
+    assert_eq!(in_msgpack::<()>("nothing", &()), (Status::Ok, ()));
+    assert_eq!(in_msgpack::<u8>("dyn", &[0_u8; 0]), (Status::Ok, 7));
+    // Bytes are bytes, not lists of numbers: 0xc4 begins a `bin`.
+    assert_eq!(call("bytes", Codec::MsgPack, &[0xc4, 2, 1, 255]).unwrap(), (Status::Ok, vec![0xc4, 2, 255, 1]));
+}
+
+#[test]
+fn message_pack_that_cannot_be_read_starts_nothing() {
+    let deep = [&[0x91; 100_000][..], &[0xc0]].concat();
+    let bodies: [(&str, &[u8], &str); 8] = [
+        ("total", &[], "this method takes"),
+        ("total", &[0xc1], "this method takes"),
+        ("total", &[0x91, 1, 1], "bytes too many"),
+        ("total", &[0xdd, 0xff, 0xff, 0xff, 0xff], "this method takes"),
+        ("total", &deep, "this method takes"),
+        ("views", &[0x81, 0xa1, b'x', 1], "no argument is called `x`"),
+        ("views", &[0x84], "the arguments text, bytes, points, raw"),
+        ("nothing", &[0x91, 1], "takes no arguments"),
+    ];
+    for (name, body, why) in bodies {
+        let failure = call(name, Codec::MsgPack, body).unwrap_err();
+        assert_eq!((failure.code, failure.outcome), (Code::InvalidArgument, Outcome::NotStarted), "{failure}");
+        assert!(failure.message.contains(why), "{failure}");
+    }
+}
+
+#[test]
+fn bytes_travel_raw_where_they_are_all_there_is() {
+    assert_eq!(call("bytes", Codec::Raw, &[1, 2, 255]).unwrap(), (Status::Ok, vec![255, 2, 1]));
+    assert_eq!(call("bytes", Codec::Raw, &[]).unwrap(), (Status::Ok, vec![]));
+    for other in ["total", "some_bytes", "nothing", "views"] {
+        let failure = call(other, Codec::Raw, &[]).unwrap_err();
+        assert_eq!((failure.code, failure.outcome), (Code::Unimplemented, Outcome::NotStarted), "{failure}");
+    }
+}
+
+/// What a client sends that was built before a field was added, or after: `Page` has `next`, which is optional.
+#[test]
+fn json_and_message_pack_tolerate_fields_that_are_optional() {
+    #[derive(Serialize)]
+    struct Older {
+        limit: (u8, u16),
+    }
+    #[derive(Serialize)]
+    struct Newer {
+        items: [u8; 0],
+        since: &'static str,
+    }
+    assert_eq!(in_json("next_of", r#"{"items":[]}"#), (Status::Ok, "null".to_owned()));
+    assert_eq!(in_json("next_of", r#"{"items":[],"since":"2.0"}"#), (Status::Ok, "null".to_owned()));
+    assert_eq!(in_msgpack::<Option<u64>>("next_of", &Newer { items: [], since: "2.0" }), (Status::Ok, None));
+    assert_eq!(in_msgpack::<()>("check", &Older { limit: (1, 2) }), (Status::Ok, ()));
 }
 
 #[test]

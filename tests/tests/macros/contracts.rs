@@ -76,6 +76,7 @@ fn signatures_have_one_normal_form() {
         "nothing()",
         "check(Option<u8>, (u8, u16)) -> Result<(), Refused>",
         "one_tuple((u8,), [u16; 2]) -> ((u8,), [u16; 2])",
+        "next_of(Page<Point>) -> Option<u64>",
         "dyn() -> u8",
     ];
     assert_eq!(signatures, expected);

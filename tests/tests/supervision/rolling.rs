@@ -103,7 +103,7 @@ fn services_come_and_go_by_reload() {
     let said = ctl_well(&home, &["reload"]);
     assert!(said.contains("more: new, to be started"), "{said}");
     let reply = speedysvc::untyped::call(&home.address("more"), "echo", b"\"hi\"", None).unwrap();
-    assert!(matches!(reply, speedysvc::untyped::JsonReply::Ok(text) if text == b"\"hi\""));
+    assert!(matches!(reply, speedysvc::untyped::Reply::Ok(text) if text == b"\"hi\""));
     edit(&home, "[service.more]\nbuiltin = \"echo\"\n", "");
     ctl_well(&home, &["reload"]);
     assert!(!home.run_dir().join("default/more.sock").exists());

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use speedysvc::untyped::{self, JsonReply};
+use speedysvc::untyped::{self, Reply};
 use speedysvc::{CallError, Code, Outcome};
 use speedysvc_tests::harness::Home;
 use speedysvc_tests::test_service::{AppError, Overflow, TestServiceClient};
@@ -100,8 +100,8 @@ fn errors_of_methods_keep_their_types() {
         assert_eq!(client.fail(&text).unwrap_err(), CallError::App(AppError::Wrong { text, length }));
         assert_eq!(client.sum(&vec![u64::MAX, 1]).unwrap_err(), CallError::App(Overflow { after: 1 }));
         let json = |method, body: &[u8]| untyped::call(&address, method, body, Some(LONG)).unwrap();
-        assert_eq!(json("fail", b"\"\""), JsonReply::Application(b"\"Empty\"".to_vec()));
-        assert_eq!(json("sum", b"[18446744073709551615,1]"), JsonReply::Application(b"{\"after\":1}".to_vec()));
+        assert_eq!(json("fail", b"\"\""), Reply::Application(b"\"Empty\"".to_vec()));
+        assert_eq!(json("sum", b"[18446744073709551615,1]"), Reply::Application(b"{\"after\":1}".to_vec()));
     }
 }
 

@@ -234,7 +234,7 @@ fn services_of_one_file_fail_alone() {
     }
     soon("a call to a failed service", || client.echo("hi").unwrap_err());
     let echo = untyped::call(&engine.address("echo"), "echo", b"\"hi\"", None).unwrap();
-    assert_eq!(echo, untyped::JsonReply::Ok(b"\"hi\"".to_vec()));
+    assert_eq!(echo, untyped::Reply::Ok(b"\"hi\"".to_vec()));
     assert_eq!(engine.stop(), 0);
     nothing_is_left(&engine.home());
 }

@@ -1,6 +1,6 @@
 //! Every size up to the limit crosses, and one byte more is an error that says so.
 
-use speedysvc::untyped::{self, JsonReply};
+use speedysvc::untyped::{self, Reply};
 use speedysvc::{Code, Error, Outcome};
 use speedysvc_tests::harness::Engine;
 use speedysvc_tests::test_service::{TestServiceClient, pattern};
@@ -110,7 +110,7 @@ fn json_bodies_have_exactly_the_limit() {
         let echo = |length: usize| {
             let body = format!("\"{}\"", "x".repeat(length - 2)).into_bytes();
             let reply = untyped::call(&address, "echo", &body, Some(LONG))?;
-            assert!(reply == JsonReply::Ok(body), "{length} bytes came back changed");
+            assert!(reply == Reply::Ok(body), "{length} bytes came back changed");
             Ok(())
         };
         echo(limit).unwrap_or_else(|error: Error| panic!("{address}: {error}"));
