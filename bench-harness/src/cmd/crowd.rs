@@ -53,7 +53,8 @@ pub(crate) fn client(address: &str, seconds: f64) -> Result<ExitCode> {
     let share = 100.0 * stalled.as_secs_f64() / (last - begin).as_secs_f64();
     writeln!(
         io::stdout(),
-        "{} calls; p50 {:.2}, p99 {:.1}, p99.9 {:.1}, p99.99 {:.1}, longest {:.0} us; in calls over 1 ms {share:.2} % of the time",
+        "{} calls; p50 {:.2}, p99 {:.1}, p99.9 {:.1}, p99.99 {:.1}, longest {:.0} us; \
+         in calls over 1 ms {share:.2} % of the time",
         all.len(),
         us(0.5),
         us(0.99),
