@@ -55,26 +55,40 @@ pub fn measure(plan: Plan) {
     let engine = home.start();
     let client = TestServiceClient::connect(&engine.address("test")).expect("the service is there");
     println!("neighbours: {plan:?}; attackers run as {}", if is_root { "nobody" } else { "ourselves" });
-    println!("| attack | p99 beside it, µs | p99 beside the control, µs | ratio | control to control | within | cpu |");
-    println!("|---|---|---|---|---|---|---|");
-    for (attack, threads) in ATTACKS {
-        let (mut beside, mut control, mut ratios, mut aa, mut cpu) = (vec![], vec![], vec![], vec![], vec![]);
-        for _ in 0..plan.rounds {
-            let before = span(&engine, &client, Attack::Spin, threads, plan);
-            let under = span(&engine, &client, attack, 1, plan);
-            let after = span(&engine, &client, Attack::Spin, threads, plan);
-            ratios.push(under.p99 / f64::midpoint(before.p99, after.p99));
-            aa.push(after.p99 / before.p99);
-            beside.push(under.p99);
-            control.extend([before.p99, after.p99]);
-            cpu.push(under.ticks / f64::midpoint(before.ticks, after.ticks).max(1.0));
+    let measured: Vec<_> = ATTACKS.iter().map(|attack| rounds(&engine, &client, *attack, plan)).collect();
+    for threads in [1, 2] {
+        let group = || ATTACKS.iter().zip(&measured).filter(|((_, busy), _)| *busy == threads);
+        let controls = group().flat_map(|(_, rounds)| rounds.iter().flat_map(|round| [&round[0], &round[2]]));
+        let controls = Spread::of(controls.map(|span| span.p99).collect());
+        let (low, high) = controls.median_of(plan.rounds);
+        let (low, high) = (low / controls.median(), high / controls.median());
+        println!(
+            "\nagainst {threads} spinning: p99 {controls} µs; medians of {} of these are {low:.2}..{high:.2} of it",
+            plan.rounds
+        );
+        println!("| attack | p99 beside it, µs | of the control's | within | processor time of the control's |");
+        println!("|---|---|---|---|---|");
+        for ((attack, _), rounds) in group() {
+            let p99 = Spread::of(rounds.iter().map(|round| round[1].p99).collect());
+            let ratio = p99.median() / controls.median();
+            let within = if ratio <= high { "yes" } else { "NO" };
+            let of_control = rounds.iter().map(|[a, it, b]| it.ticks / f64::midpoint(a.ticks, b.ticks).max(1.0));
+            let cpu = Spread::of(of_control.collect()).median();
+            let name = attack.to_possible_value().expect("every attack has a name");
+            println!("| {} | {p99} | {ratio:.2} | {within} | {cpu:.2} |", name.get_name());
         }
-        let [beside, control, ratios, aa, cpu] = [beside, control, ratios, aa, cpu].map(Spread::of);
-        let within = if ratios.median() <= aa.ends().1 { "yes" } else { "NO" };
-        let name = attack.to_possible_value().expect("every attack has a name");
-        let name = name.get_name();
-        println!("| {name} | {beside} | {control} | {ratios} | {aa} | {within} | {:.2} |", cpu.median());
     }
+}
+
+/// Control, attack and control, again and again.
+fn rounds(
+    engine: &Engine,
+    client: &TestServiceClient,
+    (attack, threads): (Attack, usize),
+    plan: Plan,
+) -> Vec<[Span; 3]> {
+    let control = || span(engine, client, Attack::Spin, threads, plan);
+    (0..plan.rounds).map(|_| [control(), span(engine, client, attack, 1, plan), control()]).collect()
 }
 
 /// What a neighbour saw while something else ran, and the processor time that this had.

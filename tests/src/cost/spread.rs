@@ -18,8 +18,7 @@ impl Spread {
     /// The number that so many hundredths are at or below.
     #[must_use]
     pub fn percentile(&self, percent: usize) -> f64 {
-        let last = self.0.len() - 1;
-        self.0[(last * percent).div_ceil(100).min(last)]
+        self.0[(self.0.len() * percent).div_ceil(100).saturating_sub(1)]
     }
 
     /// The median.
@@ -34,11 +33,21 @@ impl Spread {
         (self.percentile(0), self.percentile(100))
     }
 
-    /// Whether a number lies between the least and the greatest.
+    /// Between what the median of `count` of these numbers lies, 95 times of 100: drawn again and again, with a fixed
+    /// seed. What a comparison of these numbers with themselves gives.
     #[must_use]
-    pub fn holds(&self, number: f64) -> bool {
-        let (least, greatest) = self.ends();
-        (least..=greatest).contains(&number)
+    pub fn median_of(&self, count: usize) -> (f64, f64) {
+        const DRAWS: usize = 4000;
+        let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut draw = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            self.0[usize::try_from(random >> 33).expect("31 bits") % self.0.len()]
+        };
+        let medians = Self::of((0..DRAWS).map(|_| Self::of((0..count).map(|_| draw()).collect()).median()).collect());
+        let tail = DRAWS / 40;
+        (medians.0[tail], medians.0[DRAWS - 1 - tail])
     }
 }
 
@@ -57,7 +66,18 @@ mod tests {
     fn percentiles_are_numbers_that_were_seen() {
         let spread = Spread::of(vec![3.0, 1.0, 2.0, 5.0, 4.0]);
         assert_eq!([0, 50, 99, 100].map(|percent| spread.percentile(percent)), [1.0, 3.0, 5.0, 5.0]);
-        assert!(spread.holds(1.0) && spread.holds(5.0) && !spread.holds(5.1));
+        assert_eq!(Spread::of((1..=100).map(f64::from).collect()).percentile(99), 99.0);
         assert_eq!(spread.to_string(), "3.00 (1.00..5.00)");
+    }
+
+    #[test]
+    fn medians_of_few_spread_more_than_those_of_many() {
+        let spread = Spread::of((0..=100).map(f64::from).collect());
+        let width = |count| {
+            let (low, high) = spread.median_of(count);
+            assert!(low < 50.0 && 50.0 < high, "{low} {high}");
+            high - low
+        };
+        assert!(width(41) < width(5) && width(5) < 90.0);
     }
 }
