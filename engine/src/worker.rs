@@ -23,7 +23,7 @@ use crate::driver::{Completion, Driver};
 use crate::error::StartError;
 use crate::idle::{Idle, Rest};
 use crate::log;
-use crate::source::shm::Links;
+use crate::source::shm::{LinkBells, Links};
 use crate::source::tcp::Connections;
 use crate::watcher::Watcher;
 
@@ -269,18 +269,25 @@ impl Worker {
         geometry: Geometry,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), StartError> {
-        let Ok([request, reply, bell]) = <[OwnedFd; 3]>::try_from(descriptors) else {
+        let Ok([request, reply, theirs, ours]) = <[OwnedFd; 4]>::try_from(descriptors) else {
             return Err(StartError::Control("a link came without its descriptors".to_owned()));
         };
         let link = WorkerLink::map(geometry, request, reply).map_err(StartError::resource("a link"))?;
-        self.bells.add(&bell, Rang::Link(id)).map_err(StartError::resource("a link's bell"))?;
-        self.links.add(id, uid, link, bell);
+        for bell in [&theirs, &ours] {
+            self.bells.add(bell, Rang::Link(id)).map_err(StartError::resource("a link's bell"))?;
+        }
+        self.links.add(id, uid, link, LinkBells { theirs, ours });
         Ok(())
     }
 
+    fn silence(&self, bells: &LinkBells) {
+        self.bells.remove(&bells.theirs);
+        self.bells.remove(&bells.ours);
+    }
+
     fn detach(&mut self, id: LinkId) {
-        if let Some(bell) = self.links.remove(id) {
-            self.bells.remove(&bell);
+        if let Some(bells) = self.links.remove(id) {
+            self.silence(&bells);
             self.connections.descriptor_freed();
         }
     }
@@ -301,8 +308,8 @@ impl Worker {
     }
 
     fn tell_broker(&mut self) {
-        for bell in std::mem::take(&mut self.links.silenced) {
-            self.bells.remove(&bell);
+        for bells in std::mem::take(&mut self.links.silenced) {
+            self.silence(&bells);
         }
         for report in std::mem::take(&mut self.links.reports) {
             self.control.report(&report);

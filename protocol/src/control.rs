@@ -58,7 +58,7 @@ pub enum Order {
     /// The first message. Descriptors: board (read-write), pool bell, stats page (read-write), then one for each
     /// listener.
     Start(Start),
-    /// A client has attached. Descriptors: request segment, reply segment (both read-write), bell.
+    /// A client has attached. Descriptors: request segment, reply segment (both read-write), bell, inner bell.
     Link {
         /// The link's name.
         link: LinkId,

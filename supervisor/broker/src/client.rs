@@ -85,6 +85,7 @@ impl Service {
         let geometry = if hello.in_order { self.geometry.with_one_slot() } else { self.geometry };
         let files = LinkFiles::create(geometry).map_err(no_memory)?;
         let bell = doorbell::bell().map_err(no_memory)?;
+        let inner_bell = doorbell::bell().map_err(no_memory)?;
         let pidfd = self.watch_process(id, watch)?;
         let welcome = Welcome {
             version,
@@ -100,7 +101,7 @@ impl Service {
         client.pidfd = Some(pidfd);
         let peer = client.peer();
         let LinkFiles { request, reply, reply_read_only } = files;
-        self.links.insert(link, Link { geometry, request, reply, bell, client: id, peer });
+        self.links.insert(link, Link { geometry, request, reply, bell, inner_bell, client: id, peer });
         self.meters.count(Counter::ClientsAttached, 1);
         self.announce(link, watch);
         let made = &self.links[&link];

@@ -62,6 +62,8 @@ pub(crate) struct Link {
     pub(crate) request: OwnedFd,
     pub(crate) reply: OwnedFd,
     pub(crate) bell: OwnedFd,
+    /// By which workers tell each other of this link. No client holds it, so nobody can make a write to it wait.
+    pub(crate) inner_bell: OwnedFd,
     /// The service's at the time: a reload may have changed that.
     pub(crate) geometry: Geometry,
     pub(crate) client: u64,

@@ -53,7 +53,8 @@ impl Worker {
                 // A client that went away in the meantime needs no introduction.
                 let Some(link) = service.links.get(id) else { return Ok(()) };
                 let order = Order::Link { link: *id, geometry: link.geometry, uid: link.peer.uid, pid: link.peer.pid };
-                let descriptors = [link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd()];
+                let descriptors =
+                    [link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd(), link.inner_bell.as_fd()];
                 handover::send(&self.socket, &order, &descriptors)
             }
         }

@@ -68,9 +68,15 @@ fn descriptors_that_nobody_asked_for() {
     });
 }
 
+/// With one worker and with two, where each tells the other of calls that wait while it runs a long one.
 #[test]
 fn bells_that_are_full_empty_or_blocking() {
     both("bells", 2000, |_, fought| assert_eq!(fought.number("rounds: "), 2000));
+    for who in As::each() {
+        let siege = Siege::begin("workers = 2");
+        siege.withstands("bells", who, 2000);
+        siege.end();
+    }
 }
 
 #[test]

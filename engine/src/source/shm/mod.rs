@@ -26,13 +26,21 @@ use crate::share::turns::Turns;
 use serve::{OWED_MAX, Owed};
 use waiting::Seen;
 
+/// The two descriptors by which a link rings here.
+pub(crate) struct LinkBells {
+    /// The client's. It is never written or read here: its holder can make either wait for ever.
+    pub(crate) theirs: OwnedFd,
+    /// The workers', which tell each other by it. No client holds it.
+    pub(crate) ours: OwnedFd,
+}
+
 /// A client's link, as this worker knows it.
 struct Attached {
     id: LinkId,
     /// The client's user: links of one share its part of the loop's time.
     uid: u32,
     link: WorkerLink,
-    bell: OwnedFd,
+    bells: LinkBells,
     /// Slots that every pass looks at: up to the highest that was in use lately. The others every [`FULL_EVERY`]
     /// passes.
     reach: usize,
@@ -79,7 +87,7 @@ pub(crate) struct Links {
     passes: u32,
     meter: Rc<Meter>,
     /// Bells of clients that broke a rule, to be taken out of the set: they must wake nobody any more.
-    pub(crate) silenced: Vec<OwnedFd>,
+    pub(crate) silenced: Vec<LinkBells>,
     /// Broken rules, to be told to the broker.
     pub(crate) reports: Vec<Report>,
 }
@@ -117,24 +125,24 @@ impl Links {
     }
 
     /// Adds a client's link. It is looked at when its bell rings.
-    pub(crate) fn add(&mut self, id: LinkId, uid: u32, link: WorkerLink, bell: OwnedFd) {
-        let key = self.all.insert(Attached { id, uid, link, bell, reach: 1, seen: Vec::new() });
+    pub(crate) fn add(&mut self, id: LinkId, uid: u32, link: WorkerLink, bells: LinkBells) {
+        let key = self.all.insert(Attached { id, uid, link, bells, reach: 1, seen: Vec::new() });
         self.keys.insert(id, key);
     }
 
-    /// Forgets a client that has left; returns its bell.
-    pub(crate) fn remove(&mut self, id: LinkId) -> Option<OwnedFd> {
+    /// Forgets a client that has left; returns its bells.
+    pub(crate) fn remove(&mut self, id: LinkId) -> Option<LinkBells> {
         self.look_for_sleepers();
         self.held.forget(id);
         let key = self.keys.remove(&id)?;
         self.hot.retain(|hot| hot.key != key);
         self.belled.retain(|belled| *belled != key);
-        let Attached { uid, bell, .. } = self.all.remove(key);
+        let Attached { uid, bells, .. } = self.all.remove(key);
         self.turns.forget(key);
         if self.all.iter().all(|(_, attached)| attached.uid != uid) {
             self.turns.forget_user(uid);
         }
-        Some(bell)
+        Some(bells)
     }
 
     /// Whether any reply waits here for its fetch.
@@ -271,8 +279,8 @@ impl Links {
     /// A client broke a rule: this worker looks at its link no more, and the broker takes it away.
     fn expel(&mut self, key: usize, fault: PeerFault) {
         let Some(id) = self.all.get(key).map(|attached| attached.id) else { return };
-        let bell = self.remove(id);
-        self.silenced.extend(bell);
+        let bells = self.remove(id);
+        self.silenced.extend(bells);
         self.reports.push(Report::Misbehaved { link: id, rule: fault.to_string() });
     }
 

@@ -104,7 +104,7 @@ impl Links {
             }
             if is_news {
                 // It fails only for a descriptor that is no bell.
-                let _never = doorbell::ring(&attached.bell);
+                let _never = doorbell::ring(&attached.bells.ours);
                 self.meter.count(Counter::BellsRung);
             }
         }

@@ -7,9 +7,12 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 
 use crate::hostile::ground::Ground;
+use crate::hostile::link::{JSON, Raw};
 
 /// Looks at the clock or counter between so many rings.
 const BURST: u64 = 1000;
+/// Slots with a call each.
+const SLOTS: usize = 4;
 
 /// Fills the bell, lets writes to it wait, and drains it in turns, so that whoever writes or reads it would hang.
 pub fn abuse(ground: &Ground) -> io::Result<()> {
@@ -26,14 +29,12 @@ pub fn abuse(ground: &Ground) -> io::Result<()> {
         }
         // From here on a write by anybody waits until the bell is drained.
         fcntl_setfl(&bell, OFlags::empty())?;
-        link.post_quietly(
-            0,
-            &crate::hostile::link::Raw {
-                method: link.method("echo"),
-                codec: crate::hostile::link::JSON,
-                body: b"\"hi\"",
-            },
-        );
+        // Calls that run long wait in several slots, so that the loop which runs one tells the others of the rest.
+        for slot in 0..SLOTS {
+            if link.seq(slot) == 0 || link.poll(slot).is_some() {
+                link.post_quietly(slot, &Raw { method: link.method("sleep_ms"), codec: JSON, body: b"1" });
+            }
+        }
         if round % 2 == 0 {
             rustix::io::read(&bell, &mut [0_u8; 8][..])?;
         }
