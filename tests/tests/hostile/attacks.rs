@@ -71,10 +71,10 @@ fn descriptors_that_nobody_asked_for() {
 /// With one worker and with two, where each tells the other of calls that wait while it runs a long one.
 #[test]
 fn bells_that_are_full_empty_or_blocking() {
-    both("bells", 2000, |_, fought| assert_eq!(fought.number("rounds: "), 2000));
+    both("bells", 100, |_, fought| assert_eq!(fought.number("rounds: "), 100));
     for who in As::each() {
         let siege = Siege::begin("workers = 2");
-        siege.withstands("bells", who, 2000);
+        siege.withstands("bells", who, 100);
         siege.end();
     }
 }

@@ -14,7 +14,8 @@ const BURST: u64 = 1000;
 /// Slots with a call each.
 const SLOTS: usize = 4;
 
-/// Fills the bell, lets writes to it wait, and drains it in turns, so that whoever writes or reads it would hang.
+/// Makes calls whose ring fills the bell, while writes to it wait: whoever writes it now would wait until it is drained,
+/// which is not before all calls are answered. And then drains it, while reads of it wait.
 pub fn abuse(ground: &Ground) -> io::Result<()> {
     let mut link = ground.attach()?;
     let bell = link.files[2].try_clone()?;
@@ -22,21 +23,20 @@ pub fn abuse(ground: &Ground) -> io::Result<()> {
     let mut round = 0;
     while ground.goes_on(round) {
         round += 1;
+        // The flag lies in the open file, which is the engine's, too.
         fcntl_setfl(&bell, OFlags::NONBLOCK)?;
-        match rustix::io::write(&bell, &(u64::MAX - 1).to_ne_bytes()) {
+        match rustix::io::read(&bell, &mut [0_u8; 8][..]) {
             Ok(_) | Err(Errno::AGAIN) => {}
             Err(error) => return Err(error.into()),
         }
-        // From here on a write by anybody waits until the bell is drained.
         fcntl_setfl(&bell, OFlags::empty())?;
         // Calls that run long wait in several slots, so that the loop which runs one tells the others of the rest.
         for slot in 0..SLOTS {
-            if link.seq(slot) == 0 || link.poll(slot).is_some() {
-                link.post_quietly(slot, &Raw { method: link.method("sleep_ms"), codec: JSON, body: b"1" });
-            }
+            link.post_quietly(slot, &Raw { method: link.method("sleep_ms"), codec: JSON, body: b"1" });
         }
-        if round % 2 == 0 {
-            rustix::io::read(&bell, &mut [0_u8; 8][..])?;
+        rustix::io::write(&bell, &(u64::MAX - 1).to_ne_bytes())?;
+        for slot in 0..SLOTS {
+            link.wait(slot).ok_or_else(|| io::Error::other("a full bell cost the link"))?;
         }
     }
     fcntl_setfl(&bell, OFlags::NONBLOCK)?;
