@@ -21,6 +21,8 @@ const FILES: &[(&str, &str)] = &[
     ("connections-16-32b.toml", include_str!("../experiments/connections-16-32b.toml")),
     ("connections-256-32b.toml", include_str!("../experiments/connections-256-32b.toml")),
     ("connections-1024-32b.toml", include_str!("../experiments/connections-1024-32b.toml")),
+    ("active-64-links.toml", include_str!("../experiments/active-64-links.toml")),
+    ("threads-4-32b.toml", include_str!("../experiments/threads-4-32b.toml")),
     ("asleep-100-per-s.toml", include_str!("../experiments/asleep-100-per-s.toml")),
     ("paced-1000-per-s.toml", include_str!("../experiments/paced-1000-per-s.toml")),
     ("idle-0.toml", include_str!("../experiments/idle-0.toml")),
@@ -105,6 +107,8 @@ impl Experiment {
         let can = match self.load {
             Load::Closed | Load::Paced { .. } => contender.does(Does::Echo) && contender.takes(self.shape()),
             Load::Idle => contender.does(Does::Idle),
+            Load::Links => contender.does(Does::Links) && contender.takes(self.shape()),
+            Load::Threads => contender.does(Does::Threads) && contender.takes(self.shape()),
             Load::Queue { .. } | Load::Overload { .. } => contender.does(Does::Work),
         };
         can && (self.contenders.is_empty() || self.contenders.iter().any(|name| name == contender.name()))

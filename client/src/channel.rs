@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use speedysvc_protocol::archive::{self, Buffer, Decode, Encode};
+use speedysvc_protocol::archive::{self, Decode, Encode, Sink};
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
-use speedysvc_protocol::status::{Code, Failure, Outcome};
+use speedysvc_protocol::status::{Failure, Outcome};
 
 use crate::address::{Address, Environment};
 use crate::call::{Answer, Ask};
@@ -16,6 +16,7 @@ use crate::clock::{self, Deadline};
 pub use crate::error::{CallError, Error};
 use crate::line::Line;
 use crate::pending::{Started, Starter};
+use crate::reply::{read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
 use crate::scratch::{self, Scratch};
 
 /// How long connecting may take when nobody says otherwise.
@@ -90,7 +91,21 @@ impl Channel {
     /// # Errors
     /// [`Error`], which says whether the call ran.
     pub fn call<W: Encode, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Result<R, Error> {
-        scratch::with(|scratch| read_plain(self.exchange(method, arguments, scratch)?, &scratch.reply))
+        scratch::with(|scratch| {
+            scratch.reply.wants_bytes = false;
+            read_plain(self.exchange(method, arguments, scratch)?, &mut scratch.reply)
+        })
+    }
+
+    /// The same for a method whose result is a byte string.
+    ///
+    /// # Errors
+    /// [`Error`], which says whether the call ran.
+    pub fn call_for_bytes<W: Encode>(&self, method: MethodIndex, arguments: &W) -> Result<Vec<u8>, Error> {
+        scratch::with(|scratch| {
+            scratch.reply.wants_bytes = true;
+            read_plain_bytes(self.exchange(method, arguments, scratch)?, &mut scratch.reply)
+        })
     }
 
     /// Calls a method that has an error of its own.
@@ -102,7 +117,25 @@ impl Channel {
         method: MethodIndex,
         arguments: &W,
     ) -> Result<R, CallError<E>> {
-        scratch::with(|scratch| read_fallible(self.exchange(method, arguments, scratch)?, &scratch.reply))
+        scratch::with(|scratch| {
+            scratch.reply.wants_bytes = false;
+            read_fallible(self.exchange(method, arguments, scratch)?, &mut scratch.reply)
+        })
+    }
+
+    /// The same for a method whose result is a byte string.
+    ///
+    /// # Errors
+    /// The method's, or [`Error`], which says whether the call ran.
+    pub fn call_fallible_for_bytes<W: Encode, E: Decode>(
+        &self,
+        method: MethodIndex,
+        arguments: &W,
+    ) -> Result<Vec<u8>, CallError<E>> {
+        scratch::with(|scratch| {
+            scratch.reply.wants_bytes = true;
+            read_fallible_bytes(self.exchange(method, arguments, scratch)?, &mut scratch.reply)
+        })
     }
 
     /// Calls the only method of a connection by name; the same codec in and out.
@@ -110,8 +143,9 @@ impl Channel {
         scratch::with(|scratch| {
             let (begun_ns, deadline) = self.times();
             let ask = Ask { method: MethodIndex(0), codec, body, begun_ns, deadline };
+            scratch.reply.wants_bytes = false;
             let answer = self.line.exchange(&ask, &mut scratch.reply)?;
-            Ok((answer, scratch.reply.as_slice().to_vec()))
+            Ok((answer, scratch.reply.body.as_slice().to_vec()))
         })
     }
 
@@ -148,10 +182,23 @@ impl Channel {
 
     fn exchange<W: Encode>(&self, method: MethodIndex, arguments: &W, scratch: &mut Scratch) -> Result<Answer, Error> {
         let (begun_ns, deadline) = self.times();
+        let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline };
+        let mut failed = None;
+        if self.line.is_large(method) {
+            let write = |sink: &mut dyn Sink| archive::encode_into(arguments, sink);
+            match self.line.exchange_written(&ask(&[]), &write, &mut scratch.reply) {
+                Some(Ok(answer)) => return Ok(answer),
+                Some(Err(stop)) => failed = Some(stop),
+                None => {}
+            }
+        }
         scratch.request.set_limit(self.line.message_max());
         archive::encode(arguments, &mut scratch.request).map_err(not_sent)?;
-        let ask = Ask { method, codec: Codec::Rkyv, body: scratch.request.as_slice(), begun_ns, deadline };
-        self.line.exchange(&ask, &mut scratch.reply)
+        let ask = ask(scratch.request.as_slice());
+        match failed {
+            None => self.line.exchange(&ask, &mut scratch.reply),
+            Some(stop) => self.line.exchange_again(&ask, stop, &mut scratch.reply),
+        }
     }
 }
 
@@ -163,31 +210,4 @@ impl fmt::Debug for Channel {
 
 fn not_sent(failure: Failure) -> Error {
     Error::from(failure).with_outcome(Outcome::NotStarted).within("the arguments cannot be sent")
-}
-
-/// The result of a method that has no error of its own.
-pub(crate) fn read_plain<R: Decode>(answer: Answer, reply: &Buffer) -> Result<R, Error> {
-    match answer {
-        Answer::Result => read(reply),
-        Answer::Application => Err(unexpected_error()),
-    }
-}
-
-/// The result of a method that has one.
-pub(crate) fn read_fallible<R: Decode, E: Decode>(answer: Answer, reply: &Buffer) -> Result<R, CallError<E>> {
-    match answer {
-        Answer::Result => Ok(read(reply)?),
-        Answer::Application => Err(CallError::App(read(reply)?)),
-    }
-}
-
-fn read<T: Decode>(reply: &Buffer) -> Result<T, Error> {
-    archive::decode(reply.as_slice()).map_err(|failure| {
-        let message = format!("the reply cannot be read: {}", failure.message);
-        Error::done(Code::DataLoss, message)
-    })
-}
-
-fn unexpected_error() -> Error {
-    Error::done(Code::Internal, "the service answered with an error that this method does not have")
 }

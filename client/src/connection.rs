@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::hello::Hello;
 
 use crate::address::Address;
 use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::reply::Reply;
 use crate::shm::{self, ShmConnection};
 use crate::tcp::{self, TcpConnection};
 
@@ -68,7 +68,7 @@ impl Connection {
 
     /// Makes one call; the reply's body goes into `reply`.
     #[inline]
-    pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Stop> {
+    pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Reply) -> Result<Answer, Stop> {
         match self {
             Self::Shm(link) => link.call(ask, reply),
             Self::Tcp(connection) => connection.call(ask, reply),

@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod line;
 mod pending;
+mod reply;
 mod retry;
 mod scratch;
 #[cfg(feature = "server")]
@@ -25,6 +26,8 @@ pub use pending::Pending;
 pub use server::{Running, Server, ServerError, serve};
 pub use speedysvc_macros::{data, service};
 pub use speedysvc_protocol::archive::Archived;
+#[cfg(feature = "server")]
+pub use speedysvc_protocol::shm::in_place::Trust;
 #[cfg(feature = "server")]
 pub use speedysvc_protocol::stats;
 pub use speedysvc_protocol::status::{Code, Outcome};

@@ -10,18 +10,18 @@ use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::status::Code;
 
 use crate::address::Address;
-use crate::call::{Agreed, Answer, Ask};
+use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::{Deadline, now_ns};
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::reply::Reply;
 use crate::retry::{Budget, Failed, Moment, Retries};
-use crate::shm::ShmConnection;
+use crate::shm::{ShmConnection, Write};
 
 /// Shared by all clones of a channel.
 pub(crate) struct Line {
@@ -127,7 +127,7 @@ impl Line {
 
     /// Makes a call, and makes it again while it has certainly not started and the deadline allows.
     #[inline]
-    pub(crate) fn exchange(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Error> {
+    pub(crate) fn exchange(&self, ask: &Ask<'_>, reply: &mut Reply) -> Result<Answer, Error> {
         // Known without another look at the clock. Sent all the same, it might still be begun: a loop looks at the
         // clock only now and then.
         if ask.deadline.ns() <= ask.begun_ns {
@@ -139,9 +139,32 @@ impl Line {
         }
     }
 
+    /// Whether [`exchange_written`](Self::exchange_written) is worth while for a method.
+    #[inline]
+    pub(crate) fn is_large(&self, method: MethodIndex) -> bool {
+        self.first.as_ref().is_some_and(|first| first.is_large(method))
+    }
+
+    /// One attempt with arguments that are written where they are read, in place of the `body` of `ask`. `None` when
+    /// nothing came of it, and the call is to be made in the usual way.
+    pub(crate) fn exchange_written(
+        &self,
+        ask: &Ask<'_>,
+        write: &Write<'_>,
+        reply: &mut Reply,
+    ) -> Option<Result<Answer, Stop>> {
+        let first = self.first.as_ref().filter(|first| first.is_usable() && ask.deadline.ns() > ask.begun_ns)?;
+        first.call_written(ask, write, reply)
+    }
+
+    /// Makes a call again whose first attempt ended so, if that is allowed.
+    pub(crate) fn exchange_again(&self, ask: &Ask<'_>, stop: Stop, reply: &mut Reply) -> Result<Answer, Error> {
+        self.retry(ask, reply, Failed::Call(stop))
+    }
+
     /// One attempt, on the connection of the moment.
     #[inline]
-    fn attempt(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Failed> {
+    fn attempt(&self, ask: &Ask<'_>, reply: &mut Reply) -> Result<Answer, Failed> {
         if let Some(first) = self.first() {
             return first.call(ask, reply).map_err(Failed::Call);
         }
@@ -153,7 +176,7 @@ impl Line {
     }
 
     #[cold]
-    fn retry(&self, ask: &Ask<'_>, reply: &mut Buffer, mut failed: Failed) -> Result<Answer, Error> {
+    fn retry(&self, ask: &Ask<'_>, reply: &mut Reply, mut failed: Failed) -> Result<Answer, Error> {
         let mut retries = Retries::default();
         loop {
             let pause = self.after(&mut retries, failed, ask.method, ask.deadline)?;

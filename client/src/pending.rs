@@ -8,14 +8,15 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use speedysvc_protocol::archive::{Buffer, Decode, Encode};
+use speedysvc_protocol::archive::{Decode, Encode};
 use speedysvc_protocol::ids::MethodIndex;
 
 use crate::call::{Answer, Ask, Request};
-use crate::channel::{CallError, Channel, read_fallible, read_plain};
+use crate::channel::{CallError, Channel};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::line::{Line, no_time, no_time_again};
+use crate::reply::{Reply, read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
 use crate::retry::{Failed, Retries};
 use crate::shm::ShmConnection;
 use crate::{scratch, shm, tcp};
@@ -35,7 +36,8 @@ use crate::{scratch, shm, tcp};
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Pending<T, E = Error> {
     call: Box<Started>,
-    read: fn(Answer, &Buffer) -> Result<T, E>,
+    wants_bytes: bool,
+    read: fn(Answer, &mut Reply) -> Result<T, E>,
 }
 
 impl<T, E: From<Error>> Pending<T, E> {
@@ -45,8 +47,9 @@ impl<T, E: From<Error>> Pending<T, E> {
     /// As the method's blocking form.
     pub fn wait(mut self) -> Result<T, E> {
         scratch::with(|scratch| {
+            scratch.reply.wants_bytes = self.wants_bytes;
             let answer = self.call.wait(&mut scratch.reply)?;
-            (self.read)(answer, &scratch.reply)
+            (self.read)(answer, &mut scratch.reply)
         })
     }
 }
@@ -58,8 +61,9 @@ impl<T, E: From<Error>> Future for Pending<T, E> {
     /// When it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         scratch::with(|scratch| {
+            scratch.reply.wants_bytes = self.wants_bytes;
             let polled = self.call.poll(context, &mut scratch.reply);
-            polled.map(|answer| (self.read)(answer?, &scratch.reply))
+            polled.map(|answer| (self.read)(answer?, &mut scratch.reply))
         })
     }
 }
@@ -81,7 +85,12 @@ impl<'a> Starter<'a> {
 
     /// Starts a call of a method that has no error of its own; `method` is its place in the contract.
     pub fn call<W: Encode, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Pending<R> {
-        Pending { call: self.0.begin(method, arguments), read: read_plain::<R> }
+        Pending { call: self.0.begin(method, arguments), wants_bytes: false, read: read_plain::<R> }
+    }
+
+    /// The same for a method whose result is a byte string.
+    pub fn call_for_bytes<W: Encode>(&self, method: MethodIndex, arguments: &W) -> Pending<Vec<u8>> {
+        Pending { call: self.0.begin(method, arguments), wants_bytes: true, read: read_plain_bytes }
     }
 
     /// Starts a call of a method that has an error of its own.
@@ -90,7 +99,16 @@ impl<'a> Starter<'a> {
         method: MethodIndex,
         arguments: &W,
     ) -> Pending<R, CallError<E>> {
-        Pending { call: self.0.begin(method, arguments), read: read_fallible::<R, E> }
+        Pending { call: self.0.begin(method, arguments), wants_bytes: false, read: read_fallible::<R, E> }
+    }
+
+    /// The same for a method whose result is a byte string.
+    pub fn call_fallible_for_bytes<W: Encode, E: Decode>(
+        &self,
+        method: MethodIndex,
+        arguments: &W,
+    ) -> Pending<Vec<u8>, CallError<E>> {
+        Pending { call: self.0.begin(method, arguments), wants_bytes: true, read: read_fallible_bytes::<E> }
     }
 }
 
@@ -171,7 +189,7 @@ impl Started {
         };
     }
 
-    pub(crate) fn wait(&mut self, reply: &mut Buffer) -> Result<Answer, Error> {
+    pub(crate) fn wait(&mut self, reply: &mut Reply) -> Result<Answer, Error> {
         loop {
             let ended = match &mut self.stage {
                 Stage::Shm(flight) => flight.wait(reply),
@@ -198,7 +216,7 @@ impl Started {
         }
     }
 
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Buffer) -> Poll<Result<Answer, Error>> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Reply) -> Poll<Result<Answer, Error>> {
         loop {
             let polled = match &mut self.stage {
                 Stage::Shm(flight) => flight.poll(context, reply),

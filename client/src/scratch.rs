@@ -4,13 +4,15 @@ use std::cell::Cell;
 
 use speedysvc_protocol::archive::Buffer;
 
+use crate::reply::Reply;
+
 /// What a thread keeps between calls, at most, for each of its two buffers: larger room is for unusually large calls.
 const KEEP: usize = 4 << 20;
 
 /// A call's request and reply.
 pub(crate) struct Scratch {
     pub(crate) request: Buffer,
-    pub(crate) reply: Buffer,
+    pub(crate) reply: Reply,
 }
 
 thread_local! {
@@ -21,10 +23,10 @@ thread_local! {
 pub(crate) fn with<T>(call: impl FnOnce(&mut Scratch) -> T) -> T {
     // While a thread ends its locals are gone; then there is nothing to keep either.
     let spare = SPARE.try_with(Cell::take).ok().flatten();
-    let mut scratch = spare.unwrap_or_else(|| Box::new(Scratch { request: Buffer::new(0), reply: Buffer::new(0) }));
+    let mut scratch = spare.unwrap_or_else(|| Box::new(Scratch { request: Buffer::new(0), reply: Reply::new() }));
     let result = call(&mut scratch);
     scratch.request.trim(KEEP);
-    scratch.reply.trim(KEEP);
+    scratch.reply.body.trim(KEEP);
     if SPARE.try_with(|spare| spare.set(Some(scratch))).is_err() {
         // The thread ends, and the buffers with it.
     }

@@ -7,7 +7,6 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 
 use crate::call::Ask;
@@ -15,6 +14,7 @@ use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
 use crate::pending::Started;
+use crate::reply::Reply;
 
 /// Starts a call as a starter that is dropped at once does.
 pub(crate) fn start(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Started> {
@@ -29,13 +29,13 @@ pub(crate) fn begin(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Sta
 }
 
 pub(crate) fn wait(mut started: Box<Started>) -> Result<Vec<u8>, Error> {
-    let mut reply = Buffer::new(0);
-    started.wait(&mut reply).map(|_| reply.as_slice().to_vec())
+    let mut reply = Reply::new();
+    started.wait(&mut reply).map(|_| reply.body.as_slice().to_vec())
 }
 
 pub(crate) fn poll(started: &mut Started, context: &mut Context<'_>) -> Poll<Result<Vec<u8>, Error>> {
-    let mut reply = Buffer::new(0);
-    started.poll(context, &mut reply).map(|answer| answer.map(|_| reply.as_slice().to_vec()))
+    let mut reply = Reply::new();
+    started.poll(context, &mut reply).map(|answer| answer.map(|_| reply.body.as_slice().to_vec()))
 }
 
 struct Unpark(Thread);

@@ -30,6 +30,7 @@ const DEFAULTS: &[&str] = &[
     "spin",
     "allow",
     "insecure",
+    "trust",
     "drain",
     "kill",
     "hang",
@@ -49,6 +50,7 @@ const SERVICE: &[&str] = &[
     "spin",
     "allow",
     "insecure",
+    "trust",
     "drain",
     "kill",
     "hang",
@@ -61,7 +63,7 @@ const ALLOW: &[&str] = &["users", "groups"];
 const LOG: &[&str] = &["dir", "size", "age", "keep", "level"];
 
 /// Words of the design, and of people's hopes, that the engine does not have yet.
-const LATER: &[&str] = &["trust", "loops", "idle", "memory", "web", "include", "tls", "cores"];
+const LATER: &[&str] = &["loops", "idle", "memory", "web", "include", "tls", "cores"];
 
 /// What other tools call it, and what it is called here.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -145,7 +147,7 @@ mod tests {
         assert_eq!(Home::Service.advice("exec"), "did you mean `program`?");
         assert_eq!(Home::Service.advice("slots"), "it belongs in `limits = { slots = ... }`");
         assert_eq!(Home::Defaults.advice("program"), "it belongs in [service.NAME]: `program = ...`");
-        assert_eq!(Home::Service.advice("trust"), "not supported yet: remove it");
+        assert_eq!(Home::Service.advice("loops"), "not supported yet: remove it");
         assert_eq!(Home::Service.advice("colour"), "there is no such key");
     }
 }

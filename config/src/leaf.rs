@@ -11,7 +11,7 @@ use crate::suggest::closest;
 use crate::units::{UnitError, parse_duration, parse_size, show_duration};
 use crate::{
     Builtin, ByteSize, DriverChoice, Log, LogLevel, Namespace, Principal, Refused, Restart, RestartLimit, SlotCount,
-    Spin, WorkerCount,
+    Spin, Trust, WorkerCount,
 };
 
 type Read<T> = Result<T, Complaint>;
@@ -84,6 +84,10 @@ pub(crate) fn yes_or_no(value: &DeValue<'_>) -> Read<bool> {
         DeValue::Boolean(answer) => Ok(*answer),
         _ => Err(wrong_type(value, "true or false")),
     }
+}
+
+pub(crate) fn trust(value: &DeValue<'_>) -> Read<Trust> {
+    word(value, "\"same-user\" or \"never\"", &[("same-user", Trust::SameUser), ("never", Trust::Never)])
 }
 
 /// A whole number that `make` accepts.

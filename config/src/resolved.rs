@@ -57,6 +57,8 @@ pub struct Service {
     pub spin: Spin,
     /// Who may attach.
     pub allow: Allow,
+    /// Whose large requests are read in place.
+    pub trust: Trust,
     /// How long a stop of this service waits for calls in flight.
     pub drain: Duration,
     /// How long a worker may take from SIGTERM to its end before it is killed.
@@ -180,6 +182,16 @@ pub enum DriverChoice {
     IoUring,
     /// epoll, also where io_uring would do.
     Epoll,
+}
+
+/// Whose large requests workers read where they were written, without a copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Those of the service's own user and of root.
+    #[default]
+    SameUser,
+    /// Nobody's.
+    Never,
 }
 
 /// What happens when a worker dies.

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::keys::Home;
 use crate::{
     Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_START_TIMEOUT, DriverChoice, Launch,
-    Limits, Log, Namespace, Restart, Service, Spin, Surroundings, WorkerCount, load, load_text,
+    Limits, Log, Namespace, Restart, Service, Spin, Surroundings, Trust, WorkerCount, load, load_text,
 };
 
 const SHIPPED: &str = include_str!("../service.toml");
@@ -71,6 +71,7 @@ fn defaults_in_comments_are_the_constants() {
         restart: Restart::default(),
         limits: Limits::default(),
         spin: Spin::default(),
+        trust: Trust::default(),
         allow: Allow::default(),
         drain: DEFAULT_DRAIN,
         kill: DEFAULT_KILL,

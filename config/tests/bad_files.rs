@@ -41,7 +41,7 @@ const IN_SERVICE: &[(&str, &str, &[&str])] = &[
     ("bind = []", "3:1", &["did you mean `listen`?"]),
     ("slots = 4", "3:1", &["it belongs in `limits = { slots = ... }`"]),
     ("namespace = \"a\"", "3:1", &["it belongs at the top of the file: `namespace = ...`"]),
-    ("trust = \"never\"", "3:1", &["not supported yet: remove it"]),
+    ("trust = \"always\"", "3:9", &["\"same-user\"", "\"never\""]),
     ("limits = { slot = 4 }", "3:12", &["`service.echo.limits.slot`", "did you mean `slots`?"]),
     ("workers = \"2\"", "3:11", &["must not be a string", "expected a whole number from 1 to 64", "did you mean `2`?"]),
     ("workers = 0", "3:11", &["`service.echo.workers` is out of range", "expected a whole number from 1 to 64"]),

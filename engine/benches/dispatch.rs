@@ -9,7 +9,7 @@ use speedysvc_core::bench::Dispatch;
 use speedysvc_protocol::archive::{self, Buffer};
 use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
-use speedysvc_protocol::service::{Call, Reply, Service};
+use speedysvc_protocol::service::{Body, Call, Reply, Service};
 use speedysvc_protocol::status::Failure;
 
 /// The struct of the codec measurements: {u64, text of 24 bytes, sixteen u32}.
@@ -51,7 +51,7 @@ impl Service for Adder {
     }
 
     fn call(&self, _: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
-        let arguments = archive::view::<Realistic>(call.body)?;
+        let arguments = archive::view::<Realistic>(call.body.bytes())?;
         let sum: u64 = arguments.2.iter().map(|number| u64::from(number.to_native())).sum();
         call.reply.ok(call.codec, &(arguments.0.to_native() + arguments.1.len() as u64 + sum))
     }
@@ -71,7 +71,7 @@ fn dispatch(bench: &mut Criterion) {
         bencher.iter(|| {
             reply.prepare(4096, 4096, None);
             let (scratch, reply) = (&mut scratch, &mut reply);
-            let call = Call { codec: Codec::Rkyv, body: black_box(arguments), scratch, reply };
+            let call = Call { codec: Codec::Rkyv, body: Body::Own(black_box(arguments)), scratch, reply };
             service.call(black_box(MethodIndex(0)), call).expect("it adds");
         });
     });

@@ -10,7 +10,7 @@ use speedysvc_protocol::shm::stats_page::create_page;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Failure;
 
-use crate::dispatch::{Elsewhere, Room, Runner};
+use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::meter::Meter;
 
 const MESSAGE_MAX: usize = 1 << 20;
@@ -45,7 +45,7 @@ impl Dispatch {
         self.0.timing.pass();
         self.0.take_arguments(arguments.len(), MESSAGE_MAX)?.copy_from_slice(arguments);
         let room = Room { limit: MESSAGE_MAX, window: None };
-        self.0.run(method, Codec::Rkyv, room, &mut Alone);
+        self.0.run(method, (Codec::Rkyv, Arguments::Copied), room, &mut Alone);
         self.0.answered(method, Counter::ShmCalls, self.0.reply.status());
         Ok(self.0.reply.body().len())
     }

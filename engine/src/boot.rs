@@ -12,7 +12,7 @@ use speedysvc_protocol::shm::link::Board;
 use speedysvc_protocol::shm::segment::Access;
 
 use crate::bells::{Bells, Rang};
-use crate::budget::{self, Sizes};
+use crate::budget::Sizes;
 use crate::clock::now_ns;
 use crate::control::{Control, Equipment};
 use crate::dispatch::Runner;
@@ -55,13 +55,12 @@ impl Parts {
         log::set_level(start.log_level);
         let shm_max = usize::try_from(start.shm_message_max).unwrap_or(usize::MAX);
         let tcp_max = usize::try_from(start.tcp_message_max).unwrap_or(usize::MAX);
-        let held_max = shm_max.saturating_mul(budget::HELD_MESSAGES);
         let meter = Meter::new(&stats, service.contract().methods.len());
         let meter = Rc::new(meter.map_err(StartError::resource("the stats page"))?);
         let bell = pool_bell.try_clone().map_err(StartError::resource("the pool bell"))?;
         let watcher = Watcher::new(Arc::clone(&board), start.incarnation, bell);
         let watcher = watcher.map_err(StartError::resource("the watching thread"))?;
-        let links = Links::new(start.incarnation, board, pool_bell, shm_max, held_max, Rc::clone(&meter));
+        let links = Links::new(start.incarnation, board, pool_bell, (shm_max, start.trust), Rc::clone(&meter));
         let connections = Connections::new(listeners, start.peers, tcp_max, start.deadline_us, Rc::clone(&meter));
         for listener in connections.listeners() {
             bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;

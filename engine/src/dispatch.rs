@@ -8,7 +8,8 @@ use std::sync::Arc;
 use speedysvc_protocol::archive::{Buffer, Sink};
 use speedysvc_protocol::contract::{Contract, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
-use speedysvc_protocol::service::{Call, Reply, Service};
+use speedysvc_protocol::service::{Body, Call, Reply, Service};
+use speedysvc_protocol::shm::in_place::InPlace;
 use speedysvc_protocol::stats::{self, Counter};
 use speedysvc_protocol::status::{Code, Failure, Status};
 
@@ -36,6 +37,14 @@ pub(crate) struct Room {
     pub(crate) window: Option<Box<dyn Sink>>,
 }
 
+/// Where a call's arguments are.
+pub(crate) enum Arguments {
+    /// In [`Runner::arguments`].
+    Copied,
+    /// Where their client wrote them.
+    InPlace(InPlace),
+}
+
 /// From this many bytes on a reply is worth a window: below, the copy that it saves costs less than making one.
 const WINDOW_FROM: usize = 2048;
 
@@ -52,6 +61,10 @@ pub(crate) struct Runner {
     pub(crate) meter: Rc<Meter>,
     /// Bytes of each method's last reply.
     replied: Vec<usize>,
+    /// Bytes of the last call's arguments.
+    bytes_in: usize,
+    /// Bytes of arguments and replies since that was asked last.
+    moved: u64,
 }
 
 impl Runner {
@@ -59,7 +72,7 @@ impl Runner {
         let methods = service.contract().methods.len();
         let (predictor, timing, replied) = (Predictor::new(methods), Timing::new(), vec![0; methods]);
         let (arguments, reply, scratch) = (Buffer::new(0), Reply::new(0), Buffer::new(0));
-        Self { service, arguments, reply, scratch, predictor, timing, meter, replied }
+        Self { service, arguments, reply, scratch, predictor, timing, meter, replied, bytes_in: 0, moved: 0 }
     }
 
     pub(crate) fn contract(&self) -> &'static Contract {
@@ -89,8 +102,14 @@ impl Runner {
         self.replied.get(usize::from(method.0)).is_some_and(|bytes| *bytes >= WINDOW_FROM)
     }
 
-    /// Runs the handler on `self.arguments`; the answer is in `self.reply` afterwards, whatever happens.
-    pub(crate) fn run(&mut self, method: MethodIndex, codec: Codec, room: Room, elsewhere: &mut impl Elsewhere) {
+    /// Runs the handler; the answer is in `self.reply` afterwards, whatever happens.
+    pub(crate) fn run(
+        &mut self,
+        method: MethodIndex,
+        (codec, arguments): (Codec, Arguments),
+        room: Room,
+        elsewhere: &mut impl Elsewhere,
+    ) {
         let Room { limit, window } = room;
         self.reply.prepare(limit, KEEP, window);
         self.scratch.trim(KEEP);
@@ -103,7 +122,7 @@ impl Runner {
             elsewhere.step_aside();
         }
         elsewhere.running(Some(method));
-        self.call(method, codec);
+        self.call(method, codec, arguments);
         elsewhere.running(None);
         if let Some(started) = started {
             let ended = now_ns();
@@ -125,13 +144,24 @@ impl Runner {
 
     /// The last call has been answered with this status: counts it, after that.
     pub(crate) fn answered(&mut self, method: MethodIndex, transport: Counter, status: Status) {
-        let (bytes_in, bytes_out) = (self.arguments.as_slice().len() as u64, self.replied_bytes() as u64);
+        let (bytes_in, bytes_out) = (self.bytes_in as u64, self.replied_bytes() as u64);
         let times = self.timing.take();
+        self.moved += bytes_in + bytes_out;
         self.meter.answered(method, transport, &stats::Call { status, bytes_in, bytes_out, times });
     }
 
-    fn call(&mut self, method: MethodIndex, codec: Codec) {
-        let call = Call { codec, body: self.arguments.as_slice(), scratch: &mut self.scratch, reply: &mut self.reply };
+    /// Bytes of arguments and replies since this was asked last.
+    pub(crate) fn take_moved(&mut self) -> u64 {
+        std::mem::take(&mut self.moved)
+    }
+
+    fn call(&mut self, method: MethodIndex, codec: Codec, arguments: Arguments) {
+        let body = match arguments {
+            Arguments::Copied => Body::Own(self.arguments.as_slice()),
+            Arguments::InPlace(place) => Body::InPlace { place, reply_over: self.replies_largely(method) },
+        };
+        self.bytes_in = body.bytes().len();
+        let call = Call { codec, body, scratch: &mut self.scratch, reply: &mut self.reply };
         // A handler that panicked may leave its own state in the middle of a change: that is between it and its author,
         // as with any panic that a thread's owner survives. Our buffers are rewritten before they are read.
         let ended = catch_unwind(AssertUnwindSafe(|| self.service.call(method, call)));

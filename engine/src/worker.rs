@@ -319,7 +319,7 @@ impl Worker {
     /// Phase: nothing more to do at once. Look on for a while, or sleep.
     fn rest(&mut self, worked: bool) -> Result<(), StartError> {
         if worked {
-            self.idle.worked();
+            self.idle.worked(self.runner.take_moved());
             return Ok(());
         }
         if self.draining.is_some() {
@@ -343,11 +343,11 @@ impl Worker {
         let (mut looks, mut served) = (0, 0);
         while looks < LOOKS && served < SERVED_MAX {
             if self.driver.has_work() {
-                self.idle.worked();
+                self.idle.worked(self.runner.take_moved());
                 return;
             }
             if self.links.sweep(&mut self.runner, self.now_ns) {
-                self.idle.worked();
+                self.idle.worked(self.runner.take_moved());
                 (looks, served) = (0, served + 1);
                 if self.links.has_waiting() {
                     return;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::contract::Contract;
 use crate::hello::{Refusal, Welcome};
 use crate::ids::{Incarnation, LinkId, WorkerId};
+use crate::shm::in_place::Trust;
 use crate::shm::layout::Geometry;
 
 pub mod operator;
@@ -100,6 +101,9 @@ pub struct Start {
     pub deadline_us: u64,
     /// Longest busy wait before sleeping, in microseconds.
     pub spin_us: u64,
+    /// Whose large requests are read in place.
+    #[serde(default)]
+    pub trust: Trust,
     /// How its loop shall wait for sockets.
     #[serde(default)]
     pub driver: DriverWish,

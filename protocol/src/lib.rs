@@ -6,7 +6,8 @@
 //! * [`frame`]: what travels over TCP. [`hello`]: how a connection or a link begins. [`control`]: what the supervisor's
 //!   broker and its workers say to each other.
 //! * [`shm`]: what lies in shared memory: links, slots, claims, boards. The only room of this crate with `unsafe`.
-//! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`json`], [`msgpack`]: the same in those.
+//! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`byte_string`]: of the archives that are
+//!   mostly bytes, only these. [`json`], [`msgpack`]: values in those.
 //! * [`contract`]: what a service offers. [`service`]: the trait that the service macro implements.
 //! * [`status`]: what a caller may be told, and whether its call ran. [`ids`], [`limits`]: names and numbers.
 //! * [`stats`]: what is counted and timed. [`crowd`]: when neither side may wait by looking.
@@ -16,6 +17,7 @@
 #![deny(unsafe_code)]
 
 pub mod archive;
+pub mod byte_string;
 pub mod contract;
 pub mod control;
 pub mod crowd;

@@ -12,6 +12,7 @@ use crate::contract::{Contract, ServiceSpec};
 use crate::ids::{Codec, MethodIndex};
 use crate::json::{self, Base64};
 use crate::msgpack;
+use crate::shm::in_place::InPlace;
 use crate::status::{Code, Failure, Status};
 
 /// What may be an owned argument, a result or an error of a method.
@@ -44,12 +45,36 @@ pub trait Service: Send + Sync + 'static {
 pub struct Call<'a> {
     /// How arguments and reply are written.
     pub codec: Codec,
-    /// The arguments; aligned for archives, and nobody else can change them.
-    pub body: &'a [u8],
+    /// The arguments.
+    pub body: Body<'a>,
     /// Room for arguments that must be rewritten, with a limit that bounds the worker's memory.
     pub scratch: &'a mut Buffer,
     /// Where the reply goes.
     pub reply: &'a mut Reply,
+}
+
+/// A call's arguments: aligned for archives, and nobody changes them.
+pub enum Body<'a> {
+    /// In memory of our own.
+    Own(&'a [u8]),
+    /// Where a trusted client wrote them.
+    InPlace {
+        /// There.
+        place: InPlace,
+        /// Whether an archived reply is so large that it should be written over them.
+        reply_over: bool,
+    },
+}
+
+impl Body<'_> {
+    /// The arguments.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::InPlace { place, .. } => place.bytes(),
+        }
+    }
 }
 
 /// A reply as it is written.
@@ -93,6 +118,13 @@ impl Reply {
         self.body.clear();
         self.body.set_limit(limit);
         self.status = Status::Ok;
+    }
+
+    /// The arguments have been used: a large reply may go over them.
+    pub fn over(&mut self, body: Body<'_>) {
+        if let Body::InPlace { place, reply_over: true } = body {
+            self.window = Some(Box::new(place.into_window()));
+        }
     }
 
     /// Replaces whatever was written by a failure.

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use speedysvc_config::{
     Allow, Builtin, Config, DriverChoice, Launch, Limits, Listen, Log, Namespace, Principal, Restart, RestartLimit,
-    Service, ServiceName, Spin, WorkerCount,
+    Service, ServiceName, Spin, Trust, WorkerCount,
 };
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::control::{Order, Report, WORKER_ENV};
@@ -97,6 +97,7 @@ pub(crate) fn service(name: &str) -> Service {
         restart: Restart { backoff_min: Duration::from_millis(1), ..Restart::default() },
         limits: Limits::default(),
         spin: Spin::default(),
+        trust: Trust::default(),
         allow: Allow::default(),
         drain: Duration::from_secs(60),
         kill: Duration::from_secs(2),

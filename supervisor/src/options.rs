@@ -7,6 +7,7 @@ use speedysvc_broker::ServiceOptions;
 use speedysvc_config::{Config, DriverChoice};
 use speedysvc_protocol::control::DriverWish;
 use speedysvc_protocol::control::operator::Level;
+use speedysvc_protocol::shm::in_place::Trust;
 
 use crate::StartError;
 use crate::versions::Settings;
@@ -24,10 +25,18 @@ pub(crate) fn options(settings: &Settings, folder: PathBuf, log_level: Level) ->
         deadline: service.limits.deadline,
         spin: service.spin.get(),
         driver: wish(service.driver),
+        trust: trust(service.trust),
         log_level,
         allow: settings.allow.clone(),
         listeners: copies.collect::<Result<_, _>>().map_err(StartError::denied("cannot copy a listener"))?,
     })
+}
+
+fn trust(written: speedysvc_config::Trust) -> Trust {
+    match written {
+        speedysvc_config::Trust::SameUser => Trust::SameUser,
+        speedysvc_config::Trust::Never => Trust::Never,
+    }
 }
 
 fn wish(choice: DriverChoice) -> DriverWish {

@@ -7,6 +7,7 @@ mod axum;
 mod engine;
 mod floors;
 mod frames;
+mod links;
 mod ours;
 mod peers;
 mod plain;
@@ -91,6 +92,10 @@ pub enum Does {
     Echo,
     /// The same, on any number of connections that are hardly used.
     Idle,
+    /// The same with links beside the connections that nobody calls on.
+    Links,
+    /// The same from several threads.
+    Threads,
     /// Works as long as it is told.
     Work,
 }
@@ -171,6 +176,12 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &ours::SHM,
     &ours::SHM_ASLEEP,
     &ours::TCP,
+    &links::LINKS_64,
+    &links::LINKS_100,
+    &links::LINKS_1000,
+    &links::LINKS_4000,
+    &links::OWN,
+    &links::SHARED,
     &work::SHM,
     &work::SPLIT,
     &work::HOME,

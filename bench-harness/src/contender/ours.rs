@@ -105,15 +105,12 @@ impl Contender for Ours {
 
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
         if (job.shape.depth, job.shape.connections) == (1, 1) || job.task.load == Load::Idle {
-            return job.run(|| Ok(Calls { client: EchoClient::connect(address)?, reply: vec![] }));
+            return job.run(|| Ok(Calls::of(EchoClient::connect(address)?)));
         }
         let clients = (0..job.shape.connections).map(|_| EchoClient::connect(address));
         let clients = clients.collect::<Result<Vec<EchoClient>, speedysvc::Error>>()?;
         let mut next = clients.iter();
-        job.run(|| {
-            let client = next.next().context("as many connections as the shape has")?;
-            Ok(Started { starter: client.start(), open: VecDeque::new() })
-        })
+        job.run(|| Started::next_of(&mut next))
     }
 }
 
@@ -141,9 +138,15 @@ impl OneByOne {
 }
 
 /// One call at a time is the blocking call of the generated client: it has no halves.
-struct Calls {
+pub(super) struct Calls {
     client: EchoClient,
     reply: Vec<u8>,
+}
+
+impl Calls {
+    pub(super) fn of(client: EchoClient) -> Self {
+        Self { client, reply: vec![] }
+    }
 }
 
 impl Client for Calls {
@@ -159,9 +162,16 @@ impl Client for Calls {
 }
 
 /// Several are started and waited for, as one thread of a user's would: what is started goes out when it waits.
-struct Started<'a> {
+pub(super) struct Started<'a> {
     starter: EchoStarter<'a>,
     open: VecDeque<Pending<Vec<u8>>>,
+}
+
+impl<'a> Started<'a> {
+    pub(super) fn next_of(clients: &mut impl Iterator<Item = &'a EchoClient>) -> Result<Self> {
+        let client = clients.next().context("as many connections as the shape has")?;
+        Ok(Self { starter: client.start(), open: VecDeque::new() })
+    }
 }
 
 impl Client for Started<'_> {

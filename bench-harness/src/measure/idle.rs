@@ -43,13 +43,15 @@ pub(super) fn run<C: Client>(job: &Job, mut connect: impl FnMut() -> Result<C>, 
         match connect() {
             Ok(client) => clients.push(client),
             // The first one says that something is wrong; another that there is a limit, which is an answer.
-            Err(error) if number > 0 => return Ok(skipped(format!("stopped at {number} connections: {error:#}"))),
+            Err(error) if number > 0 => {
+                return Ok(Outcome::skipped(format!("stopped at {number} connections: {error:#}")));
+            }
             Err(error) => return Err(error),
         }
         if number == 0
             && let Some(why) = limits.too_low(job)?
         {
-            return Ok(skipped(why));
+            return Ok(Outcome::skipped(why));
         }
     }
     job.pin()?;
@@ -74,10 +76,6 @@ pub(super) fn run<C: Client>(job: &Job, mut connect: impl FnMut() -> Result<C>, 
     let cpu = |name, ns| figure(name, Unit::Part, Better::Less, part(ns));
     outcome.extras.extend([cpu("CPU server", outcome.server.cpu_ns), cpu("CPU client", outcome.client.cpu_ns)]);
     Ok(outcome)
-}
-
-fn skipped(why: String) -> Outcome {
-    Outcome { skipped: Some(why), ..Outcome::default() }
 }
 
 fn memory_figures(before: Memory, after: Memory, count: usize) -> Vec<Extra> {

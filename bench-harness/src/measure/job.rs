@@ -9,7 +9,7 @@ use super::accounts::{self, Usage};
 use super::closed::Closed;
 use super::found::Found;
 use super::task::{Load, Task};
-use super::{cpus, idle, paced, probe};
+use super::{cpus, idle, paced, probe, threads};
 use crate::contender::{Client, Shape};
 use crate::stats::extra::Extra;
 use crate::stats::latency;
@@ -81,6 +81,13 @@ pub struct Outcome {
     pub(crate) skipped: Option<String>,
 }
 
+impl Outcome {
+    /// Nothing was measured, for this reason.
+    pub(crate) fn skipped(why: String) -> Self {
+        Self { skipped: Some(why), ..Self::default() }
+    }
+}
+
 impl Job {
     /// Connects as often as the shape says, and makes calls.
     ///
@@ -106,9 +113,30 @@ impl Job {
         }
     }
 
+    /// Makes calls in a thread for each client, which run wherever the system lets them.
+    ///
+    /// # Errors
+    /// When a call fails, or a reply is wrong.
+    pub fn run_threads<C: Client + Send>(&self, clients: Vec<C>) -> Result<Outcome> {
+        let shape = Shape { connections: 1, ..self.shape };
+        let mut all: Vec<_> =
+            clients.into_iter().map(|client| Closed::new(vec![client], shape, self.task.body)).collect();
+        let outcome = match self.length {
+            Length::Checked(calls) => {
+                threads::each(&mut all, |closed| closed.check(calls))?;
+                Outcome::default()
+            }
+            Length::Timed { warm_up, span } => {
+                threads::warm_up(&mut all, warm_up)?;
+                self.account(|| threads::measure(&mut all, span))?
+            }
+        };
+        Ok(Outcome { checked: all.iter().map(Closed::checked).sum(), ..outcome })
+    }
+
     fn measure<C: Client>(&self, closed: &mut Closed<C>, span: Duration) -> Result<Found> {
         match self.task.load {
-            Load::Closed => closed.measure(span),
+            Load::Closed | Load::Links => closed.measure(span),
             Load::Paced { rate } => paced::measure(closed, rate, span),
             other => bail!("a service that echoes has no {other:?}"),
         }

@@ -14,5 +14,6 @@ mod payload;
 pub(crate) mod probe;
 mod recorder;
 pub(crate) mod task;
+mod threads;
 pub(crate) mod words;
 pub(crate) mod work;

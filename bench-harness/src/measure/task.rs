@@ -31,6 +31,10 @@ pub(crate) enum Load {
     },
     /// Connections that nobody calls on.
     Idle,
+    /// As the closed loop, with links beside the connections that nobody calls on.
+    Links,
+    /// A thread for each connection, each with a closed loop of blocking calls; on all processors.
+    Threads,
     /// Calls at random moments to handlers that take their time.
     Queue {
         /// What a handler does.
@@ -141,6 +145,8 @@ impl Load {
             Self::Closed => None,
             Self::Paced { rate } => Some(format!("{rate} calls/s, one at a time")),
             Self::Idle => Some("no calls".into()),
+            Self::Links => Some("among more links".into()),
+            Self::Threads => Some("a thread each".into()),
             Self::Queue { handler, rate } => Some(capacity(handler, rate)),
             Self::Overload { handler, rate, deadline_ms } => {
                 Some(format!("{}, within {deadline_ms} ms", capacity(handler, rate)))

@@ -17,6 +17,7 @@ use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::doorbell;
+use speedysvc_protocol::shm::in_place::Trust;
 use speedysvc_protocol::stats::Snapshot;
 
 use super::listener::{Listener, UnixPath};
@@ -72,6 +73,7 @@ struct Limits {
     tcp_message: u64,
     deadline: Duration,
     spin: Duration,
+    trust: Trust,
 }
 
 impl Server {
@@ -84,6 +86,7 @@ impl Server {
             tcp_message: 16 << 20,
             deadline: Duration::from_secs(30),
             spin: Duration::from_micros(20),
+            trust: Trust::default(),
         };
         Self { service: Arc::new(service), name, folder: None, listen: Vec::new(), limits }
     }
@@ -108,6 +111,14 @@ impl Server {
     #[must_use]
     pub fn message_max(mut self, shm: u64, tcp: u64) -> Self {
         (self.limits.shm_message, self.limits.tcp_message) = (shm, tcp);
+        self
+    }
+
+    /// Whose requests from 16 KiB on are read where their client wrote them. Without this: those of this process's user
+    /// and of root.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.limits.trust = trust;
         self
     }
 
@@ -188,6 +199,7 @@ impl Server {
             driver: DriverWish::Auto,
             log_level: Level::Info,
             allow: Allow::default(),
+            trust: self.limits.trust,
             listeners: listeners.into_iter().map(Listener::into_socket).collect(),
         }
     }

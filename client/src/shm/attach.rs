@@ -17,7 +17,7 @@ use speedysvc_protocol::shm::link::{Board, ClientLink};
 use speedysvc_protocol::shm::segment::Access;
 use speedysvc_protocol::status::{Code, Failure};
 
-use super::learned::Learned;
+use super::learned::Sizes;
 use super::looking::Looking;
 use super::parks::Parks;
 use super::room::Room;
@@ -56,7 +56,7 @@ pub(crate) fn attach(
             let [request, reply, bell, board]: [OwnedFd; DESCRIPTORS] =
                 descriptors.try_into().map_err(|_| made(io::ErrorKind::InvalidData.into()))?;
             Ok(ShmConnection {
-                learned: (0..agreed.methods()).map(|_| Learned::default()).collect(),
+                sizes: (0..agreed.methods()).map(|_| Sizes::default()).collect(),
                 largest_reply: u32::try_from(agreed.message_max).unwrap_or(u32::MAX),
                 agreed,
                 link: ClientLink::map(geometry, request, reply).map_err(made)?,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::doorbell::LOOK_AGAIN;
 use speedysvc_protocol::shm::layout::SLOT_BUFFER;
@@ -18,6 +17,7 @@ use super::room::Lack;
 use super::{ShmConnection, reply_lost, still_larger};
 use crate::call::{Answer, Request, Stop};
 use crate::clock::Deadline;
+use crate::reply::Reply;
 
 /// A lease that may be kept as long as one likes.
 pub(super) type Owned = Lease<Arc<ShmConnection>>;
@@ -48,7 +48,7 @@ impl Flight {
     #[inline]
     pub(crate) fn start(home: &Arc<ShmConnection>, request: &Request) -> Result<Self, Stop> {
         let ask = request.ask();
-        let len = u64::from(home.learned_of(&ask)?.largest()).max(ask.body.len() as u64);
+        let len = home.sizes_of(&ask)?.buffer(ask.body.len());
         let slot = if len <= SLOT_BUFFER { home.slots.take() } else { None };
         let step = match slot {
             Some(slot) => {
@@ -67,7 +67,7 @@ impl Flight {
 
     /// Waits for the reply; its body goes into `reply`.
     #[inline]
-    pub(crate) fn wait(&mut self, reply: &mut Buffer) -> Result<Answer, Stop> {
+    pub(crate) fn wait(&mut self, reply: &mut Reply) -> Result<Answer, Stop> {
         // With many calls in flight the oldest has mostly been answered. Then those that were started meanwhile can
         // still go out with later ones: nobody looks for their worker yet.
         match self.take_answered() {
@@ -91,7 +91,7 @@ impl Flight {
         }
     }
 
-    fn wait_long(&mut self, reply: &mut Buffer) -> Result<Answer, Stop> {
+    fn wait_long(&mut self, reply: &mut Reply) -> Result<Answer, Stop> {
         if let Some(home) = self.step.home().map(Arc::clone) {
             self.unpark(&home);
             home.look_if_owed();
@@ -159,12 +159,7 @@ impl Flight {
     }
 
     /// What the reply says, or `None` when it is to be fetched first.
-    pub(super) fn arrived(
-        &mut self,
-        lease: Owned,
-        head: ReplyHead,
-        reply: &mut Buffer,
-    ) -> Option<Result<Answer, Stop>> {
+    pub(super) fn arrived(&mut self, lease: Owned, head: ReplyHead, reply: &mut Reply) -> Option<Result<Answer, Stop>> {
         if head.status != Status::Need {
             return Some(self.read(&lease, head, reply));
         }
@@ -177,7 +172,7 @@ impl Flight {
     }
 
     #[inline]
-    fn read(&self, lease: &Owned, head: ReplyHead, reply: &mut Buffer) -> Result<Answer, Stop> {
+    fn read(&self, lease: &Owned, head: ReplyHead, reply: &mut Reply) -> Result<Answer, Stop> {
         let home = lease.home();
         home.note_reply(self.method, head);
         home.read(lease, home.link.slot(lease.slot()), head, reply).map_err(|stop| self.told(stop))

@@ -1,4 +1,5 @@
-//! How large a method's replies are: what to grant at first, so that few of them must be fetched.
+//! How large a method's requests and replies are: what to grant at first, so that few replies must be fetched, and
+//! requests can be archived straight into it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -8,8 +9,23 @@ use speedysvc_protocol::shm::layout::SLOT_BUFFER;
 /// one large buffer too many costs nothing but the look into the heap.
 const REMEMBERED: u32 = 64;
 
-/// The largest of a method's replies of late, in bytes. Callers of several threads may cross each other here: then a
-/// hint is worse than it could be, and nothing else.
+/// What is known of a method's calls.
+#[derive(Default)]
+pub(super) struct Sizes {
+    pub(super) requests: Learned,
+    pub(super) replies: Learned,
+}
+
+impl Sizes {
+    /// A buffer that is large enough for most calls, when this request has so many bytes.
+    #[inline]
+    pub(super) fn buffer(&self, request: usize) -> u64 {
+        u64::from(self.replies.largest()).max(request as u64)
+    }
+}
+
+/// The largest of a method's requests or replies of late, in bytes. Callers of several threads may cross each other
+/// here: then a hint is worse than it could be, and nothing else.
 #[derive(Default)]
 pub(super) struct Learned {
     largest: AtomicU32,

@@ -1,13 +1,14 @@
 //! Calls through shared memory: a link that a service's broker made, and that all of its workers answer.
 //!
 //! [`attach`] meets the broker; [`slots`] and [`room`] know what is free, and [`lease`] hands it out; [`wait`] spins,
-//! sleeps and gives up; this file makes a call of them. A call that is started and waited for later is a [`flight`]:
-//! [`queued`] while it has no slot; when a [`task`] waits for it, [`parks`] wakes that. The rules are those of
-//! `docs/protocol.md`.
+//! sleeps and gives up; this file makes a call of them, and [`large`] one with fewer copies. A call that is started and
+//! waited for later is a [`flight`]: [`queued`] while it has no slot; when a [`task`] waits for it, [`parks`] wakes
+//! that. The rules are those of `docs/protocol.md`.
 
 mod attach;
 mod flight;
 mod heap;
+mod large;
 mod learned;
 mod lease;
 mod looking;
@@ -26,7 +27,6 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::layout::{Grant, INLINE, RequestHead};
@@ -37,7 +37,8 @@ use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 use crate::call::{Again, Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
-use learned::Learned;
+use crate::reply::Reply;
+use learned::Sizes;
 use lease::Lease;
 use looking::Looking;
 use parks::Parks;
@@ -46,6 +47,7 @@ use slots::Slots;
 
 pub(crate) use attach::attach;
 pub(crate) use flight::Flight;
+pub(crate) use large::Write;
 
 /// What some callers write, away from the lines that all of them read.
 #[repr(align(128))]
@@ -60,8 +62,8 @@ pub(crate) struct ShmConnection {
     socket: OwnedFd,
     slots: Slots,
     room: Apart<Mutex<Room>>,
-    /// By method: what to grant at first.
-    learned: Vec<Learned>,
+    /// By method.
+    sizes: Vec<Sizes>,
     /// The service's limit, in bytes.
     largest_reply: u32,
     rescues: Arc<AtomicU64>,
@@ -81,26 +83,40 @@ impl ShmConnection {
 
     /// Makes one call; the reply's body goes into `reply`.
     #[inline]
-    pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Stop> {
-        let learned = self.learned_of(ask)?;
-        let len = ask.body.len();
-        let mut lease = Lease::take(self, u64::from(learned.largest()).max(len as u64), ask)?;
+    pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Reply) -> Result<Answer, Stop> {
+        let sizes = self.sizes_of(ask)?;
+        let mut lease = Lease::take(self, sizes.buffer(ask.body.len()), ask)?;
         let caller = self.link.slot(lease.slot());
         self.post(&mut lease, caller, ask)?;
+        self.finish(lease, caller, ask, sizes, reply)
+    }
+
+    /// Waits for the reply to the request that was just posted, and reads it.
+    #[inline]
+    fn finish(
+        &self,
+        mut lease: Lease<&Self>,
+        caller: Caller<'_>,
+        ask: &Ask<'_>,
+        sizes: &Sizes,
+        reply: &mut Reply,
+    ) -> Result<Answer, Stop> {
         self.look_at_poller();
         let answer = self.wait_for_reply(&mut lease, caller, ask.deadline)?;
-        learned.note(answer.len.min(self.largest_reply));
+        sizes.replies.note(answer.len.min(self.largest_reply));
         if matches!(answer.status, Status::Need) {
             return self.fetch(&mut lease, ask, answer, reply);
         }
         self.read(&lease, caller, answer, reply)
     }
 
-    /// Judges a call that begins; what is known of its replies.
+    /// Judges a call that begins, and notes its size; what is known of the method's others.
     #[inline]
-    fn learned_of(&self, ask: &Ask<'_>) -> Result<&Learned, Stop> {
+    fn sizes_of(&self, ask: &Ask<'_>) -> Result<&Sizes, Stop> {
         self.agreed.check_size(ask.body.len())?;
-        self.learned.get(usize::from(ask.method.0)).ok_or_else(|| no_method(ask.method))
+        let sizes = self.sizes.get(usize::from(ask.method.0)).ok_or_else(|| no_method(ask.method))?;
+        sizes.requests.note(wire_len(ask.body.len()));
+        Ok(sizes)
     }
 
     /// Copies a request to where it is read and publishes it.
@@ -109,14 +125,29 @@ impl ShmConnection {
     where
         H: Deref<Target = Self>,
     {
-        let len = u32::try_from(ask.body.len()).expect("the limit fits 32 bits");
-        let method = self.agreed.given(ask.method)?.index.0;
         let inline = if ask.body.len() <= INLINE {
             ask.body
         } else {
             self.link.copy_in(lease.grant(), ask.body);
             &[]
         };
+        self.publish(lease, caller, ask, wire_len(ask.body.len()), inline)
+    }
+
+    /// Publishes a request of so many bytes, which lie in the buffer unless they are `inline`.
+    #[inline]
+    fn publish<H>(
+        &self,
+        lease: &mut Lease<H>,
+        caller: Caller<'_>,
+        ask: &Ask<'_>,
+        len: u32,
+        inline: &[u8],
+    ) -> Result<(), Stop>
+    where
+        H: Deref<Target = Self>,
+    {
+        let method = self.agreed.given(ask.method)?.index.0;
         let head = RequestHead { method, codec: ask.codec as u8, fetch: false, len };
         let (grant, seq) = (lease.grant(), lease.next_seq()?);
         caller.post(seq, &Post { head, deadline_ns: ask.deadline.ns(), grant, inline });
@@ -133,8 +164,8 @@ impl ShmConnection {
 
     #[inline]
     fn note_reply(&self, method: MethodIndex, reply: ReplyHead) {
-        if let Some(learned) = self.learned.get(usize::from(method.0)) {
-            learned.note(reply.len.min(self.largest_reply));
+        if let Some(sizes) = self.sizes.get(usize::from(method.0)) {
+            sizes.replies.note(reply.len.min(self.largest_reply));
         }
     }
 
@@ -162,7 +193,7 @@ impl ShmConnection {
         lease: &mut Lease<&Self>,
         ask: &Ask<'_>,
         need: ReplyHead,
-        reply: &mut Buffer,
+        reply: &mut Reply,
     ) -> Result<Answer, Stop> {
         let caller = self.link.slot(lease.slot());
         let fetched = self.fetch_head(lease, ask.deadline, need).and_then(|head| self.read(lease, caller, head, reply));
@@ -204,7 +235,7 @@ impl ShmConnection {
 
     /// Takes a reply out of its line or buffer. What the line says is an allegation.
     #[inline]
-    fn read<H>(&self, lease: &Lease<H>, caller: Caller<'_>, head: ReplyHead, reply: &mut Buffer) -> Result<Answer, Stop>
+    fn read<H>(&self, lease: &Lease<H>, caller: Caller<'_>, head: ReplyHead, reply: &mut Reply) -> Result<Answer, Stop>
     where
         H: Deref<Target = Self>,
     {
@@ -212,8 +243,14 @@ impl ShmConnection {
         if len > INLINE && u64::from(head.len) > lease.grant().capacity {
             return Err(too_long(head.len, lease.grant()));
         }
-        reply.set_limit(len);
-        let body = reply.room(len).map_err(Error::from)?;
+        if reply.wants_bytes && len > INLINE && head.status == Status::Ok {
+            reply.bytes = self.link.byte_string(lease.grant(), len);
+            if reply.bytes.is_some() {
+                return Ok(Answer::Result);
+            }
+        }
+        reply.body.set_limit(len);
+        let body = reply.body.room(len).map_err(Error::from)?;
         if len <= INLINE {
             caller.read_inline(body);
         } else {
@@ -226,6 +263,10 @@ impl ShmConnection {
             Status::Need => Err(Error::done(Code::DataLoss, "a reply without a body").into()),
         }
     }
+}
+
+fn wire_len(len: usize) -> u32 {
+    u32::try_from(len).expect("the limit fits 32 bits")
 }
 
 #[cold]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::shm::slot::{GivenUp, ReplyHead};
 use speedysvc_protocol::status::Code;
 
@@ -15,10 +14,11 @@ use super::{ShmConnection, reply_lost, wait};
 use crate::call::{Answer, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::reply::Reply;
 
 impl Flight {
     /// The reply, if it has come; else the task is woken when it may have.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Buffer) -> Poll<Result<Answer, Stop>> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Reply) -> Poll<Result<Answer, Stop>> {
         let Some(home) = self.step.home().map(Arc::clone) else { unreachable!("a call that ended is not polled") };
         home.look_if_owed();
         loop {

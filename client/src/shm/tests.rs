@@ -1,6 +1,7 @@
 //! The shared-memory client against a broker and a worker in this process.
 
 mod fake;
+mod large;
 mod retries;
 mod started;
 
@@ -10,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::control::Attached;
 use speedysvc_protocol::hello::{Hello, Refusal};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
@@ -22,6 +22,7 @@ use crate::call::{Answer, Ask};
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
+use crate::reply::Reply;
 use fake::{Broker, Worker, until};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -49,10 +50,10 @@ fn attached(broker: &Broker, slots: u16) -> (Line, Worker) {
 fn call(line: &Line, body: &[u8], timeout: Duration) -> Result<Vec<u8>, Error> {
     let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
     let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline };
-    let mut reply = Buffer::new(0);
+    let mut reply = Reply::new();
     let answer = line.exchange(&ask, &mut reply)?;
     assert_eq!(answer, Answer::Result);
-    Ok(reply.as_slice().to_vec())
+    Ok(reply.body.as_slice().to_vec())
 }
 
 fn bytes(len: usize) -> Vec<u8> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use speedysvc_protocol::shm::doorbell::{LOOK_AGAIN, Slept};
+use speedysvc_protocol::shm::layout::Grant;
 use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::slot::{Caller, GivenUp, ReplyHead};
 use speedysvc_protocol::status::Code;
@@ -37,7 +38,7 @@ impl ShmConnection {
         caller: Caller<'_>,
         deadline: Deadline,
     ) -> Result<ReplyHead, Stop> {
-        match self.spin(caller, lease.seq()) {
+        match self.spin(caller, lease.seq(), lease.grant()) {
             Some(answer) => {
                 lease.settle();
                 Ok(answer)
@@ -47,7 +48,7 @@ impl ShmConnection {
     }
 
     #[inline]
-    fn spin(&self, caller: Caller<'_>, seq: Seq) -> Option<ReplyHead> {
+    fn spin(&self, caller: Caller<'_>, seq: Seq, grant: Grant) -> Option<ReplyHead> {
         if !self.looking.is_worth_while() {
             return caller.poll(seq);
         }
@@ -58,13 +59,13 @@ impl ShmConnection {
             }
             hint::spin_loop();
         }
-        self.spin_on(caller, seq)
+        self.spin_on(caller, seq, grant)
     }
 
     /// Goes on looking, with a look at the clock now and then.
     #[cold]
-    fn spin_on(&self, caller: Caller<'_>, seq: Seq) -> Option<ReplyHead> {
-        let (start, longest) = (Instant::now(), self.looking.longest());
+    fn spin_on(&self, caller: Caller<'_>, seq: Seq, grant: Grant) -> Option<ReplyHead> {
+        let (start, longest) = (Instant::now(), self.looking.longest(grant.capacity));
         loop {
             for _ in 0..LOOKS {
                 if let Some(answer) = caller.poll(seq) {

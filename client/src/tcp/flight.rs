@@ -3,7 +3,6 @@
 use std::sync::{Arc, Condvar};
 use std::task::{Context, Poll};
 
-use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::ids::CallId;
 use speedysvc_protocol::status::Code;
 
@@ -12,6 +11,7 @@ use super::{TcpConnection, judge, locked};
 use crate::call::{Answer, Request, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::reply::Reply;
 
 /// Dropping it gives the call up.
 pub(crate) struct Flight {
@@ -30,14 +30,14 @@ impl Flight {
     }
 
     /// Waits for the reply; its body goes into `reply`.
-    pub(crate) fn wait(&mut self, reply: &mut Buffer) -> Result<Answer, Stop> {
+    pub(crate) fn wait(&mut self, reply: &mut Reply) -> Result<Answer, Stop> {
         self.is_open = false;
         let (status, body) = self.home.wait(self.id, &self.wake, self.deadline)?;
         judge(status, body, reply)
     }
 
     /// The reply, if it has come; else the task is woken when it may have.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Buffer) -> Poll<Result<Answer, Stop>> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Reply) -> Poll<Result<Answer, Stop>> {
         let mut calls = locked(&self.home.calls);
         if let Some((status, body)) = calls.take(self.id) {
             self.is_open = false;

@@ -26,6 +26,7 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::reply::Reply;
 use calls::{Broken, Calls, IN_FLIGHT_MAX};
 use socket::{Input, NoInput, Unsent, Wait};
 
@@ -72,7 +73,7 @@ impl TcpConnection {
     }
 
     /// Makes one call; the reply's body goes into `reply`.
-    pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Buffer) -> Result<Answer, Stop> {
+    pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Reply) -> Result<Answer, Stop> {
         let (id, wake) = self.begin_call(ask)?;
         let (status, body) = self.wait(id, &wake, ask.deadline)?;
         judge(status, body, reply)
@@ -278,12 +279,14 @@ impl TcpConnection {
 }
 
 /// What a reply says; its body goes into `reply`.
-fn judge(status: Status, body: Buffer, reply: &mut Buffer) -> Result<Answer, Stop> {
-    *reply = body;
+fn judge(status: Status, body: Buffer, reply: &mut Reply) -> Result<Answer, Stop> {
+    reply.body = body;
     match status {
         Status::Ok => Ok(Answer::Result),
         Status::Application => Ok(Answer::Application),
-        Status::Failed(code, outcome) => Err(Stop::told(Failure::from_wire(code, outcome, reply.as_slice()).into())),
+        Status::Failed(code, outcome) => {
+            Err(Stop::told(Failure::from_wire(code, outcome, reply.body.as_slice()).into()))
+        }
         Status::Need => Err(Error::done(Code::DataLoss, "the service sent a size in place of a reply").into()),
     }
 }

@@ -23,6 +23,7 @@ use crate::channel::{CallError, Channel};
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
+use crate::reply::Reply;
 use crate::untyped;
 use fake::{Peer, Server};
 
@@ -46,9 +47,9 @@ fn connected(server: &Server) -> (Line, Peer) {
 fn call(line: &Line, body: &[u8], timeout: Duration) -> Result<Vec<u8>, Error> {
     let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
     let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline };
-    let mut reply = Buffer::new(0);
+    let mut reply = Reply::new();
     line.exchange(&ask, &mut reply)?;
-    Ok(reply.as_slice().to_vec())
+    Ok(reply.body.as_slice().to_vec())
 }
 
 fn bytes(len: usize) -> Vec<u8> {

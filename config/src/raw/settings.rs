@@ -8,7 +8,7 @@ use crate::fields::Fields;
 use crate::keys::Home;
 use crate::leaf;
 use crate::problem::{Placed, Problems};
-use crate::{ByteSize, DriverChoice, Limits, Principal, RestartLimit, SlotCount, Spin, WorkerCount};
+use crate::{ByteSize, DriverChoice, Limits, Principal, RestartLimit, SlotCount, Spin, Trust, WorkerCount};
 
 /// What a `drain` may be. `"0"` stops at once.
 pub(super) const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) users: Option<Vec<Principal>>,
     pub(crate) groups: Option<Vec<Principal>>,
     pub(crate) insecure: Option<bool>,
+    pub(crate) trust: Option<Trust>,
     pub(crate) drain: Option<Duration>,
     pub(crate) kill: Option<Duration>,
     /// The inner `None` is `"none"`: never.
@@ -47,6 +48,7 @@ impl Settings {
             driver: plain(fields.read("driver", leaf::driver, problems)),
             spin: plain(fields.read("spin", leaf::spin, problems)),
             insecure: plain(fields.read("insecure", leaf::yes_or_no, problems)),
+            trust: plain(fields.read("trust", leaf::trust, problems)),
             drain: plain(fields.read("drain", leaf::duration(DRAIN), problems)),
             kill: plain(fields.read("kill", leaf::duration(DRAIN), problems)),
             hang: plain(fields.read("hang", leaf::duration_or_none(PATIENCE), problems)),

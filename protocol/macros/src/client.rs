@@ -150,9 +150,11 @@ fn inner_call(method: &Method, names: &Names<'_>, how: How) -> TokenStream {
     let index = quote!(::speedysvc::__private::ids::MethodIndex(#index));
     let wire = names.arguments().map(|(place, argument)| wire(place, &argument.kind));
     let (ok, error, wire) = (names.ok(), names.error(), quote!(&(#(#wire,)*)));
-    let body = match &error {
-        None => quote!(channel.call::<_, #ok>(#index, #wire)),
-        Some(error) => quote!(channel.call_fallible::<_, #ok, #error>(#index, #wire)),
+    let body = match (&error, names.is_byte_string()) {
+        (None, false) => quote!(channel.call::<_, #ok>(#index, #wire)),
+        (None, true) => quote!(channel.call_for_bytes(#index, #wire)),
+        (Some(error), false) => quote!(channel.call_fallible::<_, #ok, #error>(#index, #wire)),
+        (Some(error), true) => quote!(channel.call_fallible_for_bytes::<_, #error>(#index, #wire)),
     };
     let (generics, result, channel) = (names.generics(), how.result(&ok, error.as_ref()), how.channel());
     let taken = names.arguments().map(|(place, argument)| taken(names, place, &argument.kind));

@@ -108,7 +108,7 @@ fn read_arguments(names: &Names<'_>) -> TokenStream {
     quote! {
         let #archived = ::speedysvc::__private::service::arguments::<(#(#wire,)*), #json>(
             codec,
-            body,
+            body.bytes(),
             &::speedysvc::__private::service::Form { names: &[#(#keys),*], raw: #raw },
             scratch,
             |#values, out| ::speedysvc::__private::archive::encode(&(#(#rewritten,)*), out),
@@ -151,10 +151,13 @@ fn write_result(names: &Names<'_>, call: &TokenStream) -> TokenStream {
     match names.error() {
         None => quote! {
             let value = #call;
+            reply.over(body);
             #write
         },
         Some(_) => quote! {
-            match #call {
+            let result = #call;
+            reply.over(body);
+            match result {
                 ::core::result::Result::Ok(value) => #write,
                 ::core::result::Result::Err(error) => reply.application(codec, &error),
             }

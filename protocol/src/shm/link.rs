@@ -8,11 +8,13 @@ use rustix::fs::Mode;
 
 use super::board::{BOARD_BYTES, BOARD_LINE_BYTES, BoardLine, Mode as LoopMode, line_of};
 use super::claim::Taker;
+use super::in_place::{InPlace, Trusted};
 use super::layout::{Geometry, Grant};
 use super::segment::{Access, Segment, create, reopen_read_only};
 use super::slot::{Caller, Slot};
 use super::wake::Poller;
 use super::window::Window;
+use crate::byte_string;
 
 /// A link's memory files as the broker keeps and hands them out.
 #[derive(Debug)]
@@ -127,6 +129,14 @@ macro_rules! both_sides {
                 let offset = self.0.check(grant, bytes.len());
                 self.0.request.copy_in(offset, bytes);
             }
+
+            /// A granted buffer as a place for an archive of at most `limit` bytes.
+            #[must_use]
+            pub fn window(&self, grant: Grant, limit: usize) -> Window {
+                let offset = self.0.check(grant, 0);
+                let capacity = usize::try_from(grant.capacity).map_or(limit, |capacity| capacity.min(limit));
+                Window::new(Arc::clone(&self.0.request), offset, capacity)
+            }
         }
     };
 }
@@ -134,6 +144,17 @@ both_sides!(ClientLink, Caller, Access::ReadOnly);
 both_sides!(WorkerLink, Taker, Access::ReadWrite);
 
 impl ClientLink {
+    /// The byte string whose archive is the first `len` bytes of a granted buffer, copied once. What the archive says
+    /// is looked at once, too. `None` when that is no archive of a byte string.
+    #[must_use]
+    pub fn byte_string(&self, grant: Grant, len: usize) -> Option<Vec<u8>> {
+        let offset = self.0.check(grant, len);
+        let mut root = [0; byte_string::ROOT];
+        self.0.request.copy_out(offset + len.checked_sub(root.len())? as u64, &mut root);
+        let bytes = byte_string::range(len, root)?;
+        Some(self.0.request.copy_to_vec(offset + bytes.start as u64, bytes.len()))
+    }
+
     /// Gives a buffer's pages back to the system.
     ///
     /// # Errors
@@ -145,12 +166,13 @@ impl ClientLink {
 }
 
 impl WorkerLink {
-    /// A granted buffer as a place for an archive of at most `limit` bytes.
+    /// The first `len` bytes of a claimed request's buffer, to be read where they lie; the reply may then go over them,
+    /// up to `limit` bytes. Whoever has the claim writes nothing there before the value is gone.
     #[must_use]
-    pub fn window(&self, grant: Grant, limit: usize) -> Window {
-        let offset = self.0.check(grant, 0);
+    pub fn in_place(&self, trusted: Trusted, grant: Grant, len: usize, limit: usize) -> InPlace {
+        let offset = self.0.check(grant, len);
         let capacity = usize::try_from(grant.capacity).map_or(limit, |capacity| capacity.min(limit));
-        Window::new(Arc::clone(&self.0.request), offset, capacity)
+        InPlace::new(trusted, Arc::clone(&self.0.request), offset, capacity, len)
     }
 }
 

@@ -22,6 +22,8 @@ pub mod claim;
 pub mod doorbell;
 #[cfg(not(loom))]
 pub mod handover;
+#[cfg(not(loom))]
+pub mod in_place;
 pub mod layout;
 #[cfg(not(loom))]
 pub mod link;

@@ -149,6 +149,32 @@ impl Segment {
         unsafe { ptr::copy_nonoverlapping(self.map.as_ptr().add(start), out.as_mut_ptr(), out.len()) };
     }
 
+    /// Bytes where they lie.
+    ///
+    /// # Safety
+    /// Nobody writes them while the slice lives, here or in another process.
+    #[expect(clippy::disallowed_methods, reason = "the one place where a trusted peer's bytes are not copied")]
+    pub(super) unsafe fn slice(&self, offset: u64, len: usize) -> &[u8] {
+        let start = self.bounds(offset, len);
+        // SAFETY: (1) `bounds` has shown that they lie inside the mapping, which lives as long as `self`; the file is
+        // sealed against shrinking, so its pages stay; (2) every byte is a `u8`; (3) the caller promises the rest.
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(start), len) }
+    }
+
+    /// Copies bytes out into memory of their own, which is not written twice.
+    #[must_use]
+    pub fn copy_to_vec(&self, offset: u64, len: usize) -> Vec<u8> {
+        let start = self.bounds(offset, len);
+        let mut out = Vec::with_capacity(len);
+        // SAFETY: (1) to (3) as in `copy_out`, into the room for `len` bytes that was just made; (4) they are set by
+        // the copy before the vector has them.
+        unsafe {
+            ptr::copy_nonoverlapping(self.map.as_ptr().add(start), out.as_mut_ptr(), len);
+            out.set_len(len);
+        }
+        out
+    }
+
     /// Copies bytes in.
     ///
     /// # Panics
@@ -192,6 +218,7 @@ mod tests {
         let mut out = [0; 6];
         second.copy_out(8000, &mut out);
         assert_eq!(&out, b"across");
+        assert_eq!(second.copy_to_vec(8001, 4), b"cros");
         first.release(4096, 4096).unwrap();
         second.copy_out(8000, &mut out);
         assert_eq!(out, [0; 6]);
@@ -201,6 +228,12 @@ mod tests {
     #[should_panic(expected = "of a segment of")]
     fn bytes_outside_are_refused() {
         segment(4096).1.copy_out(4090, &mut [0; 7]);
+    }
+
+    #[test]
+    #[should_panic(expected = "of a segment of")]
+    fn bytes_outside_are_refused_for_a_vector_too() {
+        drop(segment(4096).1.copy_to_vec(4090, 7));
     }
 
     #[test]

@@ -56,6 +56,11 @@ mod tests {
         let worker = WorkerLink::map(geometry, &files.request, &files.reply).unwrap();
         let grant = Grant { offset: 64, capacity: 256 };
         let value = (vec![7_u64; 20], "a text that is stored elsewhere".to_owned());
+        client.copy_in(grant, &[0xff; 200]);
+        assert_eq!(client.byte_string(grant, 200), None);
+        let mut window = client.window(grant, 1 << 20);
+        archive::encode_into(&vec![7_u8; 100], &mut window).unwrap();
+        assert_eq!(client.byte_string(grant, window.written()), Some(vec![7; 100]));
         let mut window = worker.window(grant, 1 << 20);
         archive::encode_into(&value, &mut window).unwrap();
         let mut buffer = archive::Buffer::new(1024);

@@ -132,6 +132,8 @@ declare! {
         Overdue "handlers_overdue" Count,
         /// Times the loop rang a link's own bell, so that others look at a request that it has no time for.
         BellsRung "bells_rung" Count,
+        /// Requests over shared memory that were read where their client wrote them, without a copy.
+        ReadInPlace "requests_in_place" Count,
         /// Requests answered over HTTP that were calls, or should have been.
         HttpCalls "http_calls" Count,
     }

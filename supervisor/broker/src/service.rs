@@ -16,6 +16,7 @@ use speedysvc_protocol::control::{DriverWish, Report};
 use speedysvc_protocol::hello::{Hello, Refusal};
 use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::doorbell;
+use speedysvc_protocol::shm::in_place::Trust;
 use speedysvc_protocol::shm::layout::Geometry;
 use speedysvc_protocol::shm::link::Board;
 use speedysvc_protocol::shm::segment::Access;
@@ -53,6 +54,8 @@ pub struct ServiceOptions {
     pub log_level: Level,
     /// Who may attach beside the own user and root.
     pub allow: Allow,
+    /// Whose large requests workers read in place.
+    pub trust: Trust,
     /// TCP sockets that listen already; every worker accepts from them.
     pub listeners: Vec<OwnedFd>,
 }

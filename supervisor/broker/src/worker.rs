@@ -108,6 +108,7 @@ impl Service {
             tcp_message_max: self.options.tcp_message_max,
             deadline_us: micros(self.options.deadline),
             spin_us: micros(self.options.spin),
+            trust: self.options.trust,
             driver: self.options.driver,
             log_level: self.options.log_level,
             peers: Peers { uids: self.options.allow.uids.clone(), gids: self.options.allow.gids.clone() },

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
-use speedysvc_protocol::service::{Call, Reply, Service};
+use speedysvc_protocol::service::{Body, Call, Reply, Service};
 use speedysvc_protocol::status::{Failure, Outcome, Status};
 
 use crate::input::Input;
@@ -32,7 +32,7 @@ fn call(codec: Codec, method: MethodIndex, data: &[u8]) -> (bool, Reply, Result<
     let (host, mut reply, mut scratch) = (Host::default(), Reply::new(REPLY_MAX), Buffer::new(1 << 16));
     let mut body = Buffer::new(data.len());
     body.room(data.len()).expect("within its limit").copy_from_slice(data);
-    let call = Call { codec, body: body.as_slice(), scratch: &mut scratch, reply: &mut reply };
+    let call = Call { codec, body: Body::Own(body.as_slice()), scratch: &mut scratch, reply: &mut reply };
     let ended = host.call(method, call);
     (host.0.load(Ordering::Relaxed), reply, ended)
 }

@@ -6,7 +6,7 @@ use speedysvc::__private::service::Service;
 use speedysvc::Archived;
 use speedysvc_protocol::archive::{self, Buffer, Encode};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
-use speedysvc_protocol::service::{Call, Reply};
+use speedysvc_protocol::service::{Body, Call, Reply};
 use speedysvc_protocol::status::{Failure, Status};
 
 /// A point.
@@ -119,7 +119,7 @@ pub fn call_within(limit: usize, name: &str, codec: Codec, body: &[u8]) -> Resul
     let index = MethodIndex(place.and_then(|place| place.try_into().ok()).unwrap_or(u16::MAX));
     let (mut scratch, mut reply) = (Buffer::new(1 << 16), Reply::new(limit));
     let host: &dyn Service = &Host(100_u32);
-    host.call(index, Call { codec, body, scratch: &mut scratch, reply: &mut reply })?;
+    host.call(index, Call { codec, body: Body::Own(body), scratch: &mut scratch, reply: &mut reply })?;
     Ok((reply.status(), reply.body().to_vec()))
 }
 

@@ -31,4 +31,5 @@ mod sharing;
 mod sockets;
 mod started;
 mod stats;
+mod trust;
 mod turns;

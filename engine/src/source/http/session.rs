@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::reply::{self, Date, Manner};
 use super::routes::Place;
 use crate::clock::now_ns;
-use crate::dispatch::{Elsewhere, Room, Runner};
+use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::log;
 
 pub(crate) struct Session {
@@ -167,7 +167,7 @@ impl Answers {
         }
         runner.timing.frame(arrived_ns, now_ns);
         log::serve(log::Call::Http);
-        runner.run(method, Codec::Json, Room { limit: self.message_max, window: None }, elsewhere);
+        runner.run(method, (Codec::Json, Arguments::Copied), Room { limit: self.message_max, window: None }, elsewhere);
         let status = runner.reply.status();
         self.answer(status, runner.reply.body(), manner, out);
         runner.answered(method, Counter::HttpCalls, status);

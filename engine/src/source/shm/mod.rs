@@ -8,17 +8,20 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use rustix::process::geteuid;
 use slab::Slab;
 use speedysvc_protocol::control::Report;
 use speedysvc_protocol::ids::{Incarnation, LinkId, MethodIndex};
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::claim::Look;
+use speedysvc_protocol::shm::in_place::{Trust, Trusted};
 use speedysvc_protocol::shm::layout::RequestHead;
 use speedysvc_protocol::shm::link::{Board, WorkerLink};
 use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::{PeerFault, wake};
 use speedysvc_protocol::stats::Counter;
 
+use crate::budget::HELD_MESSAGES;
 use crate::dispatch::Runner;
 use crate::held::Held;
 use crate::meter::Meter;
@@ -40,6 +43,8 @@ struct Attached {
     /// The client's user: links of one share its part of the loop's time.
     uid: u32,
     link: WorkerLink,
+    /// Its large requests are read in place.
+    trusted: Option<Trusted>,
     bells: LinkBells,
     /// Slots that every pass looks at: up to the highest that was in use lately. The others every [`FULL_EVERY`]
     /// passes.
@@ -71,6 +76,8 @@ pub(crate) struct Links {
     board: Arc<Board>,
     pool_bell: OwnedFd,
     message_max: usize,
+    trust: Trust,
+    own_uid: u32,
     all: Slab<Attached>,
     keys: HashMap<LinkId, usize>,
     /// Those that this loop polls, as far as it knows: their poller words decide.
@@ -97,10 +104,10 @@ impl Links {
         me: Incarnation,
         board: Arc<Board>,
         pool_bell: OwnedFd,
-        message_max: usize,
-        held_max: usize,
+        (message_max, trust): (usize, Trust),
         meter: Rc<Meter>,
     ) -> Self {
+        let (held_max, own_uid) = (message_max.saturating_mul(HELD_MESSAGES), geteuid().as_raw());
         let (all, keys, hot, belled) = (Slab::new(), HashMap::new(), Vec::new(), Vec::new());
         let (held, silenced, reports) = (Held::new(held_max), Vec::new(), Vec::new());
         let (turns, owed) = (Turns::new(), Vec::with_capacity(OWED_MAX));
@@ -109,6 +116,8 @@ impl Links {
             board,
             pool_bell,
             message_max,
+            trust,
+            own_uid,
             all,
             keys,
             hot,
@@ -126,7 +135,8 @@ impl Links {
 
     /// Adds a client's link. It is looked at when its bell rings.
     pub(crate) fn add(&mut self, id: LinkId, uid: u32, link: WorkerLink, bells: LinkBells) {
-        let key = self.all.insert(Attached { id, uid, link, bells, reach: 1, seen: Vec::new() });
+        let trusted = self.trust.of(uid, self.own_uid);
+        let key = self.all.insert(Attached { id, uid, link, trusted, bells, reach: 1, seen: Vec::new() });
         self.keys.insert(id, key);
     }
 

@@ -16,7 +16,7 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 use super::receive_buffer::ReceiveBuffer;
 use crate::budget::{KEEP, unhandled, unsent};
 use crate::clock::now_ns;
-use crate::dispatch::{Elsewhere, Room, Runner};
+use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::driver::{Chunk, Driver, Outgoing, Tag};
 use crate::log;
 use speech::Tongue;
@@ -300,7 +300,7 @@ impl Connection {
         }
         let room = Room { limit: self.settings.message_max, window: None };
         log::serve(log::Call::Frame(id));
-        runner.run(index, codec, room, elsewhere);
+        runner.run(index, (codec, Arguments::Copied), room, elsewhere);
         let status = runner.reply.status();
         frame::append(&mut self.outbox, Kind::Reply { id, status }, runner.reply.body());
         runner.answered(index, Counter::TcpCalls, status);
