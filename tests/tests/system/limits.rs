@@ -1,5 +1,8 @@
 //! Every size up to the limit crosses, and one byte more is an error that says so.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
 use speedysvc::untyped::{self, Reply};
 use speedysvc::{Code, Error, Outcome};
 use speedysvc_tests::harness::Engine;
@@ -152,4 +155,34 @@ fn large_calls_of_many_threads_share_a_small_link() {
             }
         });
     }
+}
+
+/// What the kernel keeps of all links' requests and arenas, in bytes; the supervisor has their files open.
+fn kept(engine: &Engine) -> u64 {
+    let open = fs::read_dir(format!("/proc/{}/fd", engine.pid())).expect("the engine lives");
+    let files = open.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let is_ours = fs::read_link(&path).ok()?.to_string_lossy().contains("speedysvc-request");
+        is_ours.then(|| fs::metadata(&path).map_or(0, |file| file.blocks() * 512))
+    });
+    files.sum()
+}
+
+#[test]
+fn memory_of_a_burst_goes_back_to_the_system() {
+    const EACH: usize = 12 << 20;
+    let engine = engine("");
+    let client = connect(&engine.address("test"));
+    assert!(kept(&engine) < 1 << 20, "an arena is sparse");
+    let bytes = pattern(EACH);
+    let calls: Vec<_> = (0..5).map(|_| client.start().echo_bytes(&bytes)).collect();
+    let during = kept(&engine);
+    assert!(during >= 5 * EACH as u64, "{during} bytes kept for {} in flight", 5 * EACH);
+    for call in calls {
+        assert!(call.wait().unwrap() == bytes);
+    }
+    let after = kept(&engine);
+    // The first 8 MiB stay, so that large calls find their pages warm; beside them there are lines and slots' buffers.
+    assert!(after <= 10 << 20, "{after} bytes kept after a burst of {during}");
+    still_works(&client, &engine);
 }

@@ -1,5 +1,6 @@
 //! Calls from shared memory: which links this loop looks at. What it does with a request that it finds is in [`serve`].
 
+mod reach;
 mod serve;
 mod waiting;
 
@@ -26,6 +27,7 @@ use crate::dispatch::Runner;
 use crate::held::Held;
 use crate::meter::Meter;
 use crate::share::turns::Turns;
+use reach::Reach;
 use serve::{OWED_MAX, Owed};
 use waiting::Seen;
 
@@ -48,7 +50,7 @@ struct Attached {
     bells: LinkBells,
     /// Slots that every pass looks at: up to the highest that was in use lately. The others every [`FULL_EVERY`]
     /// passes.
-    reach: usize,
+    reach: Reach,
     /// By slot, once a request had to wait here: what was seen of it.
     seen: Vec<Seen>,
 }
@@ -136,7 +138,7 @@ impl Links {
     /// Adds a client's link. It is looked at when its bell rings.
     pub(crate) fn add(&mut self, id: LinkId, uid: u32, link: WorkerLink, bells: LinkBells) {
         let trusted = self.trust.of(uid, self.own_uid);
-        let key = self.all.insert(Attached { id, uid, link, trusted, bells, reach: 1, seen: Vec::new() });
+        let key = self.all.insert(Attached { id, uid, link, trusted, bells, reach: Reach::new(), seen: Vec::new() });
         self.keys.insert(id, key);
     }
 
@@ -224,7 +226,7 @@ impl Links {
                 self.hot.swap_remove(place);
                 continue;
             }
-            let slots = if full { usize::MAX } else { attached.reach };
+            let slots = if full { usize::MAX } else { attached.reach.slots() };
             if self.look(key, slots, runner, now_ns) {
                 worked = true;
                 // Its client may have broken a rule meanwhile, and be gone.
@@ -245,6 +247,7 @@ impl Links {
     /// Looks at the first `slots` slots of a link, and serves what it can claim.
     fn look(&mut self, key: usize, slots: usize, runner: &mut Runner, now_ns: u64) -> bool {
         let Some(attached) = self.all.get(key) else { return false };
+        let is_full = slots == usize::MAX;
         let slots = slots.min(attached.link.geometry().slots());
         let mut highest = None;
         for slot in 0..slots {
@@ -271,19 +274,10 @@ impl Links {
                 Look::Broken(fault) => self.expel(key, fault),
             }
         }
-        self.adjust_reach(key, slots, highest);
-        highest.is_some()
-    }
-
-    /// The reach grows at once to what was in use, and shrinks slowly, on full passes.
-    fn adjust_reach(&mut self, key: usize, looked_at: usize, highest: Option<usize>) {
-        let Some(attached) = self.all.get_mut(key) else { return };
-        let used = highest.map_or(1, |slot| slot + 1);
-        if used > attached.reach {
-            attached.reach = used;
-        } else if looked_at > attached.reach {
-            attached.reach -= (attached.reach - used).min(1);
+        if let Some(attached) = self.all.get_mut(key) {
+            attached.reach.passed(is_full, highest);
         }
+        highest.is_some()
     }
 
     /// A client broke a rule: this worker looks at its link no more, and the broker takes it away.

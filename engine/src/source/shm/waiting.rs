@@ -97,7 +97,7 @@ impl Links {
         for hot in &self.hot {
             let Some(attached) = self.all.get_mut(hot.key) else { continue };
             let mut is_news = false;
-            for slot in 0..attached.reach.min(attached.link.geometry().slots()) {
+            for slot in 0..attached.reach.slots().min(attached.link.geometry().slots()) {
                 let Some(seq) = attached.link.slot(slot).ready() else { continue };
                 let told = &mut attached.seen(slot).told;
                 is_news |= std::mem::replace(told, seq) != seq;
