@@ -17,6 +17,7 @@ pub use crate::error::{CallError, Error};
 use crate::line::Line;
 use crate::pending::{Started, Starter};
 use crate::reply::{read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
+use crate::routes::{Addresses, Routes};
 use crate::scratch::{self, Scratch};
 
 /// How long connecting may take when nobody says otherwise.
@@ -34,14 +35,15 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects to the service at `shm://NAME`, `shm:///PATH/NAME.sock` or `tcp://HOST:PORT`.
+    /// Connects to the service at `shm://NAME`, `shm:///PATH/NAME.sock` or `tcp://HOST:PORT`; of several addresses, to
+    /// the first that answers.
     ///
     /// # Errors
     /// At once when nobody is there; within 5 seconds when somebody is and does not answer; when the service's contract
     /// is another one.
-    pub fn connect(contract: &'static Contract, address: &str) -> Result<Self, Error> {
-        let address = Address::parse(address, &Environment::of_process())?;
-        Self::open(address, Hello::typed(contract), CONNECT)
+    pub fn connect(contract: &'static Contract, addresses: &(impl Addresses + ?Sized)) -> Result<Self, Error> {
+        let routes = Routes::parse(addresses, &Environment::of_process())?;
+        Self::open(routes, Hello::typed(contract), CONNECT)
     }
 
     /// The same for calls that run one at a time, in the order in which they are made, whoever of the service's
@@ -53,7 +55,7 @@ impl Channel {
     /// As [`Channel::connect`].
     pub fn connect_in_order(contract: &'static Contract, address: &str) -> Result<Self, Error> {
         let address = Address::parse(address, &Environment::of_process())?;
-        Self::open(address, Hello::typed(contract).in_order(), CONNECT)
+        Self::open(Routes::of(address), Hello::typed(contract).in_order(), CONNECT)
     }
 
     /// Connects for one method that is known by name only; without a service's name, to whatever the address serves.
@@ -65,18 +67,25 @@ impl Channel {
     ) -> Result<Self, Error> {
         let address = Address::parse(address, &Environment::of_process())?;
         let service = service.or(address.service()).unwrap_or_default().to_owned();
-        Self::open(address, Hello::by_name(&service, method), timeout.unwrap_or(CONNECT))
+        Self::open(Routes::of(address), Hello::by_name(&service, method), timeout.unwrap_or(CONNECT))
     }
 
-    fn open(address: Address, hello: Hello, timeout: Duration) -> Result<Self, Error> {
-        let line = Line::open(address, hello, Deadline::after(timeout))?;
-        Ok(Self { line: Arc::new(line), timeout: None })
+    fn open(routes: Routes, hello: Hello, timeout: Duration) -> Result<Self, Error> {
+        let line = Line::open(routes, hello, Deadline::after(timeout))?.shared();
+        line.look_for_better_later();
+        Ok(Self { line, timeout: None })
     }
 
     /// The same connection, with this deadline for each call in place of the service's own.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { line: Arc::clone(&self.line), timeout: Some(timeout) }
+    }
+
+    /// The address in use; when that is not the best one, what the better ones said.
+    #[must_use]
+    pub fn connected_to(&self) -> String {
+        self.line.settled()
     }
 
     /// Replies over shared memory that a sleeping caller found by itself, because a wake was lost: anything but 0 is a
@@ -204,7 +213,7 @@ impl Channel {
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Channel").field("address", &self.line.address().to_string()).finish_non_exhaustive()
+        f.debug_struct("Channel").field("connected_to", &self.line.settled()).finish_non_exhaustive()
     }
 }
 

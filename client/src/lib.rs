@@ -11,6 +11,7 @@ mod line;
 mod pending;
 mod reply;
 mod retry;
+mod routes;
 mod scratch;
 #[cfg(feature = "server")]
 mod server;
@@ -22,6 +23,7 @@ pub mod untyped;
 
 pub use channel::{CallError, Error};
 pub use pending::Pending;
+pub use routes::Addresses;
 #[cfg(feature = "server")]
 pub use server::{Running, Server, ServerError, serve};
 pub use speedysvc_macros::{data, service};
@@ -37,6 +39,7 @@ pub mod __private {
     //! What the output of the macros names. Not an interface for people.
     pub use crate::channel::{CallError, Channel, Error};
     pub use crate::pending::{Pending, Starter};
+    pub use crate::routes::Addresses;
     pub use schemars;
     pub use serde;
     pub use serde_json;

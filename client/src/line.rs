@@ -1,10 +1,12 @@
 //! A line to a service: the connection of the moment, made anew when it broke, and calls that are made again when they
 //! have certainly not started.
 
+mod way_back;
+
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -14,21 +16,21 @@ use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::status::Code;
 
-use crate::address::Address;
 use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::{Deadline, now_ns};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::retry::{Budget, Failed, Moment, Retries};
+use crate::routes::{Routes, Settled, texts};
 use crate::shm::{ShmConnection, Write};
 
 /// Shared by all clones of a channel.
 pub(crate) struct Line {
-    address: Address,
+    routes: Routes,
     hello: Hello,
-    /// The first link stays here, whole or broken, as long as the line: a call finds it by one load. That costs the
-    /// memory of one dead link at most.
+    /// The first link, if it leads to the best address, stays here, whole or broken, as long as the line: a call finds
+    /// it by one load. That costs the memory of one dead link at most.
     first: Option<Arc<ShmConnection>>,
     /// Any other connection. A call borrows it for two locked instructions, on lines of its thread's own.
     later: ArcSwapOption<Connection>,
@@ -39,6 +41,8 @@ pub(crate) struct Line {
     /// Of the last welcome: the default deadline in microseconds, and the largest message.
     deadline_us: AtomicU64,
     message_max: AtomicU64,
+    /// Itself, for the thread that looks for a better address.
+    me: OnceLock<Weak<Self>>,
 }
 
 struct State {
@@ -48,6 +52,12 @@ struct State {
     past_calls: u64,
     /// What the service said of its methods last.
     agreed: Agreed,
+    /// The place of the address in use...
+    place: usize,
+    /// ...and why not a better one.
+    passed_over: String,
+    /// A thread looks for a better one.
+    looks_for_better: bool,
     /// One thread connects, and the others wait for it.
     connecting: bool,
     /// Attempts that have ended.
@@ -68,11 +78,14 @@ struct Rounds {
 }
 
 impl State {
-    fn new(agreed: Agreed) -> Self {
+    fn new(agreed: Agreed, place: usize, passed_over: String) -> Self {
         Self {
             budget: Budget::new(now_ns()),
             past_calls: 0,
             agreed,
+            place,
+            passed_over,
+            looks_for_better: false,
             connecting: false,
             attempts: 0,
             failure: None,
@@ -83,31 +96,29 @@ impl State {
 
 impl Line {
     /// Connects.
-    pub(crate) fn open(address: Address, hello: Hello, deadline: Deadline) -> Result<Self, Error> {
+    pub(crate) fn open(routes: Routes, hello: Hello, deadline: Deadline) -> Result<Self, Error> {
         let rescues = Arc::default();
-        let opened = Connection::open(&address, &hello, deadline, &rescues)?;
-        let agreed = opened.agreed().clone();
-        let (first, later) = match opened {
-            Connection::Shm(link) => (Some(link), None),
-            tcp @ Connection::Tcp(_) => (None, Some(Arc::new(tcp))),
+        let opened = routes.open(deadline, |address, until| Connection::open(address, &hello, until, &rescues))?;
+        let Settled { place, found, passed_over } = opened;
+        let agreed = found.agreed().clone();
+        let (first, later) = match found {
+            Connection::Shm(link) if place == 0 => (Some(link), None),
+            other => (None, Some(Arc::new(other))),
         };
         let line = Self {
-            address,
+            routes,
             hello,
             first,
             later: ArcSwapOption::new(later),
-            state: Mutex::new(State::new(agreed.clone())),
+            state: Mutex::new(State::new(agreed.clone(), place, texts(&passed_over))),
             attempted: Condvar::new(),
             rescues,
             deadline_us: AtomicU64::new(0),
             message_max: AtomicU64::new(0),
+            me: OnceLock::new(),
         };
         line.agree(&agreed);
         Ok(line)
-    }
-
-    pub(crate) fn address(&self) -> &Address {
-        &self.address
     }
 
     /// The deadline of calls that bring none.
@@ -233,7 +244,7 @@ impl Line {
                 break;
             }
             let Some(left) = deadline.left() else {
-                let message = format!("{}: no connection in time", self.address);
+                let message = format!("{}: no connection in time", self.routes);
                 return Err(Error::not_started(Code::DeadlineExceeded, message));
             };
             state = self.attempted.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -247,8 +258,9 @@ impl Line {
         drop(state);
         // Calls under way keep the old one until they end.
         self.close(None);
-        let opened = Connection::open(&self.address, &self.hello, deadline, &self.rescues).map(Arc::new);
-        self.note(&opened);
+        let open = |address: &_, until| Connection::open(address, &self.hello, until, &self.rescues).map(Arc::new);
+        let opened = self.note(self.routes.open(deadline, open));
+        self.look_for_better_later();
         opened
     }
 
@@ -288,8 +300,7 @@ impl Line {
         if round.is_some_and(|round| ended > round) {
             let failure = state.failure.clone();
             drop(state);
-            let gone =
-                || Error::not_started(Code::Unavailable, format!("{}: the connection broke again", self.address));
+            let gone = || Error::not_started(Code::Unavailable, format!("{}: the connection broke again", self.routes));
             return Poll::Ready(self.usable().ok_or_else(|| failure.unwrap_or_else(gone)));
         }
         round.get_or_insert(ended);
@@ -341,17 +352,20 @@ impl Line {
         }
     }
 
-    fn note(&self, opened: &Result<Arc<Connection>, Error>) {
+    fn note(&self, opened: Result<Settled<Arc<Connection>>, Error>) -> Result<Arc<Connection>, Error> {
         let mut state = self.state();
         state.connecting = false;
         state.attempts += 1;
         state.failure = opened.as_ref().err().cloned();
-        if let Ok(connection) = opened {
+        let opened = opened.map(|Settled { place, found: connection, passed_over }| {
             self.agree(connection.agreed());
             state.agreed = connection.agreed().clone();
-            self.later.store(Some(Arc::clone(connection)));
-        }
+            (state.place, state.passed_over) = (place, texts(&passed_over));
+            self.later.store(Some(Arc::clone(&connection)));
+            connection
+        });
         self.attempted.notify_all();
+        opened
     }
 
     fn agree(&self, Agreed { deadline, message_max, .. }: &Agreed) {
@@ -382,6 +396,6 @@ pub(crate) fn no_time_again() -> Error {
 }
 
 /// A random number. Standard hash maps are seeded by the system.
-fn luck() -> u64 {
+pub(crate) fn luck() -> u64 {
     RandomState::new().hash_one(())
 }

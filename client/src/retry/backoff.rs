@@ -9,17 +9,30 @@ const LONGEST: Duration = Duration::from_millis(200);
 
 /// The pauses between attempts, each between half and all of its longest, so that clients who lost the same worker do
 /// not come back all at once.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Backoff {
     /// The longest that the next one may be.
     longest: Duration,
+    /// The longest that any may be.
+    limit: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::up_to(LONGEST)
+    }
 }
 
 impl Backoff {
+    /// Pauses that grow up to another limit.
+    pub(crate) fn up_to(limit: Duration) -> Self {
+        Self { longest: Duration::ZERO, limit }
+    }
+
     /// The next pause.
     pub(crate) fn next(&mut self, luck: u64) -> Duration {
         let longest = self.longest;
-        self.longest = (longest * 2).clamp(FIRST, LONGEST);
+        self.longest = (longest * 2).clamp(FIRST, self.limit);
         jittered(longest, luck)
     }
 }

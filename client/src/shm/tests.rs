@@ -23,6 +23,7 @@ use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
 use crate::reply::Reply;
+use crate::routes::Routes;
 use fake::{Broker, Worker, until};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -36,7 +37,7 @@ fn try_open(broker: &Broker, timeout: Duration) -> Result<Line, Error> {
 
 fn open_at(path: PathBuf, timeout: Duration) -> Result<Line, Error> {
     let address = Address::Shm { path, service: None };
-    Line::open(address, Hello::by_name("", "echo"), Deadline::after(timeout))
+    Line::open(Routes::of(address), Hello::by_name("", "echo"), Deadline::after(timeout))
 }
 
 /// A client with a link of its own, and who answers it.

@@ -24,6 +24,7 @@ use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
 use crate::reply::Reply;
+use crate::routes::Routes;
 use crate::untyped;
 use fake::{Peer, Server};
 
@@ -34,7 +35,7 @@ const MESSAGE_MAX: u64 = 1 << 20;
 
 fn try_open(port: u16, timeout: Duration) -> Result<Line, Error> {
     let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
-    Line::open(address, Hello::by_name("", "echo"), Deadline::after(timeout))
+    Line::open(Routes::of(address), Hello::by_name("", "echo"), Deadline::after(timeout))
 }
 
 fn connected(server: &Server) -> (Line, Peer) {

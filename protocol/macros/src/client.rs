@@ -34,6 +34,12 @@ pub fn generate(declared: &Declaration) -> TokenStream {
         impl #client {
             #connects
 
+            /// The address in use; when that is not the best one, also what the better ones said.
+            #[must_use]
+            pub fn connected_to(&self) -> ::std::string::String {
+                self.channel.connected_to()
+            }
+
             /// The same client with another time limit for each call.
             #[must_use]
             pub fn with_timeout(&self, timeout: ::core::time::Duration) -> Self {
@@ -69,14 +75,20 @@ pub fn generate(declared: &Declaration) -> TokenStream {
 
 /// The functions that make a client.
 fn connects(name: &str, service: &Ident) -> TokenStream {
-    let connect = format!("Connects to the service at `address`, such as `shm://{name}`.");
+    let connect =
+        format!("Connects to the service at an address such as `shm://{name}`, or at the first that answers.");
     quote! {
         #[doc = #connect]
         ///
+        /// Of several, such as `&["shm://NAME", "tcp://HOST:PORT"]`, the next one is taken when one is lost, also in
+        /// the middle of use, and a better one again when it is back.
+        ///
         /// # Errors
         /// When no service answers there, or its contract is another than this program was built with.
-        pub fn connect(address: &str) -> ::core::result::Result<Self, ::speedysvc::__private::Error> {
-            let channel = ::speedysvc::__private::Channel::connect(#service::contract(), address)?;
+        pub fn connect(
+            addresses: &(impl ::speedysvc::__private::Addresses + ?::core::marker::Sized),
+        ) -> ::core::result::Result<Self, ::speedysvc::__private::Error> {
+            let channel = ::speedysvc::__private::Channel::connect(#service::contract(), addresses)?;
             ::core::result::Result::Ok(Self { channel })
         }
 

@@ -20,7 +20,7 @@ const ARGUMENTS_MAX: usize = 12;
 /// As `speedysvc_protocol::limits::METHODS_MAX` says.
 const METHODS_MAX: usize = 512;
 /// What the generated client has of its own.
-const TAKEN: &[&str] = &["connect", "start", "with_timeout"];
+const TAKEN: &[&str] = &["connect", "connected_to", "start", "with_timeout"];
 
 pub struct Declaration {
     pub visibility: Visibility,

@@ -27,6 +27,7 @@ mod lifecycle;
 mod limits;
 mod other_language;
 mod retries;
+mod routes;
 mod sharing;
 mod sockets;
 mod started;

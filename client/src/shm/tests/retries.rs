@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::line::Line;
+use crate::routes::Routes;
 use crate::test_calls::{awaited, start, wait};
 
 type Way = fn(&Arc<Line>) -> Result<Vec<u8>, Error>;
@@ -26,7 +27,7 @@ fn pair(broker: &Broker, method: &str) -> (Arc<Line>, Worker) {
     thread::scope(|scope| {
         let worker = scope.spawn(|| broker.attach(2, MESSAGE_MAX));
         let address = Address::Shm { path: broker.path.clone(), service: None };
-        let line = Line::open(address, Hello::by_name("", method), Deadline::after(LONG)).unwrap();
+        let line = Line::open(Routes::of(address), Hello::by_name("", method), Deadline::after(LONG)).unwrap();
         (Arc::new(line), worker.join().unwrap())
     })
 }
