@@ -12,12 +12,12 @@ use speedysvc_protocol::control::{LOG_MARK_ENV, WORKER_ENV};
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::stats::Snapshot;
 
-use crate::StartError;
 use crate::obituary::obituary;
 use crate::options::{self, level, mark};
 use crate::policy::{self, Version};
 use crate::spawn::{Worker, describe};
 use crate::versions::Settings;
+use crate::{StartError, listen};
 
 /// Where a worker's own clients find its neighbours.
 const RUN_DIR_ENV: &str = "SPEEDYSVC_RUN_DIR";
@@ -170,9 +170,10 @@ impl<'a> Hands<'a> {
         std::iter::once(format!("shm://{}", kept.name)).chain(listen).collect()
     }
 
-    /// Those of its addresses that other machines reach.
-    pub(crate) fn beyond(&self, key: ServiceKey) -> impl Iterator<Item = &Listen> {
-        self.services[key.0].addresses.iter().filter(|address| address.reaches_beyond())
+    /// What must be said of addresses that other machines reach.
+    pub(crate) fn warnings(&self, key: ServiceKey) -> Vec<String> {
+        let Kept { name, addresses, .. } = &self.services[key.0];
+        addresses.iter().filter(|address| address.reaches_beyond()).map(|open| listen::warning(name, open)).collect()
     }
 
     /// What a worker said of its driver.

@@ -17,6 +17,14 @@ use crate::StartError;
 /// kernel cuts this to `net.core.somaxconn`.
 const BACKLOG: i32 = 1024;
 
+/// Said loudly at each start of a service that others may reach.
+pub(crate) fn warning(service: &str, open: &Listen) -> String {
+    format!(
+        "WARNING: {service}: other machines reach {open}, and there are neither TLS nor tokens: whoever reaches it can \
+         call, as `insecure = true` in the file allows"
+    )
+}
+
 /// A listening socket. When it goes, so does its file.
 #[derive(Debug)]
 pub(crate) struct Socket {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Resource;
 use speedysvc_broker::{Event as Report, Peer, ServiceKey};
-use speedysvc_config::{Config, Listen, Service};
+use speedysvc_config::{Config, Service};
 use speedysvc_protocol::control::operator::{Level, Reason};
 use speedysvc_protocol::ids::WorkerId;
 
@@ -351,7 +351,7 @@ impl Supervisor<'_, '_> {
             Action::ServiceReady(service) => {
                 let line = self.service_line(service);
                 self.journal.announce(&line);
-                self.warn_of_strangers(service);
+                self.hands.warnings(service).iter().for_each(|line| self.journal.say(Level::Warn, line));
             }
             Action::AllReady => self.announce_all(),
             Action::RolledBack(service, version) => self.roll_back(service, version)?,
@@ -382,18 +382,6 @@ impl Supervisor<'_, '_> {
             let line = format!("{}: {}", self.hands.name(key), self.hands.stats(key));
             self.journal.say(Level::Info, &line);
         }
-    }
-
-    fn warn_of_strangers(&mut self, key: ServiceKey) {
-        let name = self.hands.name(key);
-        let warn = |address: &Listen| {
-            format!(
-                "WARNING: {name}: other machines reach {address}, and there are neither TLS nor tokens: whoever reaches \
-                 it can call, as `insecure = true` in the file allows"
-            )
-        };
-        let warnings: Vec<String> = self.hands.beyond(key).map(warn).collect();
-        warnings.iter().for_each(|line| self.journal.say(Level::Warn, line));
     }
 
     /// `echo: shm://echo, tcp://127.0.0.1:5555; 2 workers; io_uring (Linux 6.18, SINGLE_ISSUER)`.
