@@ -48,6 +48,9 @@ const DAY_NS: u64 = 24 * 60 * 60 * 1_000_000_000;
 pub(crate) struct Deadline(u64);
 
 impl Deadline {
+    /// One that has passed.
+    pub(crate) const PAST: Self = Self(0);
+
     pub(crate) fn after(time: Duration) -> Self {
         Self::after_ns(now_ns(), time)
     }

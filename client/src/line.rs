@@ -333,11 +333,11 @@ impl Line {
     pub(crate) fn flush(&self) {
         match &self.first {
             Some(first) if first.is_usable() => first.look_if_owed(),
-            _ => {
-                if let Some(Connection::Shm(later)) = self.later.load().as_deref() {
-                    later.look_if_owed();
-                }
-            }
+            _ => match self.later.load().as_deref() {
+                Some(Connection::Shm(later)) => later.look_if_owed(),
+                Some(Connection::Tcp(later)) => later.flush(),
+                None => {}
+            },
         }
     }
 

@@ -1,24 +1,31 @@
 //! The calls in flight on a connection, and who of their waiters reads for all. Pure; the sockets are elsewhere.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::mem;
 use std::sync::{Arc, Condvar};
 use std::task::Waker;
+use std::thread::Thread;
 
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::frame::Kind;
 use speedysvc_protocol::ids::CallId;
+use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::status::{Code, Status};
 
-use super::frames::Frame;
+use super::frames::{Frame, Spares};
+use super::outbox::Outbox;
 
 /// A call whose reply has not been taken.
 struct InFlight {
-    wake: Arc<Condvar>,
-    /// Whether its caller sleeps on `wake`; else it is awake and will look by itself.
-    sleeps: bool,
+    /// Its caller, while it sleeps; else it is awake and will look by itself.
+    sleeper: Option<Thread>,
     /// The task that waits for it, and until when.
     task: Option<(Waker, u64)>,
     reply: Option<(Status, Buffer)>,
+    /// Where its frame begins in the stream, and its length.
+    begins: u64,
+    len: usize,
 }
 
 /// Why a connection is of no use any more.
@@ -31,11 +38,31 @@ pub(super) struct Broken {
 /// The most calls in flight on a connection. Each holds room for its reply.
 pub(super) const IN_FLIGHT_MAX: usize = 65_536;
 
+/// Spreads numbers that count up, and are chosen here: nobody can make them collide.
+#[derive(Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4).
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
 /// A connection's state.
 #[derive(Default)]
 pub(super) struct Calls {
     next_id: u64,
-    in_flight: HashMap<u64, InFlight>,
+    in_flight: HashMap<u64, InFlight, BuildHasherDefault<Spread>>,
+    pub(super) outbox: Outbox,
     /// Somebody reads from the socket.
     pub(super) reading: bool,
     /// Somebody writes to the socket.
@@ -43,6 +70,10 @@ pub(super) struct Calls {
     /// The service takes no new calls here; those in flight will be answered.
     pub(super) goodbye: bool,
     pub(super) broken: Option<Broken>,
+    /// Buffers of replies that were taken, to be read into again.
+    pub(super) spares: Spares,
+    /// How many calls have a caller that sleeps.
+    sleepers: usize,
     /// How many calls have a task that waits.
     tasks: usize,
     /// No task's time ends earlier.
@@ -106,29 +137,54 @@ impl Calls {
         }
     }
 
-    /// Notes a new call: its id, and what its caller may sleep on.
-    pub(super) fn begin(&mut self) -> (CallId, Arc<Condvar>) {
+    /// The next call's id.
+    pub(super) fn next_id(&mut self) -> CallId {
         self.next_id += 1;
-        let wake = Arc::new(Condvar::new());
-        let call = InFlight { wake: Arc::clone(&wake), sleeps: false, task: None, reply: None };
-        self.in_flight.insert(self.next_id, call);
-        (CallId(self.next_id), wake)
+        CallId(self.next_id)
+    }
+
+    /// Notes a new call, whose frame with a body of so many bytes begins there in the stream.
+    pub(super) fn begin(&mut self, id: CallId, begins: u64, body_len: usize) {
+        let call = InFlight { sleeper: None, task: None, reply: None, begins, len: FRAME_HEADER + body_len };
+        self.in_flight.insert(id.0, call);
     }
 
     /// Forgets a call; what is answered to it from now on is ignored.
     pub(super) fn end(&mut self, id: CallId) {
-        if let Some((waker, _)) = self.in_flight.remove(&id.0).and_then(|call| call.task) {
+        let Some(call) = self.in_flight.remove(&id.0) else { return };
+        self.sleepers -= usize::from(call.sleeper.is_some());
+        if let Some((waker, _)) = call.task {
             self.tasks -= 1;
             // Not dropped under the lock: with its last waker a task may be dropped, and with that another call.
             self.due.push(waker);
         }
     }
 
-    /// Takes a call's reply, if it has come.
-    pub(super) fn take(&mut self, id: CallId) -> Option<(Status, Buffer)> {
-        let reply = self.in_flight.get_mut(&id.0)?.reply.take()?;
+    /// Whether certainly nothing of a call has been sent.
+    pub(super) fn is_unsent(&self, id: CallId) -> bool {
+        self.in_flight.get(&id.0).is_some_and(|call| self.outbox.is_unsent(call.begins))
+    }
+
+    /// Forgets a call of which nothing has been sent, so that nothing ever is. `false` when something may have been.
+    pub(super) fn withdraw(&mut self, id: CallId) -> bool {
+        if !self.is_unsent(id) {
+            return false;
+        }
+        let (begins, len) = self.in_flight.get(&id.0).map_or((0, 0), |call| (call.begins, call.len));
+        self.outbox.withdraw(begins, len);
+        for call in self.in_flight.values_mut().filter(|call| call.begins > begins) {
+            call.begins -= len as u64;
+        }
         self.end(id);
-        Some(reply)
+        true
+    }
+
+    /// Takes a call's reply, if it has come; its body changes places with what is in `reply`.
+    pub(super) fn take(&mut self, id: CallId, reply: &mut Buffer) -> Option<Status> {
+        let (status, body) = self.in_flight.get_mut(&id.0)?.reply.take()?;
+        self.spares.keep(mem::replace(reply, body));
+        self.end(id);
+        Some(status)
     }
 
     /// Whether no call waits for anything.
@@ -137,9 +193,11 @@ impl Calls {
     }
 
     /// A caller goes to sleep, or is awake again.
-    pub(super) fn set_sleeps(&mut self, id: CallId, sleeps: bool) {
+    pub(super) fn set_sleeper(&mut self, id: CallId, sleeper: Option<Thread>) {
         if let Some(call) = self.in_flight.get_mut(&id.0) {
-            call.sleeps = sleeps;
+            self.sleepers -= usize::from(call.sleeper.is_some());
+            self.sleepers += usize::from(sleeper.is_some());
+            call.sleeper = sleeper;
         }
     }
 
@@ -150,7 +208,7 @@ impl Calls {
                 // A reply to nobody is a late one.
                 if let Some(call) = self.in_flight.get_mut(&id.0) {
                     call.reply = Some((status, frame.body));
-                    call.wake.notify_one();
+                    self.sleepers -= usize::from(wake(call));
                     if let Some((waker, _)) = call.task.take() {
                         self.tasks -= 1;
                         self.due.push(waker);
@@ -169,23 +227,31 @@ impl Calls {
     /// The connection is of no use any more; everybody is told. What was said first stays.
     pub(super) fn break_off(&mut self, broken: Broken) {
         self.broken.get_or_insert(broken);
-        for call in self.in_flight.values() {
-            call.wake.notify_one();
-        }
+        self.sleepers -= self.in_flight.values_mut().map(wake).filter(|slept| *slept).count();
         self.wake_tasks(u64::MAX);
         self.reader.notify_one();
     }
 
-    /// Wakes one sleeping caller to read for all, when nobody does. Callers that are awake look by themselves.
-    pub(super) fn pass_on_reading(&self) {
-        if self.reading {
+    /// Wakes one sleeping caller to read for all, when nobody does, or to send what waits. Callers that are awake look
+    /// by themselves.
+    pub(super) fn pass_on(&mut self) {
+        if self.reading && (self.writing || self.outbox.is_empty()) {
             return;
         }
         if self.has_tasks() {
             return self.reader.notify_one();
         }
-        if let Some(next) = self.in_flight.values().find(|call| call.sleeps && call.reply.is_none()) {
-            next.wake.notify_one();
+        if self.sleepers == 0 {
+            return;
+        }
+        if let Some(next) = self.in_flight.values_mut().find(|call| call.sleeper.is_some() && call.reply.is_none()) {
+            self.sleepers -= usize::from(wake(next));
         }
     }
+}
+
+/// Whether its caller slept.
+fn wake(call: &mut InFlight) -> bool {
+    let sleeper = call.sleeper.take();
+    sleeper.as_ref().map(Thread::unpark).is_some()
 }

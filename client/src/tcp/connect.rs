@@ -113,11 +113,9 @@ fn greet(stream: TcpStream, hello: &Hello, deadline: Deadline) -> Result<TcpConn
     }
     let body_len = u32::try_from(text.len()).expect("just checked");
     let head = Header { kind: Kind::Hello, body_len }.to_bytes();
-    socket::send(&stream, &mut SetTimeout::default(), [&head, &text], deadline).map_err(|unsent| {
-        match unsent.error {
-            Some(error) => broke(&error.to_string()),
-            None => late(),
-        }
+    socket::send(&stream, &mut SetTimeout::default(), [&head, &text], deadline).map_err(|unsent| match unsent {
+        Some(error) => broke(&error.to_string()),
+        None => late(),
     })?;
     let mut input = Input::new(HELLO_MAX);
     let frame = first_frame(&stream, &mut input, deadline)?;

@@ -1,13 +1,14 @@
 //! A started call: sent, and somebody waits for it now or later.
 
-use std::sync::{Arc, Condvar};
+use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
 
 use speedysvc_protocol::ids::CallId;
 use speedysvc_protocol::status::Code;
 
-use super::calls::Broken;
-use super::{TcpConnection, judge, locked};
+use super::calls::Calls;
+use super::send::AT_ONCE;
+use super::{TcpConnection, judge, locked, lost, too_late};
 use crate::call::{Answer, Request, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
@@ -18,62 +19,63 @@ pub(crate) struct Flight {
     home: Arc<TcpConnection>,
     deadline: Deadline,
     id: CallId,
-    wake: Arc<Condvar>,
     is_open: bool,
 }
 
 impl Flight {
-    /// Sends a call. While the service does not read, this waits as a blocking call does.
+    /// Queues a call. While the service takes no more bytes and many wait to be sent, this waits as a blocking call
+    /// does.
     pub(crate) fn start(home: &Arc<TcpConnection>, request: &Request) -> Result<Self, Stop> {
-        let (id, wake) = home.begin_call(&request.ask())?;
-        Ok(Self { home: Arc::clone(home), deadline: request.deadline, id, wake, is_open: true })
+        let id = home.begin_call(&request.ask())?;
+        Ok(Self { home: Arc::clone(home), deadline: request.deadline, id, is_open: true })
     }
 
     /// Waits for the reply; its body goes into `reply`.
     pub(crate) fn wait(&mut self, reply: &mut Reply) -> Result<Answer, Stop> {
         self.is_open = false;
-        let (status, body) = self.home.wait(self.id, &self.wake, self.deadline)?;
-        judge(status, body, reply)
+        let status = self.home.wait(self.id, self.deadline, &mut reply.body)?;
+        judge(status, &reply.body)
     }
 
     /// The reply, if it has come; else the task is woken when it may have.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Reply) -> Poll<Result<Answer, Stop>> {
-        let mut calls = locked(&self.home.calls);
-        if let Some((status, body)) = calls.take(self.id) {
+        let home = Arc::clone(&self.home);
+        let mut calls = locked(&home.calls);
+        if let Some(status) = calls.take(self.id, &mut reply.body) {
             self.is_open = false;
-            calls.pass_on_reading();
+            calls.pass_on();
             drop(calls);
-            return Poll::Ready(judge(status, body, reply));
+            return Poll::Ready(judge(status, &reply.body));
         }
-        let stop = match &calls.broken {
-            Some(Broken { code, why }) => Error::unknown(*code, why.clone()),
-            None if self.deadline.left().is_none() => {
-                Error::unknown(Code::DeadlineExceeded, "the service has not answered in time")
-            }
-            None => {
-                calls.set_task(self.id, context.waker(), self.deadline.ns());
-                if self.home.read_for_tasks(&mut calls) {
-                    return Poll::Pending;
-                }
-                let message = "no thread can be started that waits for this call: wait for it with `wait`";
-                Error::unknown(Code::ResourceExhausted, message)
-            }
-        };
-        drop(calls);
-        self.give_up();
-        Poll::Ready(Err(stop.into()))
+        if let Some(broken) = calls.broken.clone() {
+            self.is_open = false;
+            return Poll::Ready(Err(lost(&mut calls, self.id, broken)));
+        }
+        self.poll_open(context, calls)
     }
 
-    fn give_up(&mut self) {
-        if std::mem::take(&mut self.is_open) {
-            self.home.forget(self.id);
-            self.home.cancel(self.id);
+    /// For a call whose reply may still come.
+    fn poll_open(&mut self, context: &mut Context<'_>, mut calls: MutexGuard<'_, Calls>) -> Poll<Result<Answer, Stop>> {
+        if self.deadline.left().is_none() {
+            self.is_open = false;
+            return Poll::Ready(Err(too_late(self.home.give_up(calls, self.id))));
         }
+        calls.set_task(self.id, context.waker(), self.deadline.ns());
+        if self.home.read_for_tasks(&mut calls) {
+            drop(self.home.flush_within(calls, AT_ONCE));
+            return Poll::Pending;
+        }
+        self.is_open = false;
+        self.home.give_up(calls, self.id);
+        let message = "no thread can be started that waits for this call: wait for it with `wait`";
+        Poll::Ready(Err(Error::unknown(Code::ResourceExhausted, message).into()))
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.give_up();
+        if self.is_open {
+            self.home.give_up(locked(&self.home.calls), self.id);
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::calls::Calls;
 use super::socket::Wait;
 use super::{LOOK_AGAIN, TcpConnection, locked};
-use crate::clock::now_ns;
+use crate::clock::{Deadline, now_ns};
 
 /// The longest sleep of the thread without tasks: whatever wakes it also tells it so.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -36,13 +36,16 @@ impl TcpConnection {
                 calls.has_reader = false;
                 return;
             }
+            if calls.has_tasks() && !calls.writing && !calls.outbox.is_empty() {
+                calls = self.flush_within(calls, Deadline::after(LOOK_AGAIN));
+            }
             if calls.has_tasks() && !calls.reading {
                 let left = Duration::from_nanos(calls.earliest_ns().saturating_sub(now_ns()).max(1));
                 calls.reading = true;
                 drop(calls);
                 // A task that comes meanwhile cannot get us out of this, and its time may be up sooner.
                 calls = self.read(Wait::AtMost(left.min(LOOK_AGAIN)));
-                calls.pass_on_reading();
+                calls.pass_on();
             } else {
                 let longest = if calls.has_tasks() { LOOK_AGAIN } else { DAY };
                 let reader = Arc::clone(&calls.reader);

@@ -1,14 +1,18 @@
 //! The system calls of a connection: whole frames out, bytes in, neither longer than a deadline.
 
+use std::hint;
 use std::io::{self, IoSlice};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::num::NonZero;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, sendmsg};
 
 use super::frames::{BadInput, Frame, FrameReader};
+use super::patience::Patience;
 use crate::clock::Deadline;
 
 /// A kernel's socket timeout of zero means "for ever", and it counts in jiffies.
@@ -32,44 +36,34 @@ impl SetTimeout {
     }
 }
 
-/// Why a frame was not sent.
-#[derive(Debug)]
-pub(super) struct Unsent {
-    /// Whether a part of it was.
-    pub(super) in_part: bool,
-    /// Absent when time was up.
-    pub(super) error: Option<io::Error>,
-}
-
-/// Sends a header and a body.
+/// Sends a header and a body. The error is absent when time was up.
 pub(super) fn send(
     stream: &TcpStream,
     timeout: &mut SetTimeout,
     parts: [&[u8]; 2],
     deadline: Deadline,
-) -> Result<(), Unsent> {
+) -> Result<(), Option<io::Error>> {
     let total = parts[0].len() + parts[1].len();
     let mut sent = 0;
     while sent < total {
-        let unsent = |error| Unsent { in_part: sent > 0, error };
-        let left = deadline.left().ok_or_else(|| unsent(None))?;
+        let left = deadline.left().ok_or(None)?;
         if let Some(change) = timeout.change(left) {
-            stream.set_write_timeout(Some(change)).map_err(|error| unsent(Some(error)))?;
+            stream.set_write_timeout(Some(change)).map_err(Some)?;
         }
         match send_some(stream, parts, sent, SendFlags::NOSIGNAL) {
             Ok(count) => sent += count,
             Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(error) => return Err(unsent(Some(error.into()))),
+            Err(error) => return Err(Some(error.into())),
         }
     }
     Ok(())
 }
 
 /// Sends what there is room for now, from byte `sent` on; 0 when there is none.
-pub(super) fn send_part(stream: &TcpStream, parts: [&[u8]; 2], sent: usize) -> Result<usize, Unsent> {
+pub(super) fn send_part(stream: &TcpStream, parts: [&[u8]; 2], sent: usize) -> Result<usize, io::Error> {
     match send_some(stream, parts, sent, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
         Err(Errno::AGAIN | Errno::INTR) => Ok(0),
-        Err(error) => Err(Unsent { in_part: sent > 0, error: Some(error.into()) }),
+        Err(error) => Err(error.into()),
         Ok(count) => Ok(count),
     }
 }
@@ -79,16 +73,6 @@ pub(super) fn wait_for_room(stream: &TcpStream, or_input: bool, longest: Duratio
     let wanted = if or_input { PollFlags::OUT | PollFlags::IN } else { PollFlags::OUT };
     // Whatever ends it, who waits tries again.
     let _ready = poll(&mut [PollFd::new(stream, wanted)], Timespec::try_from(longest).ok().as_ref());
-}
-
-/// Sends a header if there is room for it now. `Ok(false)` when nothing was sent.
-pub(super) fn send_now(stream: &TcpStream, header: &[u8]) -> Result<bool, Unsent> {
-    match send_some(stream, [header, &[]], 0, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
-        Ok(count) if count == header.len() => Ok(true),
-        Ok(count) => Err(Unsent { in_part: count > 0, error: None }),
-        Err(Errno::AGAIN | Errno::INTR) => Ok(false),
-        Err(error) => Err(Unsent { in_part: false, error: Some(error.into()) }),
-    }
 }
 
 fn send_some(stream: &TcpStream, [head, body]: [&[u8]; 2], sent: usize, flags: SendFlags) -> Result<usize, Errno> {
@@ -119,51 +103,84 @@ pub(super) enum Wait {
 /// The reading side of a connection, for whoever has the reading role.
 pub(super) struct Input {
     pub(super) frames: FrameReader,
+    /// Frames that are whole and not given out yet.
+    pub(super) whole: Vec<Frame>,
     timeout: SetTimeout,
+    patience: Patience,
 }
 
 impl Input {
     pub(super) fn new(limit: usize) -> Self {
-        Self { frames: FrameReader::new(limit), timeout: SetTimeout::default() }
+        let processors = thread::available_parallelism().map_or(1, NonZero::get);
+        let (frames, patience) = (FrameReader::new(limit), Patience::new(processors));
+        Self { frames, whole: Vec::new(), timeout: SetTimeout::default(), patience }
     }
 
-    /// The frames that are whole, after reading once if there were none. Nothing is no error.
-    pub(super) fn read(&mut self, stream: &TcpStream, wait: Wait) -> Result<Vec<Frame>, NoInput> {
-        let mut frames = self.whole()?;
-        if frames.is_empty() {
+    /// Puts the frames that are whole into `whole`, after reading once if there were none. Nothing is no error; before
+    /// an error some may have come.
+    pub(super) fn read(&mut self, stream: &TcpStream, wait: Wait) -> Result<(), NoInput> {
+        self.collect()?;
+        if self.whole.is_empty() {
             self.fill(stream, wait)?;
-            frames = self.whole()?;
-        }
-        Ok(frames)
-    }
-
-    /// Reads once. What has arrived before must have been taken.
-    pub(super) fn fill(&mut self, stream: &TcpStream, wait: Wait) -> Result<(), NoInput> {
-        let lost = |error: io::Error| NoInput::Lost(error.to_string());
-        let flags = match wait {
-            Wait::Not => RecvFlags::DONTWAIT,
-            Wait::AtMost(left) => {
-                if let Some(change) = self.timeout.change(left) {
-                    stream.set_read_timeout(Some(change)).map_err(lost)?;
-                }
-                RecvFlags::empty()
-            }
-        };
-        match recv(stream, self.frames.space(), flags) {
-            Ok((_, 0)) => return Err(NoInput::Lost("the service closed the connection".to_owned())),
-            Ok((_, count)) => self.frames.filled(count),
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(error) => return Err(lost(error.into())),
+            self.collect()?;
         }
         Ok(())
     }
 
-    fn whole(&mut self) -> Result<Vec<Frame>, NoInput> {
-        let mut frames = Vec::new();
-        while let Some(frame) = self.frames.next().map_err(NoInput::Bad)? {
-            frames.push(frame);
+    /// Reads once. What has arrived before must have been taken.
+    pub(super) fn fill(&mut self, stream: &TcpStream, wait: Wait) -> Result<(), NoInput> {
+        let left = match wait {
+            Wait::Not => return self.receive(stream, RecvFlags::DONTWAIT).map(drop),
+            Wait::AtMost(left) => left,
+        };
+        if self.look(stream, left)? {
+            return Ok(());
         }
-        Ok(frames)
+        if let Some(change) = self.timeout.change(left) {
+            stream.set_read_timeout(Some(change)).map_err(|error| NoInput::Lost(error.to_string()))?;
+        }
+        self.receive(stream, RecvFlags::empty()).map(drop)
+    }
+
+    /// Looks for a while whether something comes.
+    fn look(&mut self, stream: &TcpStream, left: Duration) -> Result<bool, NoInput> {
+        let budget = self.patience.begin().min(left);
+        if budget.is_zero() {
+            return Ok(false);
+        }
+        let start = Instant::now();
+        loop {
+            if self.receive(stream, RecvFlags::DONTWAIT)? {
+                self.patience.hit();
+                return Ok(true);
+            }
+            if start.elapsed() >= budget {
+                self.patience.miss();
+                return Ok(false);
+            }
+            // What is looked for comes from another processor: it may as well be one that shares this core.
+            hint::spin_loop();
+        }
+    }
+
+    /// Whether anything came.
+    fn receive(&mut self, stream: &TcpStream, flags: RecvFlags) -> Result<bool, NoInput> {
+        match recv(stream, self.frames.space(), flags) {
+            Ok((_, 0)) => Err(NoInput::Lost("the service closed the connection".to_owned())),
+            Ok((_, count)) => {
+                self.frames.filled(count);
+                Ok(true)
+            }
+            Err(Errno::AGAIN | Errno::INTR) => Ok(false),
+            Err(error) => Err(NoInput::Lost(io::Error::from(error).to_string())),
+        }
+    }
+
+    fn collect(&mut self) -> Result<(), NoInput> {
+        while let Some(frame) = self.frames.next().map_err(NoInput::Bad)? {
+            self.whole.push(frame);
+        }
+        Ok(())
     }
 }
 

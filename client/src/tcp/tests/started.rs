@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
 use speedysvc_protocol::frame::Kind;
 use speedysvc_protocol::status::{Code, Outcome, Status};
@@ -12,7 +13,7 @@ use super::fake::{Peer, Server};
 use super::{LONG, MESSAGE_MAX, SHORT, bytes, call, connected, echo};
 use crate::connection::Connection;
 use crate::line::Line;
-use crate::test_calls::{awaited, block_on, poll, start, wait};
+use crate::test_calls::{awaited, begin, block_on, poll, start, wait};
 
 fn pair(server: &Server) -> (Arc<Line>, Peer) {
     let (line, peer) = connected(server);
@@ -136,4 +137,47 @@ fn the_thread_that_reads_for_tasks_ends_with_the_line() {
     drop(line);
     assert_eq!(peer.frame(), None, "the connection is closed");
     assert!(connection.upgrade().is_none());
+}
+
+#[test]
+fn what_is_started_goes_out_together_when_somebody_waits() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    let mut started: Vec<_> = (0..50_u8).map(|number| begin(&line, &[number], LONG)).collect();
+    let nothing_yet = peer.stream.set_read_timeout(Some(SHORT / 10)).and_then(|()| peer.stream.peek(&mut [0]));
+    assert!(nothing_yet.is_err(), "a call was sent before anybody waited");
+    peer.stream.set_read_timeout(Some(LONG)).unwrap();
+    let last = started.pop().unwrap();
+    let waiter = thread::spawn(move || wait(last));
+    let calls: Vec<_> = (0..50).map(|_| peer.call()).collect();
+    calls.iter().for_each(|(id, body)| peer.reply(*id, Status::Ok, body));
+    assert_eq!(waiter.join().unwrap().unwrap(), [49]);
+    for (number, started) in (0..49_u8).zip(started) {
+        assert_eq!(wait(started).unwrap(), [number]);
+    }
+}
+
+#[test]
+fn a_call_whose_time_was_up_before_it_was_sent_never_starts() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    // Its time is up as soon as it is waited for.
+    let soon = Duration::from_micros(1);
+    let (kept, late, dropped) =
+        (begin(&line, b"kept", LONG), begin(&line, b"late", soon), begin(&line, b"dropped", LONG));
+    drop(dropped);
+    let error = wait(late).unwrap_err();
+    assert_eq!((error.code(), error.outcome()), (Code::DeadlineExceeded, Outcome::NotStarted));
+    thread::scope(|scope| {
+        let caller = scope.spawn(|| wait(kept));
+        let (id, body) = peer.call();
+        assert_eq!(body, b"kept");
+        peer.reply(id, Status::Ok, b"1");
+        assert_eq!(caller.join().unwrap().unwrap(), b"1");
+        let next = scope.spawn(|| call(&line, b"next", LONG));
+        let (id, body) = peer.call();
+        assert_eq!(body, b"next", "what was taken back was sent");
+        peer.reply(id, Status::Ok, b"2");
+        assert_eq!(next.join().unwrap().unwrap(), b"2");
+    });
 }
