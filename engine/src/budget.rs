@@ -47,10 +47,12 @@ pub const fn unhandled(message_max: usize) -> usize {
     message_max + speedysvc_protocol::limits::FRAME_HEADER + RECEIVE_BUFFER * 4
 }
 
-/// What may wait to be sent on a connection before its calls wait too: one largest reply and a batch of small ones.
-pub const fn unsent(message_max: usize) -> usize {
-    message_max + 256 * 1024
-}
+/// What may wait to be sent on a connection before its calls wait too, and it is not read any more. The reply that
+/// passes it is the last.
+pub const UNSENT: usize = 256 * 1024;
+
+/// A body from this size on arrives where its handler reads it, and a reply leaves from where its handler wrote it.
+pub const LARGE: usize = 64 * 1024;
 
 /// Room that buffers keep between calls; what one large call needed beyond it goes back to the system.
 pub const KEEP: usize = 4 << 20;

@@ -142,6 +142,7 @@ impl Worker {
         self.runner.meter.count(Counter::Turns);
         if self.turns.is_multiple_of(CLOCK_EVERY) {
             self.now_ns = now_ns();
+            self.connections.tick(self.now_ns);
         }
         self.come_back();
         let mut worked = self.reap()?;
@@ -326,6 +327,9 @@ impl Worker {
             return self.rest_draining();
         }
         self.now_ns = now_ns();
+        if self.connections.tick(self.now_ns) {
+            return Ok(());
+        }
         let rest = if self.crowd.allows(self.now_ns) { self.idle.rest(self.now_ns) } else { self.idle.give_way() };
         match rest {
             Rest::Sleep => self.sleep(),
@@ -370,7 +374,7 @@ impl Worker {
             return Ok(());
         }
         self.links.say(Mode::Asleep);
-        self.wait(None)?;
+        self.wait(self.connections.longest_sleep(self.now_ns))?;
         self.links.say(Mode::Scan);
         self.watcher.awake(self.now_ns);
         Ok(())

@@ -104,6 +104,11 @@ impl Reply {
         self.body.as_slice()
     }
 
+    /// Takes the body out, and leaves another buffer in its place.
+    pub fn replace_body(&mut self, other: Buffer) -> Buffer {
+        std::mem::replace(&mut self.body, other)
+    }
+
     /// Bytes of the body in the window that was offered, when it is there.
     #[must_use]
     pub fn in_window(&self) -> Option<usize> {

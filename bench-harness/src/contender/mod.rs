@@ -11,6 +11,7 @@ mod links;
 mod ours;
 mod peers;
 mod plain;
+mod prebuilt;
 mod raw;
 mod tokio;
 mod work;
@@ -161,6 +162,9 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &raw::URING,
     &raw::URING_SPIN,
     &raw::EPOLL,
+    &prebuilt::URING,
+    &prebuilt::URING_SPIN,
+    &prebuilt::EPOLL,
     &plain::Tcp,
     &plain::TcpPoll,
     &plain::Unix,
@@ -182,6 +186,8 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &links::LINKS_4000,
     &links::OWN,
     &links::SHARED,
+    &prebuilt::OURS,
+    &prebuilt::OURS_POLLED,
     &work::SHM,
     &work::SPLIT,
     &work::HOME,

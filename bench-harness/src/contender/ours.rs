@@ -22,7 +22,7 @@ pub(crate) trait Echo {
     fn echo_bytes(&self, bytes: &[u8]) -> Vec<u8>;
 }
 
-const FILE: &str = "\
+pub(super) const FILE: &str = "\
 run_dir = \"run\"
 [service.echo]
 builtin = \"echo\"

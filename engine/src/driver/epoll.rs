@@ -36,6 +36,8 @@ struct Socket {
     ended: bool,
     /// What is being sent, and how far it is.
     sending: Option<(Outgoing, usize)>,
+    /// How it is sent.
+    flags: SendFlags,
     /// In the list of those to be gone on with.
     queued: bool,
 }
@@ -80,6 +82,7 @@ impl Epoll {
             readable: false,
             ended: false,
             sending: None,
+            flags: SendFlags::empty(),
             queued: false,
         }))
     }
@@ -179,7 +182,7 @@ impl Epoll {
             if rest.is_empty() {
                 break Ok(());
             }
-            match rustix::net::send(&socket.fd, rest, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match rustix::net::send(&socket.fd, rest, socket.flags) {
                 Ok(count) => sent += count,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -218,9 +221,11 @@ impl Driver for Epoll {
         }
     }
 
-    fn send(&mut self, socket: &Rc<OwnedFd>, tag: Tag, bytes: Outgoing) {
+    fn send(&mut self, socket: &Rc<OwnedFd>, tag: Tag, bytes: Outgoing, more: bool) {
         match self.socket(socket, tag) {
             Ok(socket) => {
+                let more = if more { SendFlags::MORE } else { SendFlags::empty() };
+                socket.flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | more;
                 socket.sending = Some((bytes, 0));
                 self.send_on(tag.0);
             }

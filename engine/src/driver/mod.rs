@@ -32,7 +32,6 @@ pub(crate) struct Chunk {
 pub(crate) enum Outgoing {
     /// Frames that were put together.
     Frames(Vec<u8>),
-    #[cfg_attr(not(test), expect(dead_code, reason = "landed with its user"))]
     /// The body of one large frame, where its handler has written it.
     Body(Buffer),
 }
@@ -81,8 +80,8 @@ pub(crate) trait Driver {
     /// Ends the receiving that was started with this tag; its last completion says so.
     fn stop_receiving(&mut self, tag: Tag);
 
-    /// Sends all of it, and gives it back with the completion.
-    fn send(&mut self, socket: &Rc<OwnedFd>, tag: Tag, bytes: Outgoing);
+    /// Sends all of it, and gives it back with the completion. With `more` the kernel may hold it back until the next.
+    fn send(&mut self, socket: &Rc<OwnedFd>, tag: Tag, bytes: Outgoing, more: bool);
 
     /// Nothing is under way for this tag any more, and nothing more will be: its socket is about to be closed.
     fn forget(&mut self, socket: &Rc<OwnedFd>, tag: Tag);

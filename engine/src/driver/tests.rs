@@ -94,7 +94,7 @@ fn what_is_sent_arrives_though_the_peer_is_slow_and_comes_back() {
             });
             for outgoing in [Outgoing::Frames(bytes(5000)), Outgoing::Body(body)] {
                 let len = outgoing.bytes().len();
-                driver.send(&ours, Tag(1 << 16), outgoing);
+                driver.send(&ours, Tag(1 << 16), outgoing, len == 5000);
                 let Completion::Sent { sent, result, .. } = next(&mut *driver) else { panic!("{name}") };
                 result.unwrap();
                 assert_eq!(sent.bytes().len(), len, "{name}");
@@ -129,7 +129,7 @@ fn a_socket_that_we_shut_down_ends_its_receive_and_its_send() {
     for (name, mut driver) in both(Sizes::default()) {
         let (ours, _theirs) = pair();
         driver.receive(&ours, Tag(1 << 16));
-        driver.send(&ours, Tag(1 << 16), Outgoing::Frames(vec![0; 64 << 20]));
+        driver.send(&ours, Tag(1 << 16), Outgoing::Frames(vec![0; 64 << 20]), false);
         driver.submit().unwrap();
         rustix::net::shutdown(&ours, rustix::net::Shutdown::Both).unwrap();
         let (mut received, mut sent) = (false, false);

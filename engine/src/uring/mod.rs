@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode, squeue};
+use rustix::net::SendFlags;
 use slab::Slab;
 
 use crate::budget::{OPERATIONS, Sizes};
@@ -63,15 +64,16 @@ impl Ring {
         Ok(())
     }
 
-    fn send_from(&mut self, socket: Rc<OwnedFd>, tag: Tag, bytes: Outgoing, sent: usize) {
+    fn send_from(&mut self, socket: Rc<OwnedFd>, tag: Tag, bytes: Outgoing, sent: usize, more: bool) {
         let rest = &bytes.bytes()[sent..];
         let len = u32::try_from(rest.len()).unwrap_or(u32::MAX);
-        let flags = rustix::net::SendFlags::NOSIGNAL.bits() | MSG_WAITALL;
+        let more_follows = if more { SendFlags::MORE } else { SendFlags::empty() };
+        let flags = (SendFlags::NOSIGNAL | more_follows).bits() | MSG_WAITALL;
         let fd = Fd(socket.as_raw_fd());
         let entry = opcode::Send::new(fd, rest.as_ptr(), len).flags(flags.cast_signed()).build();
         // Moving the `Vec` or `Buffer` into the operation does not move its bytes: the pointer stays good until the
         // operation is taken out of the slab, which happens at its completion.
-        self.start(Operation::Send { tag, socket, bytes, sent }, entry);
+        self.start(Operation::Send { tag, socket, bytes, sent, more }, entry);
     }
 
     fn start(&mut self, operation: Operation, entry: squeue::Entry) {
@@ -106,7 +108,7 @@ impl Ring {
                 let received = self.received(result, io_uring::cqueue::buffer_select(entry.flags()));
                 Some(Completion::Received { tag, received, more })
             }
-            Operation::Send { tag, socket, bytes, sent } => self.sent((tag, socket), bytes, sent, result),
+            Operation::Send { tag, socket, bytes, sent, more } => self.sent((tag, socket, more), bytes, sent, result),
             Operation::Watch => Some(Completion::Watched { more }),
             Operation::Cancel | Operation::Nothing => None,
         }
@@ -131,14 +133,14 @@ impl Ring {
 
     fn sent(
         &mut self,
-        (tag, socket): (Tag, Rc<OwnedFd>),
+        (tag, socket, more): (Tag, Rc<OwnedFd>, bool),
         bytes: Outgoing,
         before: usize,
         result: io::Result<u32>,
     ) -> Option<Completion> {
         match result {
             Ok(count) if before + (count as usize) < bytes.bytes().len() && count > 0 => {
-                self.send_from(socket, tag, bytes, before + count as usize);
+                self.send_from(socket, tag, bytes, before + count as usize, more);
                 None
             }
             Ok(_) => Some(Completion::Sent { tag, sent: bytes, result: Ok(()) }),
@@ -161,8 +163,8 @@ impl Driver for Ring {
         }
     }
 
-    fn send(&mut self, socket: &Rc<OwnedFd>, tag: Tag, bytes: Outgoing) {
-        self.send_from(Rc::clone(socket), tag, bytes, 0);
+    fn send(&mut self, socket: &Rc<OwnedFd>, tag: Tag, bytes: Outgoing, more: bool) {
+        self.send_from(Rc::clone(socket), tag, bytes, 0, more);
     }
 
     fn forget(&mut self, _socket: &Rc<OwnedFd>, _tag: Tag) {}

@@ -17,6 +17,7 @@ pub(super) enum Operation {
         socket: Rc<OwnedFd>,
         bytes: Outgoing,
         sent: usize,
+        more: bool,
     },
     Watch,
     Cancel,

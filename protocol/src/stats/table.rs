@@ -136,6 +136,8 @@ declare! {
         ReadInPlace "requests_in_place" Count,
         /// Requests answered over HTTP that were calls, or should have been.
         HttpCalls "http_calls" Count,
+        /// Connections closed because the peer did not greet, finish a frame or take its replies in time.
+        ClosedSlow "connections_closed_slow" Count,
     }
 }
 

@@ -87,6 +87,17 @@ impl Home {
         engine
     }
 
+    /// Starts an engine by another command than [`Home::engine_command`], and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    #[must_use]
+    pub fn start_by(self: &Arc<Self>, command: Command) -> Engine {
+        let mut engine = Engine { process: Process::start(command), home: Arc::clone(self) };
+        engine.process.wait_for_line("ready:");
+        engine
+    }
+
     /// Starts an engine that may or may not become ready.
     #[must_use]
     pub fn start_unready(self: &Arc<Self>) -> Engine {

@@ -5,6 +5,7 @@
 //! | `cli`         | the command line does what `--help` says |
 //! | `lifecycle`   | engines start, stop and die without leaving anything behind |
 //! | `deaths`      | a worker's death costs the calls that it had begun, and nothing else |
+//! | `drivers`     | io_uring and epoll are chosen as said, and epoll makes do without io_uring |
 //! | `limits`      | every size up to the limit crosses, and one byte more is an error that says so |
 //! | `errors`      | what goes wrong is told as it is |
 //! | `sharing`     | many callers, many clients, and no work without calls |
@@ -19,6 +20,7 @@
 
 mod cli;
 mod deaths;
+mod drivers;
 mod embedded;
 mod errors;
 mod fixture;

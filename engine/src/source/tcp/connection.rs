@@ -1,24 +1,26 @@
 //! One TCP connection: greeting, calls, replies, end.
 
+mod native;
 mod speech;
 
+use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use speedysvc_protocol::frame::{self, BadFrame, Header, Kind};
-use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
-use speedysvc_protocol::ids::{CallId, Codec, MethodId};
-use speedysvc_protocol::limits::{FRAME_HEADER, HELLO_MAX};
+use speedysvc_protocol::frame::{self, Kind};
 use speedysvc_protocol::stats::Counter;
-use speedysvc_protocol::status::{Code, Failure, Status};
 
+use super::arrivals::Arrivals;
+use super::patience::Owed;
+use super::pool::Pool;
 use super::receive_buffer::ReceiveBuffer;
-use crate::budget::{KEEP, unhandled, unsent};
+use crate::budget::{RECEIVE_BUFFER, UNSENT, unhandled};
 use crate::clock::now_ns;
-use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
+use crate::dispatch::{Elsewhere, Runner};
 use crate::driver::{Chunk, Driver, Outgoing, Tag};
-use crate::log;
+use native::Large;
 use speech::Tongue;
 
 /// What all connections of a service share.
@@ -54,16 +56,24 @@ pub(super) struct Connection {
     /// The handshake is done.
     greeted: bool,
     inbox: ReceiveBuffer,
-    /// When the latest bytes came.
-    arrived_ns: u64,
+    /// When what is in it came.
+    arrivals: Arrivals,
+    /// The body that is arriving, when it is too large for the inbox.
+    large: Option<Box<Large>>,
+    /// Bytes that what is in the inbox needs to be whole; 0 while there is something to handle.
+    missing: usize,
     /// Bytes of a refused body that are still to come, and are thrown away.
     skip: usize,
     /// Bytes thrown away since the last answer was said.
     ignored: usize,
+    /// Frames that are put together, behind `leaving`.
     outbox: Vec<u8>,
-    /// A spare buffer, the one that was sent last.
-    spare: Vec<u8>,
-    sending: bool,
+    /// What goes out before: it was closed because a large body follows.
+    leaving: VecDeque<Outgoing>,
+    /// What is being sent, as the peer's debt: to take it.
+    sending: Option<Owed>,
+    /// When the greeting, or the half of a frame, began.
+    since_ns: u64,
     receiving: bool,
     stopping: bool,
     /// In the list of connections with something to do.
@@ -89,12 +99,15 @@ impl Connection {
             tongue: Tongue::Undecided,
             greeted: false,
             inbox: ReceiveBuffer::default(),
-            arrived_ns: 0,
+            arrivals: Arrivals::default(),
+            large: None,
+            missing: 0,
             skip: 0,
             ignored: 0,
             outbox: Vec::new(),
-            spare: Vec::new(),
-            sending: false,
+            leaving: VecDeque::new(),
+            sending: None,
+            since_ns: now_ns(),
             receiving: false,
             stopping: false,
             dirty: false,
@@ -110,14 +123,19 @@ impl Connection {
         driver.receive(&self.socket, self.tag);
     }
 
-    pub(super) fn received(&mut self, received: io::Result<Option<Chunk>>, more: bool, driver: &mut dyn Driver) {
+    pub(super) fn received(
+        &mut self,
+        received: io::Result<Option<Chunk>>,
+        more: bool,
+        pool: &mut Pool,
+        driver: &mut dyn Driver,
+    ) {
         self.receiving = more;
         self.stopping &= more;
         match received {
             Ok(Some(chunk)) => {
                 if matches!(self.stage, Stage::Greeting | Stage::Serving) {
-                    self.arrived_ns = now_ns();
-                    self.inbox.arrive(driver.bytes(&chunk));
+                    self.arrive(driver.bytes(&chunk), pool);
                 } else {
                     self.ignored += driver.bytes(&chunk).len();
                 }
@@ -135,17 +153,33 @@ impl Connection {
         }
     }
 
-    pub(super) fn sent(&mut self, sent: Outgoing, result: &io::Result<()>) {
-        self.sending = false;
+    fn arrive(&mut self, mut bytes: &[u8], pool: &mut Pool) {
+        let now_ns = now_ns();
+        self.arrivals.came(bytes.len(), now_ns);
+        if let Some(large) = &mut self.large {
+            let came = bytes.len();
+            bytes = large.arrive(bytes);
+            self.arrivals.handled(came - bytes.len());
+        }
+        if !bytes.is_empty() {
+            self.inbox.arrive(bytes, pool);
+        }
+    }
+
+    /// So much of what arrived has been dealt with.
+    fn handled(&mut self, bytes: usize) {
+        self.inbox.handle(bytes);
+        self.arrivals.handled(bytes);
+    }
+
+    pub(super) fn sent(&mut self, sent: Outgoing, result: &io::Result<()>, pool: &mut Pool) {
+        self.sending = None;
         if result.is_err() {
             self.shut_down(Counter::ClosedError);
         }
         match sent {
-            Outgoing::Frames(mut buffer) if buffer.capacity() <= KEEP => {
-                buffer.clear();
-                self.spare = buffer;
-            }
-            _ => {}
+            Outgoing::Frames(bytes) => pool.keep_small(bytes),
+            Outgoing::Body(buffer) => pool.keep_large(buffer),
         }
     }
 
@@ -154,29 +188,41 @@ impl Connection {
         &mut self,
         runner: &mut Runner,
         elsewhere: &mut impl Elsewhere,
+        pool: &mut Pool,
         driver: &mut dyn Driver,
     ) -> bool {
-        let again = self.handle_frames(runner, elsewhere);
+        if self.outbox.capacity() == 0 {
+            self.outbox = pool.small();
+        }
+        let again = self.handle_frames(runner, elsewhere, pool);
         self.flush(driver);
         self.regulate(driver);
+        if self.outbox.is_empty() {
+            pool.keep_small(mem::take(&mut self.outbox));
+        }
+        self.inbox.rest(pool);
         again
     }
 
-    fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> bool {
+    fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere, pool: &mut Pool) -> bool {
+        self.missing = 0;
         for _ in 0..FRAMES_PER_TURN {
             // When the peer reads too slowly, its calls wait; it can only hold up itself.
             let deaf = matches!(self.stage, Stage::Refused | Stage::Parting(_) | Stage::Ended(_));
-            if deaf || self.outbox.len() > unsent(self.settings.message_max) {
+            if deaf || self.is_stuffed() {
                 return false;
             }
             let next = match self.tongue {
                 Tongue::Undecided => Ok(self.decide()),
-                Tongue::Native => self.handle_frame(runner, elsewhere),
+                Tongue::Native => self.handle_frame(runner, elsewhere, pool),
                 Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere)),
             };
             match next {
                 Ok(Next::Frame) => {}
-                Ok(Next::Wait) => return false,
+                Ok(Next::Wait) => {
+                    self.note_missing();
+                    return false;
+                }
                 Err(_bad) => {
                     // Nothing after a broken frame can be understood. The peer sees the end of the connection.
                     self.shut_down(Counter::ClosedBroken);
@@ -187,139 +233,25 @@ impl Connection {
         true
     }
 
-    fn handle_frame(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> Result<Next, BadFrame> {
-        if self.skip > 0 {
-            let now = self.skip.min(self.inbox.waiting().len());
-            self.inbox.handle(now);
-            self.skip -= now;
-        }
-        let Some(header) = frame::peek(self.inbox.waiting())? else { return Ok(Next::Wait) };
-        let body_len = header.body_len as usize;
-        if body_len > self.body_max() {
-            return self.refuse_body(header, runner);
-        }
-        if self.inbox.waiting().len() < FRAME_HEADER + body_len {
-            self.inbox.expect(FRAME_HEADER + body_len);
-            return Ok(Next::Wait);
-        }
-        let body_ends = FRAME_HEADER + body_len;
-        match (self.stage, header.kind) {
-            (Stage::Greeting | Stage::Closing, Kind::Hello) if !self.greeted => self.greet(body_ends, runner),
-            (Stage::Serving | Stage::Closing, Kind::Call { id, method, codec, left_us }) if self.greeted => {
-                let now_ns = now_ns();
-                if self.is_late(left_us, now_ns) {
-                    let text = "the deadline passed before it started";
-                    self.refuse(id, method, &Failure::not_started(Code::DeadlineExceeded, text), runner);
-                } else {
-                    runner.timing.frame(self.arrived_ns, now_ns);
-                    self.call(id, method, codec, body_ends, runner, elsewhere);
-                }
-            }
-            // Handlers run one after the other here: what a client cancels has run by then, or will not be read.
-            (Stage::Serving | Stage::Closing, Kind::Cancel { .. } | Kind::Goodbye) => {}
-            _ => return Err(BadFrame::Reserved),
-        }
-        self.inbox.handle(body_ends);
-        Ok(Next::Frame)
-    }
-
-    /// Whether a call waited here for longer than it had left. It is taken to have come with the latest bytes, so the
-    /// error is on the caller's side: a call is rather begun too late than refused too early.
-    fn is_late(&self, left_us: u64, now_ns: u64) -> bool {
-        let left_us = if left_us == 0 { self.settings.deadline_us } else { left_us };
-        now_ns.saturating_sub(self.arrived_ns) > left_us.saturating_mul(1_000)
-    }
-
-    fn body_max(&self) -> usize {
-        if self.greeted { self.settings.message_max } else { HELLO_MAX }
-    }
-
-    /// A call that is too large is answered, its body thrown away, and the connection goes on.
-    fn refuse_body(&mut self, header: Header, runner: &Runner) -> Result<Next, BadFrame> {
-        let Kind::Call { id, method, .. } = header.kind else { return Err(BadFrame::Reserved) };
-        if !self.greeted {
-            return Err(BadFrame::Reserved);
-        }
-        let (len, max) = (header.body_len, self.body_max());
-        let text = format!("a request of {len} bytes is over the limit of {max} bytes");
-        self.refuse(id, method, &Failure::not_started(Code::ResourceExhausted, text), runner);
-        self.inbox.handle(FRAME_HEADER);
-        self.skip = len as usize;
-        Ok(Next::Frame)
-    }
-
-    fn greet(&mut self, body_ends: usize, runner: &Runner) {
-        let body = &self.inbox.waiting()[FRAME_HEADER..body_ends];
-        let answer = serde_json::from_slice::<Hello>(body)
-            .map_err(|error| Refusal::new(Code::InvalidArgument, format!("the HELLO cannot be read: {error}")))
-            .and_then(|hello| hello.answer(runner.contract()));
-        match answer {
-            Ok((version, methods)) => {
-                let welcome = Welcome {
-                    version,
-                    library: LIBRARY.to_owned(),
-                    message_max: self.settings.message_max as u64,
-                    deadline_us: self.settings.deadline_us,
-                    methods,
-                };
-                self.say(Kind::Welcome, &welcome);
-                self.greeted = true;
-                if self.stage == Stage::Greeting {
-                    self.stage = Stage::Serving;
-                }
-            }
-            Err(refusal) => {
-                self.say(Kind::Refused, &refusal);
-                self.stage = Stage::Refused;
-            }
-        }
-    }
-
-    fn say<T: serde::Serialize>(&mut self, kind: Kind, message: &T) {
-        let text = serde_json::to_vec(message).expect("messages of ours have a JSON form");
-        frame::append(&mut self.outbox, kind, &text);
-    }
-
-    fn call(
-        &mut self,
-        id: CallId,
-        method: MethodId,
-        codec: Codec,
-        body_ends: usize,
-        runner: &mut Runner,
-        elsewhere: &mut impl Elsewhere,
-    ) {
-        let Some(index) = runner.contract().index_of(method) else {
-            let text = format!("this service has no method with the id {:016x}", method.0);
-            return self.refuse(id, method, &Failure::not_started(Code::Unimplemented, text), runner);
-        };
-        let body = &self.inbox.waiting()[FRAME_HEADER..body_ends];
-        match runner.take_arguments(body.len(), self.settings.message_max) {
-            Ok(arguments) => arguments.copy_from_slice(body),
-            Err(failure) => return self.refuse(id, method, &failure, runner),
-        }
-        let room = Room { limit: self.settings.message_max, window: None };
-        log::serve(log::Call::Frame(id));
-        runner.run(index, (codec, Arguments::Copied), room, elsewhere);
-        let status = runner.reply.status();
-        frame::append(&mut self.outbox, Kind::Reply { id, status }, runner.reply.body());
-        runner.answered(index, Counter::TcpCalls, status);
-    }
-
-    /// Answers a call that does not reach its handler.
-    fn refuse(&mut self, id: CallId, method: MethodId, failure: &Failure, runner: &Runner) {
-        let status = Status::Failed(failure.code, failure.outcome);
-        frame::append(&mut self.outbox, Kind::Reply { id, status }, failure.wire_text().as_bytes());
-        runner.meter.refused(runner.contract().index_of(method), Counter::TcpCalls, failure);
+    /// Whether so much waits to be sent that the peer's calls wait, too.
+    fn is_stuffed(&self) -> bool {
+        let leaving: usize = self.leaving.iter().map(|outgoing| outgoing.bytes().len()).sum();
+        leaving + self.outbox.len() > UNSENT
     }
 
     fn flush(&mut self, driver: &mut dyn Driver) {
-        if !self.sending && !self.outbox.is_empty() && !self.has_ended() {
-            self.sending = true;
-            let buffer = std::mem::replace(&mut self.outbox, std::mem::take(&mut self.spare));
-            driver.send(&self.socket, self.tag, Outgoing::Frames(buffer));
+        if self.sending.is_none() && !self.has_ended() {
+            let next = self
+                .leaving
+                .pop_front()
+                .or_else(|| (!self.outbox.is_empty()).then(|| Outgoing::Frames(mem::take(&mut self.outbox))));
+            if let Some(next) = next {
+                self.sending = Some(Owed { bytes: next.bytes().len(), since_ns: now_ns() });
+                let more = !self.leaving.is_empty();
+                driver.send(&self.socket, self.tag, next, more);
+            }
         }
-        if !self.sending && self.outbox.is_empty() {
+        if self.is_silent() {
             match self.stage {
                 Stage::Refused => self.shut_down(Counter::ClosedRefused),
                 Stage::Closing => self.shut_down(Counter::ClosedByPeer),
@@ -329,18 +261,65 @@ impl Connection {
         }
     }
 
-    /// Stops receiving from a peer that sends more than it lets us answer, and goes on when there is room again.
+    /// Whether nothing is to be sent.
+    fn is_silent(&self) -> bool {
+        self.outbox.is_empty() && self.leaving.is_empty() && self.sending.is_none()
+    }
+
+    /// Stops receiving from a peer that sends more than is handled, or takes none of its replies, and goes on when that
+    /// has changed.
     fn regulate(&mut self, driver: &mut dyn Driver) {
         if !matches!(self.stage, Stage::Greeting | Stage::Serving | Stage::Parting(_)) {
             return;
         }
-        let full = self.inbox.waiting().len() > unhandled(self.settings.message_max);
+        let enough = match self.tongue {
+            Tongue::Http(_) => unhandled(self.settings.message_max),
+            Tongue::Native | Tongue::Undecided => self.missing.max(RECEIVE_BUFFER * 2),
+        };
+        let full =
+            self.inbox.waiting().len() > enough || (self.is_stuffed() && !matches!(self.stage, Stage::Parting(_)));
         if full && self.receiving && !self.stopping {
             self.stopping = true;
             driver.stop_receiving(self.tag);
         } else if !full && !self.receiving {
             self.start_receiving(driver);
         }
+    }
+
+    /// Half of something has come: since when, and what it needs to be whole.
+    fn note_missing(&mut self) {
+        if self.greeted || self.stage != Stage::Greeting {
+            self.since_ns = self.arrivals.next_ns();
+        }
+        if let Some(large) = &self.large {
+            self.missing = large.len;
+            self.since_ns = large.since_ns;
+        }
+    }
+
+    /// Whether the peer has left something undone for too long: its greeting, a frame, or taking a reply.
+    pub(super) fn is_overdue(&self, now_ns: u64) -> bool {
+        self.owed().is_some_and(|owed| owed.is_overdue(now_ns))
+            || self.sending.is_some_and(|owed| owed.is_overdue(now_ns))
+    }
+
+    /// What the peer has begun to send.
+    fn owed(&self) -> Option<Owed> {
+        let half = self.large.is_some() || !self.inbox.waiting().is_empty() || self.skip > 0;
+        let bytes = self.missing.max(self.skip);
+        match self.stage {
+            Stage::Greeting | Stage::Parting(_) => Some(Owed { bytes, since_ns: self.since_ns }),
+            // Whole frames that wait for their replies to be taken are no debt of sending.
+            Stage::Serving if half && !self.is_stuffed() && self.receiving => {
+                Some(Owed { bytes, since_ns: self.since_ns })
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether anything is begun, so that it may become overdue.
+    pub(super) fn owes(&self) -> bool {
+        self.owed().is_some() || self.sending.is_some()
     }
 
     pub(super) fn say_goodbye(&mut self) {
@@ -356,8 +335,11 @@ impl Connection {
 
     /// Whether nothing is under way: no half of a frame has come, and no reply waits.
     pub(super) fn is_quiet(&self) -> bool {
-        let is_silent = self.outbox.is_empty() && !self.sending;
-        is_silent && self.inbox.waiting().is_empty() && self.skip == 0 && self.is_between_requests()
+        self.is_silent()
+            && self.large.is_none()
+            && self.inbox.waiting().is_empty()
+            && self.skip == 0
+            && self.is_between_requests()
     }
 
     /// Nothing is under way here any more.
@@ -381,7 +363,7 @@ impl Connection {
     /// operations on it.
     pub(super) fn over(&self) -> Option<Counter> {
         match self.stage {
-            Stage::Ended(why) if !self.receiving && !self.sending => Some(why),
+            Stage::Ended(why) if !self.receiving && self.sending.is_none() => Some(why),
             _ => None,
         }
     }

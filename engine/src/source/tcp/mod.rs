@@ -1,12 +1,16 @@
 //! Calls from TCP: all connections of this loop, and the listeners that they came from.
 
+mod arrivals;
 mod connection;
+mod patience;
 mod peers;
+mod pool;
 mod receive_buffer;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
@@ -20,9 +24,12 @@ use crate::dispatch::{Elsewhere, Runner};
 use crate::driver::{Completion, Driver, Tag};
 use crate::meter::Meter;
 use connection::{Connection, Settings};
+use pool::Pool;
 
 /// Connections accepted from one listener in one turn, before those that are open have theirs.
 const ACCEPTS_PER_TURN: usize = 32;
+/// How often peers that owe something are looked at.
+const CHECK_NS: u64 = 1_000_000_000;
 
 pub(crate) struct Connections {
     listeners: Vec<OwnedFd>,
@@ -36,6 +43,10 @@ pub(crate) struct Connections {
     /// Keys of connections with something to do.
     dirty: Vec<usize>,
     settings: Settings,
+    pool: Pool,
+    /// When peers that owe something are looked at next; none does when there is no time.
+    check_ns: Option<u64>,
+    owing: bool,
     draining: bool,
     /// Descriptors ran out: accepting waits until one is free, and clients in the listener's backlog.
     starved: bool,
@@ -53,7 +64,24 @@ impl Connections {
         let settings = Settings { message_max, deadline_us };
         let (open, dirty) = (Slab::new(), Vec::new());
         let (knocked, draining, starved) = (true, false, false);
-        Self { listeners, peers, knocked, open, generation: 0, dirty, settings, draining, starved, meter }
+        listeners.iter().for_each(keep_alive);
+        let (pool, check_ns, owing) = (Pool::default(), None, false);
+        let generation = 0;
+        Self {
+            listeners,
+            peers,
+            knocked,
+            open,
+            generation,
+            dirty,
+            settings,
+            pool,
+            check_ns,
+            owing,
+            draining,
+            starved,
+            meter,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -119,7 +147,7 @@ impl Connections {
                 self.meter.add(Counter::TcpBytesIn, bytes as u64);
                 match (open, received) {
                     (Some(key), received) => {
-                        self.open[key].received(received, more, driver);
+                        self.open[key].received(received, more, &mut self.pool, driver);
                         self.mark(key);
                     }
                     (None, Ok(Some(chunk))) => driver.recycle(chunk),
@@ -130,7 +158,7 @@ impl Connections {
                 let bytes = if result.is_ok() { sent.bytes().len() } else { 0 };
                 self.meter.add(Counter::TcpBytesOut, bytes as u64);
                 if let Some(key) = self.find(tag) {
-                    self.open[key].sent(sent, &result);
+                    self.open[key].sent(sent, &result, &mut self.pool);
                     self.mark(key);
                 }
             }
@@ -142,6 +170,8 @@ impl Connections {
         // Without it a reply could wait for an acknowledgement; failing means that the peer is gone already.
         let _gone = set_tcp_nodelay(&socket, true);
         self.generation += 1;
+        // A greeting.
+        self.owing = true;
         let entry = self.open.vacant_entry();
         let tag = Tag(self.generation << 16 | entry.key() as u64);
         let mut connection = Connection::new(Rc::new(socket), tag, self.settings);
@@ -173,7 +203,8 @@ impl Connections {
         for key in dirty {
             let connection = &mut self.open[key];
             connection.dirty = false;
-            let again = connection.serve(runner, elsewhere, driver);
+            let again = connection.serve(runner, elsewhere, &mut self.pool, driver);
+            self.owing |= connection.owes();
             if let Some(why) = self.open[key].over() {
                 let closed = self.open.remove(key);
                 closed.forget(driver);
@@ -184,6 +215,32 @@ impl Connections {
             }
         }
         self.accept(driver) || worked
+    }
+
+    /// Ends connections whose peers have left something undone for too long. Whether there were any.
+    pub(crate) fn tick(&mut self, now_ns: u64) -> bool {
+        if !self.owing || now_ns < *self.check_ns.get_or_insert(now_ns + CHECK_NS) {
+            return false;
+        }
+        (self.check_ns, self.owing) = (None, false);
+        let mut overdue = vec![];
+        for (key, connection) in &self.open {
+            if connection.is_overdue(now_ns) {
+                overdue.push(key);
+            }
+            self.owing |= connection.owes();
+        }
+        for key in &overdue {
+            self.open[*key].shut_down(Counter::ClosedSlow);
+            self.mark(*key);
+        }
+        !overdue.is_empty()
+    }
+
+    /// How long the loop may sleep at most, from now on.
+    pub(crate) fn longest_sleep(&self, now_ns: u64) -> Option<Duration> {
+        let check_ns = self.check_ns.filter(|_| self.owing)?;
+        Some(Duration::from_nanos(check_ns.saturating_sub(now_ns).max(1)))
     }
 
     /// A descriptor of this process was closed: accepting may work again.
@@ -210,6 +267,20 @@ impl Connections {
             self.mark(key);
         }
     }
+}
+
+/// Finds out about peers that vanished without a word, 60 seconds later at most: accepted sockets take this over from
+/// their listeners.
+fn keep_alive(listener: &OwnedFd) {
+    use rustix::net::sockopt;
+    let (idle, between, probes) = (Duration::from_secs(30), Duration::from_secs(10), 3);
+    // Other sockets than TCP's refuse it, and need it not.
+    let _other: Result<(), Errno> = sockopt::set_socket_keepalive(listener, true)
+        .and_then(|()| sockopt::set_tcp_keepidle(listener, idle))
+        .and_then(|()| sockopt::set_tcp_keepintvl(listener, between))
+        .and_then(|()| sockopt::set_tcp_keepcnt(listener, probes))
+        // The same for what was sent and is not acknowledged.
+        .and_then(|()| sockopt::set_tcp_user_timeout(listener, 60_000));
 }
 
 /// Ends both directions of a socket, so that operations under way on it end too.

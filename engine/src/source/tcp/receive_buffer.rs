@@ -1,5 +1,10 @@
 //! Bytes that have arrived and are not handled yet: handled <= arrived.
 
+use std::mem;
+
+use super::pool::Pool;
+use crate::budget::RECEIVE_BUFFER;
+
 #[derive(Debug, Default)]
 pub(super) struct ReceiveBuffer {
     bytes: Vec<u8>,
@@ -7,8 +12,11 @@ pub(super) struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    pub(super) fn arrive(&mut self, bytes: &[u8]) {
+    pub(super) fn arrive(&mut self, bytes: &[u8], pool: &mut Pool) {
         self.invariants();
+        if self.bytes.capacity() == 0 {
+            self.bytes = pool.small();
+        }
         if self.handled == self.bytes.len() {
             self.clear();
         } else if self.handled > 0 && self.bytes.len() + bytes.len() > self.bytes.capacity() {
@@ -31,23 +39,26 @@ impl ReceiveBuffer {
         }
     }
 
-    /// Makes room for a frame of which a part has arrived, so that it grows once.
+    /// Makes room for a frame of which a part has arrived; not all at once, as its length was only announced.
     pub(super) fn expect(&mut self, frame: usize) {
         let missing = frame.saturating_sub(self.waiting().len());
         if self.bytes.capacity() - self.bytes.len() < missing {
             self.bytes.drain(..self.handled);
             self.handled = 0;
-            self.bytes.reserve_exact(missing);
+            self.bytes.reserve(missing.min(self.bytes.len().max(RECEIVE_BUFFER)));
         }
     }
 
-    /// An idle connection holds no memory.
     fn clear(&mut self) {
         self.handled = 0;
-        if self.bytes.capacity() > crate::budget::RECEIVE_BUFFER {
-            self.bytes = Vec::new();
-        } else {
-            self.bytes.clear();
+        self.bytes.clear();
+    }
+
+    /// An idle connection holds no memory.
+    pub(super) fn rest(&mut self, pool: &mut Pool) {
+        if self.waiting().is_empty() {
+            self.handled = 0;
+            pool.keep_small(mem::take(&mut self.bytes));
         }
     }
 
@@ -66,7 +77,7 @@ mod tests {
         for step in [1, 7, 4096, 65_536] {
             let (mut buffer, mut out) = (ReceiveBuffer::default(), Vec::new());
             for piece in all.chunks(step) {
-                buffer.arrive(piece);
+                buffer.arrive(piece, &mut Pool::default());
                 buffer.expect(3 * step);
                 let take = buffer.waiting().len().div_ceil(2);
                 out.extend_from_slice(&buffer.waiting()[..take]);
@@ -78,10 +89,19 @@ mod tests {
     }
 
     #[test]
-    fn a_large_message_leaves_no_memory_behind() {
-        let mut buffer = ReceiveBuffer::default();
-        buffer.arrive(&vec![0; 1 << 20]);
-        buffer.handle(1 << 20);
+    fn a_resting_buffer_leaves_its_memory_to_others_and_an_announced_length_takes_none() {
+        let (mut buffer, mut pool) = (ReceiveBuffer::default(), Pool::default());
+        buffer.arrive(&[0; 100], &mut pool);
+        buffer.expect(16 << 20);
+        assert!(buffer.bytes.capacity() <= RECEIVE_BUFFER * 2, "{} bytes", buffer.bytes.capacity());
+        let there = buffer.bytes.as_ptr();
+        buffer.handle(99);
+        buffer.rest(&mut pool);
+        assert_ne!(buffer.bytes.capacity(), 0, "a byte waits");
+        buffer.handle(1);
+        buffer.rest(&mut pool);
         assert_eq!(buffer.bytes.capacity(), 0);
+        let next = pool.small();
+        assert_eq!(next.as_ptr(), there);
     }
 }

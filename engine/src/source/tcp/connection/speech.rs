@@ -40,12 +40,13 @@ impl Connection {
 
     pub(super) fn handle_request(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> Next {
         let Tongue::Http(session) = &mut self.tongue else { return Next::Wait };
-        let arrived = Arrived { bytes: self.inbox.waiting(), at_ns: self.arrived_ns };
+        let arrived = Arrived { bytes: self.inbox.waiting(), at_ns: self.arrivals.next_ns() };
         let (used, step) = session.step(&arrived, &mut self.outbox, runner, elsewhere);
-        self.inbox.handle(used);
+        self.handled(used);
         match step {
             Step::Again => Next::Frame,
             Step::Wait(whole) => {
+                self.missing = whole;
                 self.inbox.expect(whole);
                 Next::Wait
             }

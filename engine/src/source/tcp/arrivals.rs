@@ -1,0 +1,77 @@
+//! When bytes came, for what waits in a connection's inbox. Pure.
+//!
+//! A frame brings the time that its call had left when it was sent. So it matters when the frame came, and not when the
+//! latest bytes did: under overload these are seconds apart.
+
+use std::collections::VecDeque;
+
+/// The most moments that are kept. Beyond, a later moment stands for an earlier: a call is rather begun too late than
+/// refused too early.
+const KEPT: usize = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Arrivals {
+    /// Bytes that have been handled, of all that ever came.
+    handled: u64,
+    /// Up to which byte had come by when, in order.
+    moments: VecDeque<(u64, u64)>,
+    came: u64,
+}
+
+impl Arrivals {
+    /// So many bytes came now.
+    pub(super) fn came(&mut self, bytes: usize, now_ns: u64) {
+        if self.moments.front().is_some_and(|(until, _)| *until <= self.handled) {
+            // It was kept for want of a later one.
+            self.moments.pop_front();
+        }
+        self.came += bytes as u64;
+        if self.moments.len() == KEPT {
+            self.moments.pop_back();
+        }
+        self.moments.push_back((self.came, now_ns));
+    }
+
+    /// So many bytes were handled.
+    pub(super) fn handled(&mut self, bytes: usize) {
+        self.handled += bytes as u64;
+        // The last one stays: it is what is known of bytes that are still to come.
+        while self.moments.len() > 1 && self.moments[0].0 <= self.handled {
+            self.moments.pop_front();
+        }
+    }
+
+    /// When the byte came that is next to be handled; 0 when none ever came.
+    pub(super) fn next_ns(&self) -> u64 {
+        self.moments.front().map_or(0, |(_, at_ns)| *at_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_came_when_its_chunk_did() {
+        let mut arrivals = Arrivals::default();
+        assert_eq!(arrivals.next_ns(), 0);
+        (1..=10).for_each(|at| arrivals.came(10, at));
+        for byte in 0..100 {
+            assert_eq!(arrivals.next_ns(), byte / 10 + 1);
+            arrivals.handled(1);
+        }
+        arrivals.came(1, 500);
+        assert_eq!(arrivals.next_ns(), 500);
+    }
+
+    #[test]
+    fn many_chunks_take_bounded_room_and_no_byte_came_earlier_than_it_did() {
+        let mut arrivals = Arrivals::default();
+        (1..=1000).for_each(|at| arrivals.came(1, at));
+        assert_eq!(arrivals.moments.len(), KEPT);
+        for byte in 0..1000 {
+            assert!(arrivals.next_ns() > byte, "byte {byte}");
+            arrivals.handled(1);
+        }
+    }
+}

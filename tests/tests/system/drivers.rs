@@ -1,0 +1,100 @@
+//! How loops wait for sockets: what was asked for, what the machine allows, and that epoll makes do without io_uring.
+
+use std::fs;
+use std::process::Command;
+
+use speedysvc_tests::harness::{Ended, Engine, Home, program, wait_for};
+
+use crate::fixture::{addresses, connect, file};
+
+/// What the start line says of the test service.
+fn said(engine: &mut Engine) -> String {
+    let lines = engine.process().out();
+    lines.into_iter().find(|line| line.starts_with("test: ")).expect("the service has a line")
+}
+
+/// The engine of this file under a filter that forbids io_uring.
+fn forbidden(home: &Home, errno: &str) -> Command {
+    let plain = home.engine_command();
+    let mut command = home.command("without-io-uring");
+    command.arg(errno).arg(plain.get_program()).args(plain.get_args());
+    command
+}
+
+fn calls_work(engine: &Engine) {
+    for address in addresses(engine) {
+        let client = connect(&address);
+        assert_eq!(client.echo("Hello").unwrap(), "Hello", "{address}");
+        let large = vec![7; 1 << 20];
+        assert!(client.echo_bytes(&large).unwrap() == large, "{address}");
+    }
+}
+
+#[test]
+fn epoll_is_used_when_the_file_asks_for_it() {
+    let mut engine = Engine::start(&file("driver = \"epoll\""));
+    let line = said(&mut engine);
+    assert!(line.contains("epoll (Linux") && line.contains("it was asked for"), "{line}");
+    calls_work(&engine);
+    assert_eq!(engine.stop(), 0);
+}
+
+#[test]
+fn where_io_uring_is_forbidden_epoll_is_used_and_the_reason_said() {
+    for (errno, reason) in [("EPERM", "Operation not permitted"), ("ENOSYS", "not implemented")] {
+        let home = Home::new(&file(""));
+        let mut engine = home.start_by(forbidden(&home, errno));
+        let line = said(&mut engine);
+        assert!(line.contains("epoll (Linux") && line.contains(reason), "{line}");
+        assert!(line.contains("seccomp profile"), "the line says no remedy: {line}");
+        calls_work(&engine);
+        assert_eq!(engine.stop(), 0);
+    }
+}
+
+#[test]
+fn where_io_uring_is_forbidden_a_file_that_insists_on_it_is_told_so() {
+    let home = Home::new(&file("driver = \"io_uring\""));
+    let ended = Ended::of(forbidden(&home, "EPERM"));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.err.contains("no io_uring: ") && ended.err.contains("kernel.io_uring_disabled"), "{ended:?}");
+}
+
+#[test]
+fn the_program_says_what_the_machine_allows() {
+    let home = Home::new(&file(""));
+    let mut command = home.command("without-io-uring");
+    command.args(["EPERM"]).arg(program("speedysvc-engine")).arg("driver");
+    let ended = Ended::of(command);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.starts_with("epoll (Linux") && ended.out.contains("Operation not permitted"), "{ended:?}");
+    let mut command = home.command("speedysvc-engine");
+    command.arg("driver").env("SPEEDYSVC_DRIVER", "kqueue");
+    let ended = Ended::of(command);
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert!(ended.err.contains("SPEEDYSVC_DRIVER is \"kqueue\""), "{ended:?}");
+}
+
+/// The probe is one call that fails; nothing comes after it.
+#[test]
+fn on_epoll_no_call_to_io_uring_follows_the_probe() {
+    for (more, probes) in [("", 1), ("driver = \"epoll\"", 0)] {
+        let home = Home::new(&file(more));
+        let inner = forbidden(&home, "EPERM");
+        let trace = home.path().join("trace");
+        let mut command = home.command("without-io-uring");
+        // The filter comes first, the tracer inside it: a filter may not be put on what is traced.
+        command.arg("EPERM").arg("strace").args(["-D", "-f", "-qq", "--signal=none", "-o"]).arg(&trace);
+        command.args(["-e", "trace=io_uring_setup,io_uring_enter,io_uring_register"]);
+        command.args(inner.get_args().skip(1));
+        let mut engine = home.start_by(command);
+        assert!(said(&mut engine).contains("epoll ("));
+        calls_work(&engine);
+        assert_eq!(engine.stop(), 0);
+        wait_for("the tracer's end", || home.processes().is_empty());
+        let traced = fs::read_to_string(&trace).unwrap();
+        let calls: Vec<&str> = traced.lines().filter(|line| line.contains("io_uring")).collect();
+        assert_eq!(calls.len(), probes, "{calls:#?}");
+        assert!(calls.iter().all(|call| call.contains("io_uring_setup") && call.contains("EPERM")), "{calls:#?}");
+    }
+}
