@@ -13,10 +13,17 @@ fn said(engine: &mut Engine) -> String {
     lines.into_iter().find(|line| line.starts_with("test: ")).expect("the service has a line")
 }
 
+/// The program that forbids io_uring to another. These tests choose the driver themselves, whoever runs them.
+fn launcher(home: &Home) -> Command {
+    let mut command = home.command("without-io-uring");
+    command.env_remove("SPEEDYSVC_DRIVER");
+    command
+}
+
 /// The engine of this file under a filter that forbids io_uring.
 fn forbidden(home: &Home, errno: &str) -> Command {
     let plain = home.engine_command();
-    let mut command = home.command("without-io-uring");
+    let mut command = launcher(home);
     command.arg(errno).arg(plain.get_program()).args(plain.get_args());
     command
 }
@@ -63,7 +70,7 @@ fn where_io_uring_is_forbidden_a_file_that_insists_on_it_is_told_so() {
 #[test]
 fn the_program_says_what_the_machine_allows() {
     let home = Home::new(&file(""));
-    let mut command = home.command("without-io-uring");
+    let mut command = launcher(&home);
     command.args(["EPERM"]).arg(program("speedysvc-engine")).arg("driver");
     let ended = Ended::of(command);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -82,7 +89,7 @@ fn on_epoll_no_call_to_io_uring_follows_the_probe() {
         let home = Home::new(&file(more));
         let inner = forbidden(&home, "EPERM");
         let trace = home.path().join("trace");
-        let mut command = home.command("without-io-uring");
+        let mut command = launcher(&home);
         // The filter comes first, the tracer inside it: a filter may not be put on what is traced.
         command.arg("EPERM").arg("strace").args(["-D", "-f", "-qq", "--signal=none", "-o"]).arg(&trace);
         command.args(["-e", "trace=io_uring_setup,io_uring_enter,io_uring_register"]);
