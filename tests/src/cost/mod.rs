@@ -2,7 +2,7 @@
 //!
 //! | module         | idea |
 //! |----------------|------|
-//! | [`neighbours`] | a neighbour's p99 beside each attack, against its p99 beside a program that only burns a processor |
+//! | [`neighbours`] | a neighbour's p99 beside each attack, against that beside a program that only spins |
 //! | [`deaths`]     | from a worker's death to its caller's answer, against death, pidfd and wake alone |
 //! | [`storm`]      | clients killed by the thousand |
 //! | [`spread`]     | medians and intervals |

@@ -14,7 +14,7 @@ const BURST: u64 = 1000;
 /// Slots with a call each.
 const SLOTS: usize = 4;
 
-/// Makes calls whose ring fills the bell, while writes to it wait: whoever writes it now would wait until it is drained,
+/// Makes calls whose ring fills the bell, while writes to it wait: whoever writes it now waits until it is drained,
 /// which is not before all calls are answered. And then drains it, while reads of it wait.
 pub fn abuse(ground: &Ground) -> io::Result<()> {
     let mut link = ground.attach()?;
