@@ -3,8 +3,6 @@
 
 mod way_back;
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Poll, Waker};
@@ -226,7 +224,7 @@ impl Line {
             deadline,
             is_idempotent: state.agreed.is_idempotent(method),
             calls: state.past_calls + of_first + of_later,
-            luck: luck(),
+            luck: way_back::luck(),
         };
         retries.after(failed, at, &mut state.budget)
     }
@@ -393,9 +391,4 @@ pub(crate) fn no_time() -> Error {
 #[cold]
 pub(crate) fn no_time_again() -> Error {
     Error::not_started(Code::DeadlineExceeded, "the time was up before it could be made again")
-}
-
-/// A random number. Standard hash maps are seeded by the system.
-pub(crate) fn luck() -> u64 {
-    RandomState::new().hash_one(())
 }

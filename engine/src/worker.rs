@@ -1,5 +1,7 @@
 //! THE LOOP. One turn is a list of phases; each phase has its own file.
 
+mod draining;
+
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use crate::log;
 use crate::source::shm::{LinkBells, Links};
 use crate::source::tcp::Connections;
 use crate::watcher::Watcher;
+use draining::{Draining, LINGER};
 
 /// Serves until the broker says that it is enough, or is gone. `control` is the worker's end of its control socket;
 /// `signals` becomes readable when this process is asked to end.
@@ -73,14 +76,6 @@ struct Worker {
     heard: Vec<Rang>,
 }
 
-/// A worker that is finishing.
-struct Draining {
-    /// When connections on which nothing is under way are looked for next.
-    look_ns: u64,
-    /// Until when replies that are held may be fetched.
-    fetch_until_ns: u64,
-}
-
 /// Turns with work between two looks at the clock; a turn without work looks each time.
 const CLOCK_EVERY: u32 = 8;
 
@@ -90,13 +85,8 @@ const SERVED_MAX: u32 = 64;
 /// After a call that took longer than this the bells are heard: it rang while nobody looked, most likely.
 const BELLS_NS: u64 = 20_000;
 
-/// How long a draining worker waits for clients to fetch what it holds for them: they do so at once, or never.
-const FETCHING_NS: u64 = 1_000_000_000;
 /// Looks at the bells in one turn, so that a client that never stops ringing cannot keep us from the sockets.
 const BELL_LOOKS: usize = 4;
-
-/// How long a connection has, after a GOODBYE, for calls that were already on their way to us.
-const LINGER: Duration = Duration::from_millis(50);
 
 impl Worker {
     fn new(
@@ -131,8 +121,7 @@ impl Worker {
 
     fn is_done(&self) -> bool {
         self.draining.as_ref().is_some_and(|draining| {
-            let fetched = !self.links.holds_replies() || self.now_ns >= draining.fetch_until_ns;
-            fetched && self.connections.is_empty()
+            draining.is_fetched(self.links.holds_replies(), self.now_ns) && self.connections.is_empty()
         })
     }
 
@@ -304,8 +293,7 @@ impl Worker {
         self.links.say(if self.links.holds_replies() { Mode::Busy } else { Mode::Gone });
         self.connections.drain();
         self.now_ns = now_ns();
-        let fetch_until_ns = self.now_ns + FETCHING_NS;
-        self.draining = Some(Draining { look_ns: self.now_ns + linger_ns(), fetch_until_ns });
+        self.draining = Some(Draining::begin(self.now_ns));
     }
 
     fn tell_broker(&mut self) {
@@ -383,8 +371,7 @@ impl Worker {
     fn rest_draining(&mut self) -> Result<(), StartError> {
         let Some(draining) = &mut self.draining else { return Ok(()) };
         self.now_ns = now_ns();
-        if self.now_ns >= draining.look_ns {
-            draining.look_ns = self.now_ns + linger_ns();
+        if draining.looks(self.now_ns) {
             self.connections.close_quiet();
             return Ok(());
         }
@@ -400,8 +387,4 @@ impl Worker {
         self.now_ns = now_ns;
         Ok(())
     }
-}
-
-fn linger_ns() -> u64 {
-    u64::try_from(LINGER.as_nanos()).expect("a constant of milliseconds")
 }

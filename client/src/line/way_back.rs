@@ -1,10 +1,12 @@
 //! The way back: while a less liked address is in use, a thread tries the better ones now and then.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::{Line, luck};
+use super::Line;
 use crate::clock::Deadline;
 use crate::connection::Connection;
 use crate::retry::Backoff;
@@ -77,4 +79,9 @@ fn look(line: &Weak<Line>) {
             Some(true) | None => return,
         }
     }
+}
+
+/// A random number, for jitter. Standard hash maps are seeded by the system.
+pub(super) fn luck() -> u64 {
+    RandomState::new().hash_one(())
 }
