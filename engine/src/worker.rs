@@ -270,14 +270,9 @@ impl Worker {
         Ok(())
     }
 
-    fn silence(&self, bells: &LinkBells) {
-        self.bells.remove(&bells.theirs);
-        self.bells.remove(&bells.ours);
-    }
-
     fn detach(&mut self, id: LinkId) {
         if let Some(bells) = self.links.remove(id) {
-            self.silence(&bells);
+            bells.leave(&self.bells);
             self.connections.descriptor_freed();
         }
     }
@@ -298,7 +293,7 @@ impl Worker {
 
     fn tell_broker(&mut self) {
         for bells in std::mem::take(&mut self.links.silenced) {
-            self.silence(&bells);
+            bells.leave(&self.bells);
         }
         for report in std::mem::take(&mut self.links.reports) {
             self.control.report(&report);

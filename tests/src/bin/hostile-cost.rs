@@ -1,4 +1,4 @@
-//! Measures what attacks cost their neighbours, and how long after a worker's death its callers are told.
+//! Measures what attacks cost their neighbours, and how soon after a worker's death its callers are told.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;

@@ -71,8 +71,19 @@ impl Siege {
         let mut siege = Self { engine, neighbours, workers: Vec::new(), before: Holdings::new() };
         siege.wait_for_progress();
         siege.workers = sorted(siege.engine.workers());
-        siege.before = siege.holdings();
+        siege.before = siege.settled();
         siege
+    }
+
+    /// What is held when nothing comes or goes: the supervisor opens files now and then, and closes them again.
+    fn settled(&self) -> Holdings {
+        let mut last = Holdings::new();
+        wait_until("descriptors that stay", || {
+            let now = [(); 3].map(|()| self.holdings());
+            let stays = now.iter().all(|seen| *seen == last);
+            [last, ..] = now;
+            stays.then(|| last.clone())
+        })
     }
 
     fn holdings(&self) -> Holdings {
@@ -152,7 +163,7 @@ impl Siege {
     pub fn after_a_death(&mut self) {
         self.workers = sorted(self.engine.workers());
         self.wait_for_progress();
-        self.before = self.holdings();
+        self.before = self.settled();
     }
 
     /// Waits for a line of the engine's log that has all of these words.

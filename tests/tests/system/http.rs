@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 
-use speedysvc_tests::harness::{Engine, wait_until};
+use speedysvc_tests::harness::{Engine, wait_for, wait_until};
 use speedysvc_tests::test_service::TestServiceClient;
 
 use crate::fixture::{Gate, LONG, connect, engine};
@@ -109,8 +109,10 @@ fn a_tls_hello_gets_a_clear_refusal() {
         tls.0.shutdown(Shutdown::Write).unwrap();
         assert_eq!(tls.rest(), [21, 3, 1, 0, 2, 2, 40], "the alert `handshake failure`");
     }
-    let told = engine.err().iter().filter(|line| line.contains("began with TLS")).count();
-    assert_eq!(told, 1, "{:#?}", engine.err());
+    // What a worker says reaches the engine's log by a pipe.
+    let told = || engine.err().iter().filter(|line| line.contains("began with TLS")).count();
+    wait_for("the log to tell of it", || told() > 0);
+    assert_eq!(told(), 1, "{:#?}", engine.err());
     still_answers(&engine);
 }
 

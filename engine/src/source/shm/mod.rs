@@ -22,6 +22,7 @@ use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::{PeerFault, wake};
 use speedysvc_protocol::stats::Counter;
 
+use crate::bells::Bells;
 use crate::budget::HELD_MESSAGES;
 use crate::dispatch::Runner;
 use crate::held::Held;
@@ -37,6 +38,14 @@ pub(crate) struct LinkBells {
     pub(crate) theirs: OwnedFd,
     /// The workers', which tell each other by it. No client holds it.
     pub(crate) ours: OwnedFd,
+}
+
+impl LinkBells {
+    /// Takes both out of the set.
+    pub(crate) fn leave(&self, bells: &Bells) {
+        bells.remove(&self.theirs);
+        bells.remove(&self.ours);
+    }
 }
 
 /// A client's link, as this worker knows it.
