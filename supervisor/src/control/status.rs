@@ -4,7 +4,7 @@ use speedysvc_broker::{Look, ServiceKey};
 use speedysvc_protocol::control::operator::{ServiceStatus, Status, WorkerStatus};
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::shm::board::Mode;
-use speedysvc_protocol::stats::{Counter, MethodCounter, Timing};
+use speedysvc_protocol::stats::{MethodCounter, Timing};
 
 use crate::lines::plain;
 use crate::policy::{Phase, ServiceView, SlotView, count};
@@ -45,7 +45,7 @@ impl Supervisor<'_, '_> {
             addresses: self.hands.addresses(key),
             drivers: self.hands.drivers(key).to_vec(),
             clients: self.hands.clients(key),
-            calls: stats.counter(Counter::ShmCalls).saturating_add(stats.counter(Counter::TcpCalls)),
+            calls: all.counter(MethodCounter::Calls),
             errors: all.errors(),
             handler_p50_ns: all.times(Timing::Handler).percentile(0.5),
             handler_p99_ns: all.times(Timing::Handler).percentile(0.99),

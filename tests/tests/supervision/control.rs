@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
 use speedysvc_tests::harness::{Home, wait_for};
@@ -19,7 +20,8 @@ fn one_screen_says_whether_it_is_well() {
     let screen = ctl_well(&home, &["status"]);
     assert!(screen.starts_with("all is well; engine "), "{screen}");
     assert!(screen.lines().count() < 15 && screen.contains("2/2") && screen.contains("shm://test"), "{screen}");
-    wait_for("the calls to be counted", || service(&home, "test")["calls"] == 50);
+    call_by_http(&engine.tcp_address("test"));
+    wait_for("the calls to be counted, whatever they came by", || service(&home, "test")["calls"] == 51);
     let seen = service(&home, "test");
     assert_eq!((&seen["state"], &seen["clients"], &seen["errors"]), (&"ready".into(), &1.into(), &0.into()));
     assert!(seen["handler_p99_ns"].as_u64().unwrap() >= seen["handler_p50_ns"].as_u64().unwrap());
@@ -29,6 +31,12 @@ fn one_screen_says_whether_it_is_well() {
     let top = ctl_well(&home, &["top", "--count", "1", "--every", "100ms"]);
     assert!(top.contains("calls/s") && top.contains("test"), "{top}");
     assert_eq!(engine.stop(), 0);
+}
+
+fn call_by_http(address: &str) {
+    let mut socket = TcpStream::connect(address.trim_start_matches("tcp://")).unwrap();
+    socket.write_all(b"POST /test/echo HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\n\"hi\"").unwrap();
+    assert!(socket.read(&mut [0; 512]).unwrap() > 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use speedysvc::{Code, Server};
-use speedysvc_tests::harness::{Engine, Home};
+use speedysvc_tests::harness::{Engine, Home, wait_for};
 use speedysvc_tests::test_service::{Obedient, pattern};
 
 use crate::fixture::connect;
@@ -106,7 +106,7 @@ fn other_machines_are_let_in_only_if_the_file_says_so() {
         let all = [engine.err(), engine.process().out()].concat();
         all.iter().any(|line| line.contains("WARNING") && line.contains(&places[0]))
     };
-    assert!(warned(&mut engine), "{:#?}", engine.err());
+    wait_for("the warning", || warned(&mut engine));
     let port = places[0].rsplit(':').next().unwrap();
     assert_eq!(connect(&format!("tcp://127.0.0.1:{port}")).echo("a").unwrap(), "a");
     assert_eq!(engine.stop(), 0);
