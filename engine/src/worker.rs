@@ -292,9 +292,7 @@ impl Worker {
     }
 
     fn tell_broker(&mut self) {
-        for bells in std::mem::take(&mut self.links.silenced) {
-            bells.leave(&self.bells);
-        }
+        std::mem::take(&mut self.links.silenced).iter().for_each(|bells| bells.leave(&self.bells));
         for report in std::mem::take(&mut self.links.reports) {
             self.control.report(&report);
         }
