@@ -264,7 +264,7 @@ error: unknown key `service.echo.wokers`
   | ^^^^^^ did you mean `workers`?
   |
   = help: keys of service.echo: builtin, program, args, listen, after, workers, driver, restart, limits, spin, allow, \
-insecure, drain, kill, hang, env, start_timeout
+insecure, trust, drain, kill, hang, env, start_timeout
 
 error: 1 mistake in service.toml: nothing was changed";
     assert_eq!(shown, expected);
