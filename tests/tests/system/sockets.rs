@@ -98,7 +98,7 @@ fn other_machines_are_let_in_only_if_the_file_says_so() {
     let home = Home::new(&file("\"tcp://0.0.0.0:0\"", ""));
     let mut engine = home.start_unready();
     assert_eq!(engine.wait(), 78);
-    assert!(engine.err().iter().any(|line| line.contains("insecure = true")), "{:#?}", engine.err());
+    wait_for("the hint", || engine.err().iter().any(|line| line.contains("insecure = true")));
 
     let mut engine = Engine::start(&file("\"tcp://0.0.0.0:0\"", "insecure = true"));
     let places = told(&mut engine);
