@@ -19,6 +19,8 @@ pub(crate) enum Home {
     Allow,
     /// `[log]`
     Log,
+    /// `workers = { ... }`
+    Workers,
 }
 
 const FILE: &[&str] = &["run_dir", "namespace", "drain", "log", "defaults", "service"];
@@ -60,6 +62,7 @@ const SERVICE: &[&str] = &[
 const RESTART: &[&str] = &["backoff", "limit"];
 const LIMITS: &[&str] = &["shm_message", "tcp_message", "slots", "deadline"];
 const ALLOW: &[&str] = &["users", "groups"];
+const WORKERS: &[&str] = &["min", "max", "rule", "up", "down", "up_after", "down_after", "queue"];
 const LOG: &[&str] = &["dir", "size", "age", "keep", "level"];
 
 /// Words of the design, and of people's hopes, that the engine does not have yet.
@@ -83,8 +86,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 impl Home {
-    const ALL: [Self; 7] =
-        [Self::File, Self::Service, Self::Defaults, Self::Restart, Self::Limits, Self::Allow, Self::Log];
+    const ALL: [Self; 8] =
+        [Self::File, Self::Service, Self::Defaults, Self::Restart, Self::Limits, Self::Allow, Self::Log, Self::Workers];
 
     /// The keys that may stand here.
     pub(crate) const fn keys(self) -> &'static [&'static str] {
@@ -96,6 +99,7 @@ impl Home {
             Self::Limits => LIMITS,
             Self::Allow => ALLOW,
             Self::Log => LOG,
+            Self::Workers => WORKERS,
         }
     }
 
@@ -109,6 +113,7 @@ impl Home {
             Self::Limits => format!("in `limits = {{ {key} = ... }}`"),
             Self::Allow => format!("in `allow = {{ {key} = ... }}`"),
             Self::Log => format!("in [log]: `{key} = ...`"),
+            Self::Workers => format!("in `workers = {{ {key} = ... }}`"),
         }
     }
 

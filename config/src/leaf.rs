@@ -10,8 +10,8 @@ use crate::problem::Complaint;
 use crate::suggest::closest;
 use crate::units::{UnitError, parse_duration, parse_size, show_duration};
 use crate::{
-    Builtin, ByteSize, DriverChoice, Log, LogLevel, Namespace, Principal, Refused, Restart, RestartLimit, SlotCount,
-    Spin, Trust, WorkerCount,
+    Builtin, ByteSize, DriverChoice, Log, LogLevel, Namespace, Principal, Refused, Restart, RestartLimit, Scale,
+    ScaleRule, SlotCount, Spin, Trust, WorkerCount,
 };
 
 type Read<T> = Result<T, Complaint>;
@@ -108,6 +108,16 @@ pub(crate) fn workers(value: &DeValue<'_>) -> Read<WorkerCount> {
 
 pub(crate) fn slots(value: &DeValue<'_>) -> Read<SlotCount> {
     count(value, SlotCount::new)
+}
+
+/// A whole number of percent.
+pub(crate) fn percent(value: &DeValue<'_>) -> Read<u16> {
+    let expected = "a whole number from 1 to 100";
+    count(value, |number| if Scale::PERCENT.contains(&number) { Ok(number) } else { Err(Refused { expected }) })
+}
+
+pub(crate) fn scale_rule(value: &DeValue<'_>) -> Read<ScaleRule> {
+    word(value, "\"busy\" or \"cpu\"", &[("busy", ScaleRule::Busy), ("cpu", ScaleRule::Cpu)])
 }
 
 /// How many files.

@@ -9,6 +9,7 @@
 //! | module     | idea |
 //! |------------|------|
 //! | `resolved` | [`Config`] and [`Service`]: what is in force, defaults included |
+//! | `scale`    | [`Scale`]: when a service has more workers, and when fewer |
 //! | `quantity` | sizes, counts and the spin time, each with its range |
 //! | `names`    | names of services and namespaces |
 //! | `run_dir`  | where the sockets live: the one rule that clients and the engine share |
@@ -40,6 +41,7 @@ mod names;
 mod quantity;
 mod resolved;
 mod run_dir;
+mod scale;
 
 #[cfg(feature = "file")]
 mod check;
@@ -82,6 +84,7 @@ pub use resolved::{
     Limits, Log, LogLevel, Principal, Restart, RestartLimit, Service, Trust,
 };
 pub use run_dir::{MAX_SOCKET_PATH, NoRunDir, default_run_dir, socket_path};
+pub use scale::{Scale, ScaleRule};
 
 #[cfg(feature = "file")]
 pub use {

@@ -90,6 +90,7 @@ impl Settings {
     fn or(self, there: &Self) -> Self {
         Self {
             workers: self.workers.or(there.workers),
+            scale: self.scale.or(there.scale),
             driver: self.driver.or(there.driver),
             backoff: self.backoff.or(there.backoff),
             restart_limit: self.restart_limit.or(there.restart_limit),
@@ -144,6 +145,7 @@ fn in_force(name: ServiceName, launch: Launch, listen: Vec<Listen>, settings: Se
         after: Vec::new(),
         insecure: settings.insecure.unwrap_or_default(),
         workers: settings.workers.unwrap_or_default(),
+        scale: settings.scale.in_force(settings.workers.unwrap_or_default()),
         driver: settings.driver.unwrap_or_default(),
         restart: settings.restart(),
         limits,

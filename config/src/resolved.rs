@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ByteSize, Listen, Namespace, ServiceName, SlotCount, Spin, WorkerCount};
+use crate::{ByteSize, Listen, Namespace, Scale, ServiceName, SlotCount, Spin, WorkerCount};
 
 /// How long a stop waits for calls in flight, where nothing else is said.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
@@ -45,8 +45,10 @@ pub struct Service {
     pub listen: Vec<Listen>,
     /// Addresses that other machines reach are wanted, although nobody there is asked who it is.
     pub insecure: bool,
-    /// How many worker processes.
+    /// How many worker processes; the fewest, where `scale` says more.
     pub workers: WorkerCount,
+    /// When there are more, and when fewer again.
+    pub scale: Option<Scale>,
     /// How loops wait for sockets.
     pub driver: DriverChoice,
     /// What happens when a worker dies.

@@ -67,6 +67,7 @@ fn defaults_in_comments_are_the_constants() {
     let echo = said.services[0].clone();
     let expected = Service {
         workers: WorkerCount::default(),
+        scale: None,
         driver: DriverChoice::default(),
         restart: Restart::default(),
         limits: Limits::default(),
@@ -87,7 +88,8 @@ fn defaults_in_comments_are_the_constants() {
 #[test]
 fn every_key_is_in_it() {
     let text = uncommented();
-    let homes = [Home::File, Home::Defaults, Home::Service, Home::Restart, Home::Limits, Home::Allow, Home::Log];
+    let homes =
+        [Home::File, Home::Defaults, Home::Service, Home::Restart, Home::Limits, Home::Allow, Home::Log, Home::Workers];
     for key in homes.iter().flat_map(|home| home.keys()) {
         let (assigned, table) = (format!("{key} = "), format!("[{key}"));
         assert!(text.contains(&assigned) || text.contains(&table), "`{key}` is not in service.toml");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use speedysvc_config::{
-    ByteSize, Config, Launch, Principal, Restart, RestartLimit, Spin, Surroundings, load, load_text,
+    ByteSize, Config, Launch, Principal, Restart, RestartLimit, Scale, ScaleRule, Spin, Surroundings, load, load_text,
 };
 
 fn loaded(text: &str) -> Config {
@@ -24,6 +24,24 @@ fn two_lines_are_enough() {
     assert!(echo.listen.is_empty() && echo.env.is_empty());
     assert_eq!(echo.workers.get(), 1);
     assert_eq!(echo.restart, Restart::default());
+}
+
+#[test]
+fn workers_between_the_fewest_and_the_most() {
+    let of = |workers: &str| {
+        let echo = loaded(&format!("[service.echo]\nbuiltin = \"echo\"\nworkers = {workers}\n")).services.remove(0);
+        (echo.workers.get(), echo.scale)
+    };
+    assert_eq!(of("3"), (3, None));
+    let (min, scale) = of("{ min = 2, max = 5, up = 80, queue = \"1ms\" }");
+    let scale = scale.unwrap();
+    let max = scale.max;
+    assert_eq!((min, max.get()), (2, 5));
+    assert_eq!(scale, Scale { max, up: 80, queue: Duration::from_millis(1), ..Scale::default() });
+    let (min, scale) = of("{ max = 4, rule = \"cpu\" }");
+    let scale = scale.unwrap();
+    assert_eq!((min, scale), (1, Scale { max: scale.max, ..Scale::seed() }));
+    assert_eq!(scale.rule, ScaleRule::Cpu);
 }
 
 #[test]

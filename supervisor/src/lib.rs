@@ -13,6 +13,8 @@
 //! | `obituary` | how a worker ended, in one sentence |
 //! | `spawn`    | one worker process: start, signal, reap |
 //! | `watchdog` | which loops are awake and do not move: a rule without a clock |
+//! | `scaling`  | how many workers a service needs, and why: a rule without a clock |
+//! | `sampler`  | what that rule is told, once a second |
 //! | `control`  | the operators' socket: requests, replies, status |
 //! | `reload`   | what is different in a changed file: a pure function |
 //! | `apply`    | applies it: everything that can fail first |
@@ -50,6 +52,8 @@ mod options;
 pub mod policy;
 mod reload;
 mod run;
+mod sampler;
+mod scaling;
 mod signals;
 mod spawn;
 mod versions;

@@ -93,6 +93,7 @@ pub(crate) fn service(name: &str) -> Service {
         listen: Vec::new(),
         insecure: false,
         workers: WorkerCount::new(1).unwrap(),
+        scale: None,
         driver: DriverChoice::Auto,
         restart: Restart { backoff_min: Duration::from_millis(1), ..Restart::default() },
         limits: Limits::default(),

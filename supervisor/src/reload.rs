@@ -87,6 +87,7 @@ fn adjusting(old: &Service, new: &Service) -> Vec<String> {
     let patience = |hang: Option<Duration>| hang.map_or("none".to_owned(), show);
     let found = [
         differs("workers", &old.workers.get(), &new.workers.get()),
+        differs("scale", &old.scale, &new.scale).map(|_| "scaling".to_owned()),
         differs("restart", &old.restart, &new.restart).map(|_| "restart".to_owned()),
         differs("allow", &old.allow, &new.allow).map(|_| "allow".to_owned()),
         differs("after", &old.after, &new.after).map(|_| "after".to_owned()),

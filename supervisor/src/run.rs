@@ -21,6 +21,7 @@ use crate::hands::Hands;
 use crate::journal::{Detached, Journal, Origin};
 use crate::lines::{Lines, Ration, plain};
 use crate::policy::{self, Action, Event, Phase, State, count};
+use crate::sampler::Sampler;
 use crate::signals::{Signals, take};
 use crate::watchdog::Watchdog;
 
@@ -86,6 +87,7 @@ pub(crate) fn run_with(
         signals,
         journal,
         watchdog: Watchdog::default(),
+        sampler: Sampler::default(),
         began: Instant::now(),
         complaints: Ration::default(),
         versions: 0,
@@ -108,6 +110,7 @@ pub(crate) struct Supervisor<'a, 'l> {
     signals: &'a Signals,
     pub(crate) journal: Journal<'l>,
     watchdog: Watchdog,
+    pub(crate) sampler: Sampler,
     began: Instant,
     complaints: Ration,
     /// The number of the newest version of anything.
@@ -151,6 +154,7 @@ impl Supervisor<'_, '_> {
             }
             self.feed(Event::Tick)?;
             self.look_for_the_hung()?;
+            self.sample()?;
             self.hear_operators(&found)?;
             self.attend();
         }
@@ -158,7 +162,8 @@ impl Supervisor<'_, '_> {
 
     /// Sleeps until something happened or is due.
     fn wait(&self) -> io::Result<Vec<Found>> {
-        let due = policy::next_deadline(&self.state).into_iter().chain(self.next_look()).min();
+        let due =
+            policy::next_deadline(&self.state).into_iter().chain(self.next_look()).chain(self.next_sample()).min();
         // A time beyond the kernel's reach is as good as none.
         let timeout = due.and_then(|at| Timespec::try_from(at.saturating_sub(self.now())).ok());
         let broker = self.hands.broker_fd();

@@ -7,8 +7,10 @@ use super::plain;
 use crate::fields::Fields;
 use crate::keys::Home;
 use crate::leaf;
-use crate::problem::{Placed, Problems};
-use crate::{ByteSize, DriverChoice, Limits, Principal, RestartLimit, SlotCount, Spin, Trust, WorkerCount};
+use crate::problem::{Placed, Problem, Problems};
+use crate::{
+    ByteSize, DriverChoice, Limits, Principal, RestartLimit, Scale, ScaleRule, SlotCount, Spin, Trust, WorkerCount,
+};
 
 /// What a `drain` may be. `"0"` stops at once.
 pub(super) const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3600);
@@ -20,6 +22,7 @@ const START: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::fro
 #[derive(Clone, Default)]
 pub(crate) struct Settings {
     pub(crate) workers: Option<WorkerCount>,
+    pub(crate) scale: ScaleSettings,
     pub(crate) driver: Option<DriverChoice>,
     pub(crate) backoff: Option<(Duration, Duration)>,
     /// The inner `None` is `"none"`: never gives up.
@@ -41,10 +44,50 @@ pub(crate) struct Settings {
     pub(crate) env: Vec<(String, String)>,
 }
 
+/// What `workers = { ... }` says beside `min`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ScaleSettings {
+    pub(crate) max: Option<WorkerCount>,
+    rule: Option<ScaleRule>,
+    up: Option<u16>,
+    down: Option<u16>,
+    up_after: Option<Duration>,
+    down_after: Option<Duration>,
+    queue: Option<Duration>,
+}
+
+impl ScaleSettings {
+    pub(crate) fn or(self, there: Self) -> Self {
+        Self {
+            max: self.max.or(there.max),
+            rule: self.rule.or(there.rule),
+            up: self.up.or(there.up),
+            down: self.down.or(there.down),
+            up_after: self.up_after.or(there.up_after),
+            down_after: self.down_after.or(there.down_after),
+            queue: self.queue.or(there.queue),
+        }
+    }
+
+    /// Nothing without `max`.
+    pub(crate) fn in_force(self, min: WorkerCount) -> Option<Scale> {
+        let rule = self.rule.unwrap_or_default();
+        let default = if rule == ScaleRule::Cpu { Scale::seed() } else { Scale::default() };
+        Some(Scale {
+            max: self.max?.max(min),
+            rule,
+            up: self.up.unwrap_or(default.up),
+            down: self.down.unwrap_or(default.down),
+            up_after: self.up_after.unwrap_or(default.up_after),
+            down_after: self.down_after.unwrap_or(default.down_after),
+            queue: self.queue.unwrap_or(default.queue),
+        })
+    }
+}
+
 impl Settings {
     pub(super) fn read(fields: &Fields<'_, '_>, problems: &mut Problems) -> Self {
         let mut settings = Self {
-            workers: plain(fields.read("workers", leaf::workers, problems)),
             driver: plain(fields.read("driver", leaf::driver, problems)),
             spin: plain(fields.read("spin", leaf::spin, problems)),
             insecure: plain(fields.read("insecure", leaf::yes_or_no, problems)),
@@ -56,10 +99,35 @@ impl Settings {
             env: fields.entries("env", leaf::variable, problems).unwrap_or_default(),
             ..Self::default()
         };
+        settings.read_workers(fields, problems);
         settings.read_restart(fields, problems);
         settings.read_limits(fields, problems);
         settings.read_allow(fields, problems);
         settings
+    }
+
+    /// A number, or a table with the fewest, the most, and the rule between them.
+    fn read_workers(&mut self, fields: &Fields<'_, '_>, problems: &mut Problems) {
+        if fields.node("workers").is_none_or(|node| !node.get_ref().is_table()) {
+            self.workers = plain(fields.read("workers", leaf::workers, problems));
+            return;
+        }
+        let Some(inner) = fields.inner("workers", Home::Workers, problems) else { return };
+        let (min, max) = (inner.read("min", leaf::workers, problems), inner.read("max", leaf::workers, problems));
+        if let (Some(min), Some(max)) = (&min, &max)
+            && min.value > max.value
+        {
+            let problem = Problem::new("`workers` has more at least than at most");
+            let problem = problem.at(max.span.clone(), "expected at least `min`").at(min.span.clone(), "this is `min`");
+            problems.push(problem.help("exchange them, or write one number: `workers = 2`"));
+        }
+        (self.workers, self.scale.max) = (plain(min), plain(max));
+        self.scale.rule = plain(inner.read("rule", leaf::scale_rule, problems));
+        self.scale.up = plain(inner.read("up", leaf::percent, problems));
+        self.scale.down = plain(inner.read("down", leaf::percent, problems));
+        self.scale.up_after = plain(inner.read("up_after", leaf::duration(Scale::AFTER), problems));
+        self.scale.down_after = plain(inner.read("down_after", leaf::duration(Scale::AFTER), problems));
+        self.scale.queue = plain(inner.read("queue", leaf::duration(Scale::QUEUE), problems));
     }
 
     fn read_restart(&mut self, fields: &Fields<'_, '_>, problems: &mut Problems) {

@@ -235,6 +235,8 @@ pub struct ServiceStatus {
     pub why: String,
     /// How many workers it should have.
     pub target: u16,
+    /// Why it has so many, where that is not what the file says: a sentence.
+    pub scaling: Option<String>,
     /// Where it can be called.
     pub addresses: Vec<String>,
     /// What workers said of their drivers: which, and why.

@@ -147,13 +147,17 @@ impl Supervisor<'_, '_> {
             Ok(key) => key,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        let by_hand = workers.is_some();
         let workers = match workers.map(WorkerCount::new) {
             None => self.hands.service(key).workers,
             Some(Ok(workers)) => workers,
             Some(Err(refused)) => return Ok(Err((Reason::Usage, format!("workers: {refused}")))),
         };
         let services = self.rollbacks(&[key]);
-        self.feed(Event::Order(key, Order::Scale(workers.get())))?;
+        self.sampler.set_by_hand(key, by_hand);
+        if by_hand || self.hands.service(key).scale.is_none() {
+            self.feed(Event::Order(key, Order::Scale(workers.get())))?;
+        }
         Ok(Ok(Begun::Waiting { services, changes: None }))
     }
 

@@ -42,6 +42,7 @@ impl Supervisor<'_, '_> {
             state: state.to_owned(),
             why,
             target: view.target,
+            scaling: self.sampler.explain(key),
             addresses: self.hands.addresses(key),
             drivers: self.hands.drivers(key).to_vec(),
             clients: self.hands.clients(key),

@@ -5,6 +5,7 @@
 //! | `fixture` | an engine with the test service, `ctl`, and a load whose every failure is kept |
 //! | `control` | `ctl`: what it says, what it does, what it refuses |
 //! | `rolling` | restarts, reloads and scaling under load: no call fails, no connection is refused |
+//! | `scaling` | workers follow the load |
 //! | `order`   | services that come after others |
 //! | `logs`    | what workers print and log |
 //! | `hanging` | loops that do not move |
@@ -15,3 +16,4 @@ mod hanging;
 mod logs;
 mod order;
 mod rolling;
+mod scaling;

@@ -72,6 +72,9 @@ fn service_line(text: &mut String, service: &ServiceStatus) {
         service.addresses.join(" ")
     )
     .expect("a text takes everything");
+    if let Some(why) = &service.scaling {
+        writeln!(text, "    scaling: {why}").expect("a text takes everything");
+    }
     for worker in &service.workers {
         worker_line(text, worker);
     }
