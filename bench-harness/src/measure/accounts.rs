@@ -15,6 +15,17 @@ pub struct Usage {
     pub voluntary: u64,
     /// Switches because somebody else was to run.
     pub involuntary: u64,
+    /// Those of `voluntary` that threads beside the busiest of their process made: each time they had run before, and
+    /// where they share its processor it had to step aside for them.
+    pub beside: u64,
+}
+
+impl Usage {
+    /// Switches because somebody who is no part of these processes was to run, as far as is known.
+    #[must_use]
+    pub fn disturbed(&self) -> u64 {
+        self.involuntary.saturating_sub(self.beside)
+    }
 }
 
 impl Add for Usage {
@@ -25,6 +36,7 @@ impl Add for Usage {
             cpu_ns: self.cpu_ns + other.cpu_ns,
             voluntary: self.voluntary + other.voluntary,
             involuntary: self.involuntary + other.involuntary,
+            beside: self.beside + other.beside,
         }
     }
 }
@@ -38,6 +50,7 @@ impl Sub for Usage {
             cpu_ns: self.cpu_ns.saturating_sub(other.cpu_ns),
             voluntary: self.voluntary.saturating_sub(other.voluntary),
             involuntary: self.involuntary.saturating_sub(other.involuntary),
+            beside: self.beside.saturating_sub(other.beside),
         }
     }
 }
@@ -47,22 +60,26 @@ impl Sub for Usage {
 /// # Errors
 /// When one of them is gone.
 pub(crate) fn usage(processes: &[u32]) -> io::Result<Usage> {
-    let mut sum = Usage::default();
-    for process in processes {
-        for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-            let folder = thread?.path();
-            let (schedule, status) = (folder.join("schedstat"), folder.join("status"));
-            // A thread may end between the listing and the reading.
-            let status = fs::read_to_string(status).unwrap_or_default();
-            let cpu_ns = match fs::read_to_string(schedule) {
-                Ok(text) => schedstat_ns(&text),
-                Err(_) => stat_ns(&fs::read_to_string(folder.join("stat")).unwrap_or_default()),
-            };
-            let (voluntary, involuntary) = switches(&status);
-            sum = sum + Usage { cpu_ns, voluntary, involuntary };
-        }
+    processes.iter().try_fold(Usage::default(), |sum, process| Ok(sum + of_process(*process)?))
+}
+
+fn of_process(process: u32) -> io::Result<Usage> {
+    let (mut sum, mut busiest) = (Usage::default(), Usage::default());
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let folder = thread?.path();
+        let (schedule, status) = (folder.join("schedstat"), folder.join("status"));
+        // A thread may end between the listing and the reading.
+        let status = fs::read_to_string(status).unwrap_or_default();
+        let cpu_ns = match fs::read_to_string(schedule) {
+            Ok(text) => schedstat_ns(&text),
+            Err(_) => stat_ns(&fs::read_to_string(folder.join("stat")).unwrap_or_default()),
+        };
+        let (voluntary, involuntary) = switches(&status);
+        let used = Usage { cpu_ns, voluntary, involuntary, beside: 0 };
+        busiest = if used.cpu_ns > busiest.cpu_ns { used } else { busiest };
+        sum = sum + used;
     }
-    Ok(sum)
+    Ok(Usage { beside: sum.voluntary - busiest.voluntary, ..sum })
 }
 
 /// The first number: nanoseconds on a processor.
@@ -132,6 +149,14 @@ mod tests {
     fn what_is_not_there_counts_nothing() {
         assert_eq!((schedstat_ns(""), stat_ns(""), switches(""), steal_of("")), (0, 0, (0, 0), 0));
         assert!(usage(&[u32::MAX]).is_err());
+    }
+
+    #[test]
+    fn what_threads_of_its_own_took_does_not_disturb_a_process() {
+        let used = Usage { cpu_ns: 1, voluntary: 1_000, involuntary: 1_007, beside: 1_000 };
+        assert_eq!(used.disturbed(), 7);
+        assert_eq!(Usage { beside: 2_000, ..used }.disturbed(), 0);
+        assert_eq!((used + used - used).beside, 1_000);
     }
 
     #[test]

@@ -61,8 +61,8 @@ impl Figures {
     fn new(outcome: &Outcome, limits: Option<&Limits>, distances: &Distances) -> Self {
         // What is per call is not a number where there were none.
         let calls = if outcome.calls > 0 { outcome.calls as f64 } else { f64::NAN };
-        let involuntary = (outcome.client.involuntary + outcome.server.involuntary) as f64;
-        let disturbance = disturbance(outcome, involuntary);
+        let disturbed = (outcome.client.disturbed() + outcome.server.disturbed()) as f64;
+        let disturbance = disturbance(outcome, disturbed);
         let judged = outcome.void.as_ref().map(|_| Void::Generator);
         Self {
             latency: Latency::of(&latency::from_pairs(&outcome.latencies)),
@@ -77,8 +77,8 @@ impl Figures {
     }
 }
 
-fn disturbance(outcome: &Outcome, involuntary: f64) -> Disturbance {
-    Disturbance { steal: outcome.steal_ticks as f64 / outcome.seconds, switches: involuntary / outcome.seconds }
+fn disturbance(outcome: &Outcome, disturbed: f64) -> Disturbance {
+    Disturbance { steal: outcome.steal_ticks as f64 / outcome.seconds, switches: disturbed / outcome.seconds }
 }
 
 /// A reference against itself.

@@ -43,7 +43,7 @@ impl<F: FnMut(usize, &Row) -> Result<Fake, String>> Executor for FakeExecutor<F>
             calls: histogram.len(),
             seconds: 1.0,
             latencies: latency::pairs(&histogram),
-            client: Usage { cpu_ns: 500_000_000, voluntary: 0, involuntary: fake.involuntary },
+            client: Usage { cpu_ns: 500_000_000, involuntary: fake.involuntary, ..Usage::default() },
             probe_before: Some(fake.probe),
             probe_after: Some(fake.probe),
             ..Outcome::default()

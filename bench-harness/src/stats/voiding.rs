@@ -10,7 +10,8 @@ pub(crate) struct Disturbance {
     /// Time that the hypervisor took from this machine, in ticks of 10 ms per second.
     #[serde(deserialize_with = "absent::or_number")]
     pub(crate) steal: f64,
-    /// Involuntary switches of both sides, per second. Voluntary ones belong to the contender: it waited.
+    /// Involuntary switches of both sides, per second, but for those that other threads of the same process explain.
+    /// Voluntary ones belong to the contender: it waited.
     #[serde(deserialize_with = "absent::or_number")]
     pub(crate) switches: f64,
 }

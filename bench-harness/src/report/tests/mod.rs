@@ -49,7 +49,7 @@ fn outcome(fake: &Fake, row: &Row, distance: f64) -> Outcome {
     let p50 = fake.p50 + fake.p50 * (row.round as u64 % 3) / 100;
     histogram.saturating_record_n(p50, 9_900);
     histogram.saturating_record_n(p50 * 3, 100);
-    let cpu = Usage { cpu_ns: p50 * 5_000, voluntary: 0, involuntary: 0 };
+    let cpu = Usage { cpu_ns: p50 * 5_000, ..Usage::default() };
     Outcome {
         calls: histogram.len(),
         seconds: p50 as f64 / 1e5,
