@@ -7,15 +7,19 @@
 //! | module     | idea |
 //! |------------|------|
 //! | [`policy`] | what to do when: a pure function, (state, event, now) → actions |
-//! | `hands`    | does what the policy decided, and turns what happened into its events |
+//! | `hear`     | what clients and workers told the broker: news for the policy, complaints for the log |
+//! | `act`      | tells the policy what happened, and does what it says |
+//! | `hands`    | the broker and the workers' processes |
 //! | `versions` | what workers are started as: settings, listeners, and the program as it was then |
 //! | `options`  | what broker and workers are told of a version |
 //! | `obituary` | how a worker ended, in one sentence |
 //! | `spawn`    | one worker process: start, signal, reap |
 //! | `watchdog` | which loops are awake and do not move: a rule without a clock |
+//! | `hung`     | asks it, from the board |
 //! | `scaling`  | how many workers a service needs, and why: a rule without a clock |
 //! | `sampler`  | what that rule is told, once a second |
 //! | `control`  | the operators' socket: requests, replies, status |
+//! | `health`   | is it well, is it ready: a pure function |
 //! | `reload`   | what is different in a changed file: a pure function |
 //! | `apply`    | applies it: everything that can fail first |
 //! | `journal`  | the log: lines of workers and engine, in memory and on disk |
@@ -39,11 +43,15 @@
 #![forbid(unsafe_code)]
 
 mod accounts;
+mod act;
 mod apply;
 mod control;
 mod error;
 mod folders;
 mod hands;
+mod health;
+mod hear;
+mod hung;
 mod journal;
 mod lines;
 mod listen;

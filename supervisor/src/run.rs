@@ -1,6 +1,5 @@
 //! The order of start, loop and end.
 
-use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::process::Command;
 use std::sync::Arc;
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Resource;
-use speedysvc_broker::{Event as Report, Peer, ServiceKey};
+use speedysvc_broker::ServiceKey;
 use speedysvc_config::{Config, Service};
 use speedysvc_protocol::control::operator::{Level, Reason};
 use speedysvc_protocol::ids::WorkerId;
@@ -19,8 +18,8 @@ use crate::control::Control;
 use crate::folders::{Folders, Reach};
 use crate::hands::Hands;
 use crate::journal::{Detached, Journal, Origin};
-use crate::lines::{Lines, Ration, plain};
-use crate::policy::{self, Action, Event, Phase, State, count};
+use crate::lines::{Lines, Ration};
+use crate::policy::{self, Event, State};
 use crate::sampler::Sampler;
 use crate::signals::{Signals, take};
 use crate::watchdog::Watchdog;
@@ -109,14 +108,14 @@ pub(crate) struct Supervisor<'a, 'l> {
     pub(crate) control: Control,
     signals: &'a Signals,
     pub(crate) journal: Journal<'l>,
-    watchdog: Watchdog,
+    pub(crate) watchdog: Watchdog,
     pub(crate) sampler: Sampler,
     began: Instant,
-    complaints: Ration,
+    pub(crate) complaints: Ration,
     /// The number of the newest version of anything.
     pub(crate) versions: u32,
-    has_started: bool,
-    exit: Option<u8>,
+    pub(crate) has_started: bool,
+    pub(crate) exit: Option<u8>,
 }
 
 /// What a wait found.
@@ -254,146 +253,5 @@ impl Supervisor<'_, '_> {
             Err((_, why)) => self.journal.say(Level::Error, &format!("SIGHUP: {why}")),
         }
         Ok(())
-    }
-
-    /// Those who can hang.
-    fn serving(&self) -> impl Iterator<Item = ((ServiceKey, WorkerId), Duration)> {
-        self.hands.keys().flat_map(|key| {
-            let slots = self.state.view(key).map(|view| view.slots).unwrap_or_default();
-            let ready = slots.into_iter().filter(|slot| slot.phase == Phase::Ready);
-            let hang = self.hands.service(key).hang;
-            ready.filter_map(move |slot| Some(((key, slot.worker?), hang?)))
-        })
-    }
-
-    fn next_look(&self) -> Option<Duration> {
-        self.serving().next().map(|_| self.watchdog.next())
-    }
-
-    fn look_for_the_hung(&mut self) -> Result<(), StartError> {
-        let now = self.now();
-        if self.next_look().is_none_or(|next| next > now) {
-            return Ok(());
-        }
-        let seen: Vec<_> =
-            self.serving().filter_map(|(key, hang)| Some((key, hang, self.hands.look(key.0, key.1)?))).collect();
-        for ((service, worker), how) in self.watchdog.look(seen.into_iter(), now) {
-            self.feed(Event::Hung { service, worker, how })?;
-        }
-        Ok(())
-    }
-
-    fn hear(&mut self, report: Report) -> Result<(), StartError> {
-        match report {
-            Report::Ready { service, worker, driver, why } => {
-                let driver = if why.is_empty() { plain(&driver) } else { plain(&format!("{driver} ({why})")) };
-                self.hands.note_driver(service, driver);
-                self.feed(Event::Ready { service, worker })
-            }
-            Report::Failed { service, worker, why } => self.feed(Event::Failed { service, worker, why: plain(&why) }),
-            Report::HungUp { service, worker } => self.feed(Event::HungUp { service, worker }),
-            Report::Misbehaved { service, link, peer, rule } => {
-                let what = format!("broke the protocol and lost its link {}: {}", link.0, plain(&rule));
-                self.complain(service, peer, &what);
-                Ok(())
-            }
-            Report::Refused { service, peer, why } => {
-                self.complain(service, peer, &format!("was refused: {}", plain(&why)));
-                Ok(())
-            }
-            Report::Crowded { service, peer } => {
-                self.complain(service, peer, "was hung up on: its user has too many clients that do not greet");
-                Ok(())
-            }
-            Report::CannotServe { service, worker, link, why } => {
-                if let Some(_left_out) = self.complaints.admit(self.now()) {
-                    let name = self.hands.name(service);
-                    let why = plain(&why);
-                    let line = format!("{name}: worker {} has no room for link {}: {why}", worker.0, link.0);
-                    let line = format!("{line}; its client was hung up on; raise the limits, or start fewer");
-                    self.journal.say(Level::Warn, &line);
-                }
-                Ok(())
-            }
-            // Clients come and go; the broker keeps count.
-            Report::Attached { .. } | Report::Detached { .. } => Ok(()),
-        }
-    }
-
-    /// Says what a client has done; not all of it, as there is no end to what a client can do.
-    fn complain(&mut self, service: ServiceKey, peer: Peer, what: &str) {
-        if let Some(left_out) = self.complaints.admit(self.now()) {
-            let name = self.hands.name(service);
-            let before = if left_out > 0 { format!(" (and {left_out} more lines before)") } else { String::new() };
-            self.journal.say(Level::Warn, &format!("{name}: the client with {peer} {what}{before}"));
-        }
-    }
-
-    /// Tells the policy, and does what it says, until it has nothing more to say.
-    pub(crate) fn feed(&mut self, event: Event) -> Result<(), StartError> {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let now = self.now();
-            for action in policy::step(&mut self.state, event, now) {
-                events.extend(self.act(action)?);
-            }
-        }
-        Ok(())
-    }
-
-    fn act(&mut self, action: Action) -> Result<Option<Event>, StartError> {
-        match action {
-            Action::Spawn(service, worker, version) => match self.hands.spawn(service, worker, version) {
-                Ok(()) => {}
-                // During the start a program that cannot run is the file's mistake. Later it may come back.
-                Err(error) if !self.has_started => return Err(error),
-                Err(error) => return Ok(Some(Event::NotSpawned { service, worker, why: error.cause() })),
-            },
-            Action::Drain(service, worker) => self.hands.drain(service, worker),
-            Action::Terminate(service, worker) => self.hands.terminate(service, worker),
-            Action::Kill(service, worker) => self.hands.kill(service, worker),
-            Action::Close(service) => self.hands.close(service),
-            Action::ServiceReady(service) => {
-                let line = self.service_line(service);
-                self.journal.announce(&line);
-                self.hands.warnings(service).iter().for_each(|line| self.journal.say(Level::Warn, line));
-            }
-            Action::AllReady => self.announce_all(),
-            Action::RolledBack(service, version) => self.roll_back(service, version)?,
-            Action::Forget(service) => {
-                let line = format!("{} is stopped, and not in the file any more", self.hands.name(service));
-                self.journal.say(Level::Info, &line);
-            }
-            Action::Say(line) => self.journal.say(Level::Warn, &line),
-            Action::Exit(code) => self.exit = Some(code),
-        }
-        Ok(None)
-    }
-
-    fn announce_all(&mut self) {
-        let services = &self.config.services;
-        let workers = services.iter().map(|service| usize::from(service.workers.get())).sum();
-        self.journal.announce(&format!(
-            "ready: {}, {}, run folder {}",
-            count(services.len(), "service"),
-            count(workers, "worker"),
-            self.config.run_dir.display()
-        ));
-    }
-
-    /// `echo: 1,234 calls, 3 errors; handler p50 1.2 µs, p99 8 µs`, for each service.
-    fn say_what_was_done(&mut self) {
-        for key in self.hands.keys() {
-            let line = format!("{}: {}", self.hands.name(key), self.hands.stats(key));
-            self.journal.say(Level::Info, &line);
-        }
-    }
-
-    /// `echo: shm://echo, tcp://127.0.0.1:5555; 2 workers; io_uring (Linux 6.18, SINGLE_ISSUER)`.
-    fn service_line(&self, key: ServiceKey) -> String {
-        let target = self.state.view(key).map_or(0, |view| view.target);
-        let workers = count(usize::from(target), "worker");
-        let addresses = self.hands.addresses(key).join(", ");
-        format!("{}: {addresses}; {workers}; {}", self.hands.name(key), self.hands.drivers(key).join(" and "))
     }
 }

@@ -200,12 +200,19 @@ pub struct LogLine {
 }
 
 /// How everything is.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Status {
     /// Whether every wanted service has all its workers.
     pub well: bool,
     /// Why not: one sentence for each reason.
     pub troubles: Vec<String>,
+    /// Whether calls should be sent here: every wanted service has at least one worker that serves, and nothing is
+    /// being stopped. What `/readyz` says.
+    #[serde(default)]
+    pub ready: bool,
+    /// Why not: one sentence for each reason.
+    #[serde(default)]
+    pub not_ready: Vec<String>,
     /// Everything is being stopped.
     pub stopping: bool,
     /// The engine's version.
@@ -225,7 +232,7 @@ pub struct Status {
 }
 
 /// How one service is.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
@@ -266,7 +273,7 @@ pub struct ServiceStatus {
 }
 
 /// How one worker is.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct WorkerStatus {
     /// Its number.
     pub worker: u32,

@@ -6,6 +6,7 @@ use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::stats::{MethodCounter, Timing};
 
+use crate::health::{Health, health};
 use crate::lines::plain;
 use crate::policy::{Phase, ServiceView, SlotView, count};
 use crate::run::Supervisor;
@@ -13,12 +14,12 @@ use crate::run::Supervisor;
 impl Supervisor<'_, '_> {
     pub(crate) fn status(&self) -> Status {
         let services: Vec<_> = self.live_keys().into_iter().filter_map(|key| self.service_status(key)).collect();
-        let is_well = |service: &&ServiceStatus| matches!(service.state.as_str(), "ready" | "rolling" | "stopped");
-        let trouble = |service: &ServiceStatus| format!("{} is {}: {}", service.name, service.state, service.why);
-        let troubles: Vec<String> = services.iter().filter(|service| !is_well(service)).map(trouble).collect();
+        let Health { well, troubles, ready, not_ready } = health(&services, self.state.is_stopping());
         Status {
-            well: troubles.is_empty() && !self.state.is_stopping(),
+            well,
             troubles,
+            ready,
+            not_ready,
             stopping: self.state.is_stopping(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),

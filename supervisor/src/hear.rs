@@ -1,0 +1,57 @@
+//! What clients and workers told the broker: news for the policy, and complaints for the log.
+
+use speedysvc_broker::{Event as Report, Peer, ServiceKey};
+use speedysvc_protocol::control::operator::Level;
+
+use crate::StartError;
+use crate::lines::plain;
+use crate::policy::Event;
+use crate::run::Supervisor;
+
+impl Supervisor<'_, '_> {
+    pub(crate) fn hear(&mut self, report: Report) -> Result<(), StartError> {
+        match report {
+            Report::Ready { service, worker, driver, why } => {
+                let driver = if why.is_empty() { plain(&driver) } else { plain(&format!("{driver} ({why})")) };
+                self.hands.note_driver(service, driver);
+                self.feed(Event::Ready { service, worker })
+            }
+            Report::Failed { service, worker, why } => self.feed(Event::Failed { service, worker, why: plain(&why) }),
+            Report::HungUp { service, worker } => self.feed(Event::HungUp { service, worker }),
+            Report::Misbehaved { service, link, peer, rule } => {
+                let what = format!("broke the protocol and lost its link {}: {}", link.0, plain(&rule));
+                self.complain(service, peer, &what);
+                Ok(())
+            }
+            Report::Refused { service, peer, why } => {
+                self.complain(service, peer, &format!("was refused: {}", plain(&why)));
+                Ok(())
+            }
+            Report::Crowded { service, peer } => {
+                self.complain(service, peer, "was hung up on: its user has too many clients that do not greet");
+                Ok(())
+            }
+            Report::CannotServe { service, worker, link, why } => {
+                if let Some(_left_out) = self.complaints.admit(self.now()) {
+                    let name = self.hands.name(service);
+                    let why = plain(&why);
+                    let line = format!("{name}: worker {} has no room for link {}: {why}", worker.0, link.0);
+                    let line = format!("{line}; its client was hung up on; raise the limits, or start fewer");
+                    self.journal.say(Level::Warn, &line);
+                }
+                Ok(())
+            }
+            // Clients come and go; the broker keeps count.
+            Report::Attached { .. } | Report::Detached { .. } => Ok(()),
+        }
+    }
+
+    /// Says what a client has done; not all of it, as there is no end to what a client can do.
+    fn complain(&mut self, service: ServiceKey, peer: Peer, what: &str) {
+        if let Some(left_out) = self.complaints.admit(self.now()) {
+            let name = self.hands.name(service);
+            let before = if left_out > 0 { format!(" (and {left_out} more lines before)") } else { String::new() };
+            self.journal.say(Level::Warn, &format!("{name}: the client with {peer} {what}{before}"));
+        }
+    }
+}
