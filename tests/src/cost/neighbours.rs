@@ -10,7 +10,7 @@ use clap::ValueEnum as _;
 use rustix::process::{Signal, geteuid};
 
 use super::spread::Spread;
-use crate::harness::{Engine, Home, Process, proc, program};
+use crate::harness::{Engine, Home, Process, install_copy, proc};
 use crate::hostile::attacks::Attack;
 use crate::test_service::TestServiceClient;
 
@@ -119,7 +119,7 @@ fn start(engine: &Engine, attack: Attack) -> Process {
     if geteuid().is_root() {
         let copy = home.path().join("hostile");
         if !copy.exists() {
-            fs::copy(program("hostile"), &copy).expect("a program can be copied");
+            install_copy("hostile", &copy);
         }
         let mut theirs = Command::new(copy);
         theirs.current_dir("/").envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));

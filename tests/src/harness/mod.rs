@@ -17,4 +17,4 @@ pub mod programs;
 pub use engine::{Engine, Home};
 pub use poll::{PATIENCE, let_pass, look_for, wait_for, wait_until};
 pub use process::Process;
-pub use programs::{Ended, command, program};
+pub use programs::{Ended, command, install, install_copy, program};

@@ -1,7 +1,9 @@
 //! The programs that the tests run, found beside the test itself.
 
 use std::env;
-use std::path::PathBuf;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A program of this workspace, in the folder of the profile that this test was built with.
@@ -27,6 +29,32 @@ pub fn command(name: &str) -> Command {
     }
     command.stdin(Stdio::null());
     command
+}
+
+/// Puts a program in place, executable for everybody. As an installer does it, with a new file under the old name.
+///
+/// Another process writes the file. If this one did, a program that another thread starts at that moment would hold it
+/// open for writing until its own `exec`, and whoever starts ours meanwhile would hear "text file busy".
+///
+/// # Panics
+/// When it cannot be put there.
+pub fn install(bytes: &[u8], path: &Path) {
+    let mut install = Command::new("install");
+    install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut install = install.spawn().expect("coreutils are there");
+    let mut input = install.stdin.take().expect("it is piped");
+    input.write_all(bytes).expect("it reads to the end");
+    drop(input);
+    let status = install.wait().expect("a child can be waited for");
+    assert!(status.success(), "{}: {status}", path.display());
+}
+
+/// Puts a copy of a program of this workspace where everybody may start it.
+///
+/// # Panics
+/// When it cannot be put there.
+pub fn install_copy(name: &str, path: &Path) {
+    install(&fs::read(program(name)).expect("it can be read"), path);
 }
 
 /// What a program that ended has left: exit code (none after a signal), standard output and standard error.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use speedysvc_tests::harness::{Engine, Home, Process, program, wait_for, wait_until};
+use speedysvc_tests::harness::{Engine, Home, Process, install_copy, wait_for, wait_until};
 use speedysvc_tests::test_service::{TestServiceClient, pattern};
 
 /// A deadline that never comes.
@@ -98,7 +98,7 @@ impl Siege {
         if who == As::Nobody {
             // The folder that it was built in may be closed to others.
             let copy = home.path().join("hostile");
-            fs::copy(program("hostile"), &copy).expect("a program can be copied");
+            install_copy("hostile", &copy);
             let mut theirs = Command::new(copy);
             theirs.current_dir("/").envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
             theirs.uid(NOBODY).gid(NOBODY);

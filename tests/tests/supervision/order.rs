@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use speedysvc_tests::harness::{Home, wait_for};
+use speedysvc_tests::harness::{Home, install, wait_for};
 
 use crate::fixture::service;
 
@@ -16,8 +16,7 @@ fn who_comes_after_another_waits_until_it_is_ready() {
     let real = speedysvc_tests::harness::program("speedysvc-engine");
     let (gate_path, real) = (gate.display(), real.display());
     let script = format!("#!/bin/sh\nwhile [ ! -e {gate_path} ]; do sleep 0.05; done\nexec {real} builtin echo\n");
-    fs::write(&slow, script).unwrap();
-    fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    install(script.as_bytes(), &slow);
     let mut engine = home.start_unready();
     wait_for("the control socket", || crate::fixture::ctl(&home, &["status"]).code.is_some_and(|code| code != 69));
     let second = service(&home, "second");

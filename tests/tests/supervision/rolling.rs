@@ -1,9 +1,8 @@
 //! Restarts, reloads and scaling under load: no call fails, no connection is refused.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
-use speedysvc_tests::harness::{program, wait_for};
+use speedysvc_tests::harness::{install, install_copy, wait_for};
 
 use crate::fixture::{Load, connect, ctl, ctl_well, edit, engine, file, ready_pids, service};
 
@@ -115,19 +114,12 @@ fn services_come_and_go_by_reload() {
 fn a_new_program_is_picked_up_and_a_broken_one_is_taken_back() {
     let home = speedysvc_tests::harness::Home::new(&file("workers = 2").replace("\"test-service\"", "\"./service\""));
     let path = home.path().join("service");
-    fs::copy(program("test-service"), &path).unwrap();
+    install_copy("test-service", &path);
     let mut engine = home.start();
     let load = Load::start(&engine);
     let before = ready_pids(&home, "test");
-    // As an installer does it: a new file under the old name.
-    let install = |bytes: &[u8]| {
-        let new = home.path().join("service.new");
-        fs::write(&new, bytes).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(&new, &path).unwrap();
-    };
     for broken in [&b"#!/bin/sh\nexit 3\n"[..], b"neither this nor that"] {
-        install(broken);
+        install(broken, &path);
         let ended = ctl(&home, &["restart", "test"]);
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert!(ended.err.contains("goes back to the version before, of which 2 workers serve"), "{ended:?}");
@@ -137,7 +129,7 @@ fn a_new_program_is_picked_up_and_a_broken_one_is_taken_back() {
     connect(&engine.address("test")).die().unwrap_err();
     wait_for("two workers", || ready_pids(&home, "test").len() == 2);
     assert_eq!(service(&home, "test")["state"], "ready");
-    install(&fs::read(program("test-service")).unwrap());
+    install_copy("test-service", &path);
     ctl_well(&home, &["restart", "test"]);
     let after = ready_pids(&home, "test");
     assert!(after.len() == 2 && after.iter().all(|pid| !before.contains(pid)));

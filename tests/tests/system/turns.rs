@@ -47,6 +47,27 @@ fn a_handler_that_turns_out_long_holds_up_nobody_else() {
     }
 }
 
+/// The second call is published while the first one's loop is about to say that it is busy: its client does not ring,
+/// as that loop still looked; and it lies in a slot that passes have not looked at for a while.
+#[test]
+fn a_call_right_behind_a_long_one_is_not_overlooked() {
+    let engine = engine("workers = 2");
+    let client = connect(&engine.address("test"));
+    for round in 0..200 {
+        let gate = Gate::new(&engine.home(), &format!("gate {round}"));
+        (0..5).for_each(|_| assert_ne!(client.pid().unwrap(), 0));
+        let starter = client.start();
+        // Known to take long, after the first rounds.
+        let (long, behind) = (starter.hold(&gate.path()), starter.pid());
+        drop(starter);
+        let busy = gate.wait_for(1)[0];
+        let pid = soon("a call right behind a long one", || block_on(behind)).unwrap();
+        assert!(engine.workers().contains(&pid));
+        gate.open();
+        assert_eq!(long.wait().unwrap(), busy);
+    }
+}
+
 /// A worker that is held, and a file in which handlers note when they had their turn.
 struct Queue {
     engine: Engine,

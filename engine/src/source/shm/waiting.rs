@@ -91,13 +91,13 @@ impl Links {
     }
 
     /// Rings the bells of polled links with requests that nobody has claimed, once for each request: all loops hear
-    /// them, and in the order in which they came. It looks as far as a pass does; what came beyond that, and was not
-    /// found by a pass yet, is found by the next one that looks at everything.
+    /// them, and in the order in which they came. It looks at all slots, further than a pass does: what was published
+    /// just before this loop said that it is busy has not rung, and no pass of its own comes before the handler ends.
     fn tell_others(&mut self) {
         for hot in &self.hot {
             let Some(attached) = self.all.get_mut(hot.key) else { continue };
             let mut is_news = false;
-            for slot in 0..attached.reach.slots().min(attached.link.geometry().slots()) {
+            for slot in 0..attached.link.geometry().slots() {
                 let Some(seq) = attached.link.slot(slot).ready() else { continue };
                 let told = &mut attached.seen(slot).told;
                 is_news |= std::mem::replace(told, seq) != seq;
