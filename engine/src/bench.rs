@@ -7,6 +7,7 @@ use std::sync::Arc;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::stats_page::create_page;
+use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Failure;
 
@@ -33,7 +34,7 @@ impl Dispatch {
     /// # Errors
     /// What the kernel says of the page's memory.
     pub fn new(service: Arc<dyn Service>) -> io::Result<Self> {
-        let meter = Meter::new(&create_page()?.0, service.contract().methods.len())?;
+        let meter = Meter::new(&create_page()?.0, service.contract().methods.len() + Standard::ALL.len())?;
         Ok(Self(Runner::new(service, Rc::new(meter))))
     }
 

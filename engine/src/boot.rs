@@ -10,6 +10,7 @@ use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::link::Board;
 use speedysvc_protocol::shm::segment::Access;
+use speedysvc_protocol::standard::Standard;
 
 use crate::bells::{Bells, Rang};
 use crate::budget::Sizes;
@@ -55,7 +56,7 @@ impl Parts {
         log::set_level(start.log_level);
         let shm_max = usize::try_from(start.shm_message_max).unwrap_or(usize::MAX);
         let tcp_max = usize::try_from(start.tcp_message_max).unwrap_or(usize::MAX);
-        let meter = Meter::new(&stats, service.contract().methods.len());
+        let meter = Meter::new(&stats, service.contract().methods.len() + Standard::ALL.len());
         let meter = Rc::new(meter.map_err(StartError::resource("the stats page"))?);
         let bell = pool_bell.try_clone().map_err(StartError::resource("the pool bell"))?;
         let watcher = Watcher::new(Arc::clone(&board), start.incarnation, bell);

@@ -10,6 +10,7 @@ use speedysvc_protocol::contract::{Contract, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Body, Call, Reply, Service};
 use speedysvc_protocol::shm::in_place::InPlace;
+use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::{self, Counter};
 use speedysvc_protocol::status::{Code, Failure, Status};
 
@@ -17,6 +18,7 @@ use crate::budget::KEEP;
 use crate::clock::now_ns;
 use crate::meter::Meter;
 use crate::predict::Predictor;
+use crate::standard;
 use crate::timing::Timing;
 
 /// Hears that a handler is about to run which is known to run long, and that it has ended.
@@ -51,6 +53,11 @@ const WINDOW_FROM: usize = 2048;
 /// The service with the buffers of the call that it runs: arguments in, reply out, kept from call to call.
 pub(crate) struct Runner {
     service: Arc<dyn Service>,
+    /// What callers may ask for: the service's own methods, and behind them the standard ones.
+    contract: Contract,
+    /// How many of them are the service's own.
+    own: usize,
+    since_ns: u64,
     /// The arguments of the next call.
     pub(crate) arguments: Buffer,
     /// The reply of the last call.
@@ -69,14 +76,32 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) fn new(service: Arc<dyn Service>, meter: Rc<Meter>) -> Self {
-        let methods = service.contract().methods.len();
+        let own = service.contract().methods.len();
+        let contract = service.contract().with_standard();
+        let methods = contract.methods.len();
         let (predictor, timing, replied) = (Predictor::new(methods), Timing::new(), vec![0; methods]);
         let (arguments, reply, scratch) = (Buffer::new(0), Reply::new(0), Buffer::new(0));
-        Self { service, arguments, reply, scratch, predictor, timing, meter, replied, bytes_in: 0, moved: 0 }
+        let (since_ns, bytes_in, moved) = (now_ns(), 0, 0);
+        Self {
+            service,
+            contract,
+            own,
+            since_ns,
+            arguments,
+            reply,
+            scratch,
+            predictor,
+            timing,
+            meter,
+            replied,
+            bytes_in,
+            moved,
+        }
     }
 
-    pub(crate) fn contract(&self) -> &'static Contract {
-        self.service.contract()
+    /// What callers may ask for.
+    pub(crate) fn contract(&self) -> &Contract {
+        &self.contract
     }
 
     /// The service's declaration.
@@ -164,7 +189,10 @@ impl Runner {
         let call = Call { codec, body, scratch: &mut self.scratch, reply: &mut self.reply };
         // A handler that panicked may leave its own state in the middle of a change: that is between it and its author,
         // as with any panic that a thread's owner survives. Our buffers are rewritten before they are read.
-        let ended = catch_unwind(AssertUnwindSafe(|| self.service.call(method, call)));
+        let ended = catch_unwind(AssertUnwindSafe(|| match Standard::at(method, self.own) {
+            None => self.service.call(method, call),
+            Some(which) => standard::answer(which, self.service.spec(), call, self.since_ns),
+        }));
         match ended {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => self.reply.fail(&failure),

@@ -26,6 +26,7 @@ mod predict;
 mod share;
 pub mod signals;
 mod source;
+mod standard;
 mod timing;
 #[expect(unsafe_code, reason = "room 2: memory that the kernel reads and writes for us")]
 mod uring;

@@ -8,7 +8,8 @@
 //! * [`shm`]: what lies in shared memory: links, slots, claims, boards. The only room of this crate with `unsafe`.
 //! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`byte_string`]: of the archives that are
 //!   mostly bytes, only these. [`json`], [`msgpack`]: values in those.
-//! * [`contract`]: what a service offers. [`service`]: the trait that the service macro implements.
+//! * [`contract`]: what a service offers, and [`standard`] what every service does. [`service`]: the trait that the
+//!   service macro implements.
 //! * [`status`]: what a caller may be told, and whether its call ran. [`ids`], [`limits`]: names and numbers.
 //! * [`stats`]: what is counted and timed. [`crowd`]: when neither side may wait by looking.
 //!
@@ -33,5 +34,6 @@ pub mod openapi;
 pub mod service;
 #[expect(unsafe_code, reason = "room 1: memory that another process maps too")]
 pub mod shm;
+pub mod standard;
 pub mod stats;
 pub mod status;

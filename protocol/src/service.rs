@@ -166,6 +166,19 @@ impl Reply {
         }
     }
 
+    /// Writes a JSON document: as its text where that is archived.
+    ///
+    /// # Errors
+    /// [`Failure`] when it is over the limit.
+    pub fn document(&mut self, codec: Codec, document: &serde_json::Value) -> Result<(), Failure> {
+        self.status = Status::Ok;
+        match codec {
+            Codec::Rkyv => self.archive(&document.to_string()),
+            Codec::Json | Codec::Raw => json::encode(document, &mut self.body),
+            Codec::MsgPack => msgpack::encode(document, &mut self.body),
+        }
+    }
+
     /// Writes the method's own error.
     ///
     /// # Errors

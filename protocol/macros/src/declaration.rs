@@ -21,6 +21,8 @@ const ARGUMENTS_MAX: usize = 12;
 const METHODS_MAX: usize = 512;
 /// What the generated client has of its own.
 const TAKEN: &[&str] = &["connect", "connected_to", "start", "with_timeout"];
+/// What the engine answers for every service, as `speedysvc_protocol::standard` says.
+const STANDARD: &[&str] = &["describe", "health"];
 
 pub struct Declaration {
     pub visibility: Visibility,
@@ -151,6 +153,10 @@ fn check_method(item: &TraitItemFn) -> Result<()> {
     }
     if TAKEN.contains(&name.as_str()) {
         let message = format!("the client has a function `{name}` of its own: give the method another name");
+        return Err(Error::new_spanned(&signature.ident, message));
+    }
+    if STANDARD.contains(&name.as_str()) {
+        let message = format!("every service answers `{name}` by itself: give the method another name");
         return Err(Error::new_spanned(&signature.ident, message));
     }
     if name.len() > NAME_MAX {

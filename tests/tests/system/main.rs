@@ -10,6 +10,7 @@
 //! | `errors`      | what goes wrong is told as it is |
 //! | `sharing`     | many callers, many clients, and no work without calls |
 //! | `sockets`     | every address of a service leads to it, and to nobody who may not |
+//! | `standard`    | every service says how it is and what it offers |
 //! | `started`     | calls that are started and awaited keep all promises of blocking ones |
 //! | `turns`       | long handlers hold up nobody else, and have their turns in the order of coming |
 //! | `stats`       | every call is counted once, also when its worker has died since |
@@ -32,6 +33,7 @@ mod retries;
 mod routes;
 mod sharing;
 mod sockets;
+mod standard;
 mod started;
 mod stats;
 mod trust;

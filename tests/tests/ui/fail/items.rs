@@ -10,6 +10,7 @@ pub trait Items {
     fn nameless(&self, _: u8);
     fn pattern(&self, (_a, _b): (u8, u8)) {}
     fn a_name_that_is_longer_than_any_name_on_the_wire_may_be(&self);
+    fn health(&self);
 }
 
 #[speedysvc::service]
