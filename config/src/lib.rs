@@ -31,6 +31,10 @@
 //! | `check`        | rules between values: addresses used twice, room for a socket's path |
 //! | `program`      | finding a service's program |
 //! | `suggest`      | "did you mean" |
+//! | `print`        | every value in force, and where it came from |
+//! | `only`         | some services of a file |
+//! | `starter`      | a commented file to start from |
+//! | `import`       | the Python project's `service.ini` as a `service.toml` |
 //! | `problem`      | one mistake: what, where, what to do |
 //! | `report`       | all mistakes, drawn the way rustc draws them |
 
@@ -50,6 +54,8 @@ mod document;
 #[cfg(feature = "file")]
 mod fields;
 #[cfg(feature = "file")]
+pub mod import;
+#[cfg(feature = "file")]
 mod keys;
 #[cfg(feature = "file")]
 mod leaf;
@@ -57,6 +63,10 @@ mod leaf;
 mod listen;
 #[cfg(feature = "file")]
 mod load;
+#[cfg(feature = "file")]
+mod only;
+#[cfg(feature = "file")]
+mod print;
 #[cfg(feature = "file")]
 mod problem;
 #[cfg(feature = "file")]
@@ -69,6 +79,8 @@ mod report;
 mod resolve;
 #[cfg(all(test, feature = "file"))]
 mod shipped;
+#[cfg(feature = "file")]
+mod starter;
 #[cfg(feature = "file")]
 mod suggest;
 #[cfg(feature = "file")]
@@ -88,7 +100,11 @@ pub use scale::{Scale, ScaleRule};
 
 #[cfg(feature = "file")]
 pub use {
+    keys::keys,
     load::{load, load_text},
+    only::NoSuchService,
+    print::print,
     report::Report,
+    starter::starter,
     surroundings::Surroundings,
 };

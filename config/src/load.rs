@@ -13,11 +13,15 @@ const LARGEST_FILE: u64 = 1 << 20;
 
 /// Reads and resolves the file at `path`. Looks for programs on disk; changes nothing.
 pub fn load(path: &Path, surroundings: &Surroundings) -> Result<Config, Report> {
-    let text = match read(path) {
+    load_text(&read_text(path)?, path, surroundings)
+}
+
+/// The text of the file at `path`, or a report that says why there is none.
+pub(crate) fn read_text(path: &Path) -> Result<String, Report> {
+    match read(path) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|error| not_utf8(path, error.as_bytes())),
         Err(error) => Err(Report::new(path, "", vec![unreadable(path, &error)])),
-    };
-    load_text(&text?, path, surroundings)
+    }
 }
 
 /// As [`load`], for a text that is already here. `path` is where it came from: relative paths start at its
@@ -49,7 +53,7 @@ fn unreadable(path: &Path, error: &io::Error) -> Problem {
     match error.kind() {
         io::ErrorKind::NotFound => match neighbour(path) {
             Some(name) => problem.help(format!("did you mean `{}`?", path.with_file_name(name).display())),
-            None => problem.help("name the file to use; a commented one is config/service.toml in the source"),
+            None => problem.help("name the file to use; `speedysvc-engine init` writes a commented one to start from"),
         },
         io::ErrorKind::PermissionDenied => problem.help("its mode, or that of a folder above it, keeps this user out"),
         _ => problem.help("name a service.toml"),
