@@ -6,10 +6,16 @@ mod arguments;
 mod call;
 mod check;
 mod ctl;
+mod describe;
 mod driver;
 mod echo;
 mod exit;
+mod files;
+mod manual;
+mod out;
+mod ping;
 mod run;
+mod times;
 
 use std::process::ExitCode;
 
@@ -20,11 +26,17 @@ use arguments::{Arguments, Builtin, Verb};
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.verb {
-        None => run::run(arguments.config.as_deref()),
-        Some(Verb::Check { config }) => check::check(config.or(arguments.config).as_deref()),
+        None => run::run(arguments.config.as_deref(), &arguments.only),
+        Some(Verb::Init { file }) => files::init(&file),
+        Some(Verb::Import { ini, output }) => files::import(&ini, output.as_deref()),
+        Some(Verb::Check { config, print }) => check::check(config.as_deref(), print),
         Some(Verb::Call(what)) => call::call(&what),
+        Some(Verb::Describe { address, json, timeout }) => describe::describe(&address, json, timeout),
+        Some(Verb::Ping(what)) => ping::ping(&what),
         Some(Verb::Driver) => driver::driver(),
         Some(Verb::Ctl(what)) => ctl::ctl(&what),
+        Some(Verb::Completions { shell }) => manual::completions(shell),
+        Some(Verb::Man { folder }) => manual::man(folder.as_deref()),
         Some(Verb::Builtin { service: Builtin::Echo }) => speedysvc::serve(echo::BuiltinEcho),
     }
 }

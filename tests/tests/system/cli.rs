@@ -4,7 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use speedysvc_tests::harness::{Ended, Engine, Home, command};
+use serde_json::Value;
+use speedysvc_tests::harness::{Ended, Engine, Home, Process, command};
 
 use crate::fixture::{addresses, engine, file, soon};
 
@@ -115,6 +116,186 @@ fn failed_calls_have_exit_codes() {
     drop(engine);
     for address in [shm, tcp] {
         failed(&soon("nobody there", || call(&address, &["echo", "\"hi\""])), 69, &["UNAVAILABLE", &address]);
+    }
+}
+
+#[test]
+fn calls_can_be_repeated_and_timed() {
+    let engine = engine("");
+    for address in addresses(&engine) {
+        let ended = call(&address, &["echo", "\"hi\"", "--repeat", "3"]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(0), "\"hi\"\n\"hi\"\n\"hi\"\n"), "{ended:?}");
+        assert!(ended.err.starts_with("3 calls: min ") && ended.err.contains("p99 "), "{ended:?}");
+        let ended = call(&address, &["fail", "\"abc\"", "--repeat", "3"]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.err.contains("1 call: "), "it ends with the first that fails: {ended:?}");
+        failed(&call(&address, &["echo", "\"hi\"", "--repeat", "0"]), 2, &["--repeat"]);
+    }
+}
+
+#[test]
+fn scripts_read_how_a_call_ended_in_json() {
+    let engine = engine("");
+    let [shm, tcp] = addresses(&engine);
+    let lines = |ended: &Ended| -> Vec<Value> {
+        ended.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{ended:?}"))).collect()
+    };
+    for address in [&shm, &tcp] {
+        let ended = call(address, &["sum", "[1, 2]", "--json", "--repeat", "2"]);
+        let [one, two] = &lines(&ended)[..] else { panic!("two lines: {ended:?}") };
+        assert_eq!((&one["ended"], &one["result"], &two["result"]), (&"ok".into(), &3.into(), &3.into()));
+        assert!(one["took_ns"].as_u64().unwrap() > 0);
+        let ended = call(address, &["fail", "\"abc\"", "--json"]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let line = &lines(&ended)[0];
+        assert_eq!((&line["ended"], &line["error"]["Wrong"]["length"]), (&"application".into(), &3.into()));
+        let ended = call(address, &["panic", "\"oh no\"", "--json"]);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""), "{ended:?}");
+        let line = &lines(&ended)[0];
+        assert_eq!((&line["code"], &line["outcome"]), (&"INTERNAL".into(), &"done".into()), "{line}");
+    }
+    drop(engine);
+    let ended = call(&shm, &["echo", "1", "--json"]);
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert_eq!(lines(&ended)[0]["outcome"], "not_started");
+}
+
+#[test]
+fn a_service_is_described_for_people_and_for_programs() {
+    let engine = engine("");
+    for address in addresses(&engine) {
+        let ended = run(&["describe", &address]);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        for text in ["test (version ", "echo(&str) -> String\n    takes: text\n    The same text.", "(idempotent)"] {
+            assert!(ended.out.contains(text), "{text}: {}", ended.out);
+        }
+        let json: Value = serde_json::from_str(&run(&["describe", &address, "--json"]).out).unwrap();
+        assert_eq!(json["service"], "test");
+    }
+    failed(&run(&["describe", "nowhere"]), 2, &["address"]);
+    let [shm, _] = addresses(&engine);
+    drop(engine);
+    failed(&run(&["describe", &shm]), 69, &["UNAVAILABLE"]);
+}
+
+#[test]
+fn a_service_is_pinged() {
+    let engine = engine("");
+    for address in addresses(&engine) {
+        let ended = run(&["ping", &address, "--count", "2", "--every", "1ms"]);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        let pings = ended.out.lines().filter(|line| line.starts_with("test: serving in ")).count();
+        assert!(pings == 2 && ended.out.contains("all 2 calls: min "), "{ended:?}");
+        let ended = run(&["ping", &address, "--latency", "--count", "300", "--every", "1ms", "--json"]);
+        let last: Value = serde_json::from_str(ended.out.lines().last().unwrap()).unwrap();
+        assert_eq!(last["all"]["calls"], 300, "{ended:?}");
+        assert!(last["all"]["p50_ns"].as_u64() <= last["all"]["p99_9_ns"].as_u64(), "{last}");
+        assert!(!ended.out.contains('\u{1b}'), "no terminal, no control characters");
+    }
+    failed(&run(&["ping", "shm:///nowhere/test.sock"]), 69, &["UNAVAILABLE"]);
+}
+
+#[test]
+fn a_ping_ends_with_a_summary_at_ctrl_c() {
+    let engine = engine("");
+    let mut ping = command("speedysvc-engine");
+    ping.args(["ping", &engine.address("test"), "--latency", "--every", "10ms"]).stdin(Stdio::null());
+    let mut ping = Process::start(ping);
+    ping.wait_for_line("p99.9");
+    ping.signal(rustix::process::Signal::INT);
+    assert_eq!(ping.wait(), 0);
+    assert!(ping.out().last().unwrap().starts_with("all "), "{:?}", ping.out());
+}
+
+#[test]
+fn a_first_file_is_written_and_accepted_and_never_overwritten() {
+    let home = Home::new("");
+    fs::remove_file(home.config()).unwrap();
+    let verb = |words: &[&str]| {
+        let mut command = home.command("speedysvc-engine");
+        command.args(words);
+        Ended::of(command)
+    };
+    let init = verb(&["init"]);
+    assert_eq!(init.code, Some(0), "{init:?}");
+    assert_eq!(verb(&["init", "-"]).out, fs::read_to_string(home.config()).unwrap());
+    assert_eq!(verb(&["check"]).code, Some(0));
+    failed(&verb(&["init"]), 1, &["is there already"]);
+    let printed = verb(&["check", "--print"]);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    assert!(printed.out.contains("# default") && printed.out.contains("# service.toml:"), "{printed:?}");
+}
+
+#[test]
+fn a_service_ini_is_imported_with_remarks() {
+    let home = Home::new("");
+    let ini = "[defaults]\nbind_tcp = 127.0.0.1:0\n[EchoServer]\nimport_from = echo.server\nmax_proc_num = 2\n";
+    fs::write(home.path().join("service.ini"), ini).unwrap();
+    let import = |words: &[&str]| {
+        let mut command = home.command("speedysvc-engine");
+        command.arg("import").args(words);
+        Ended::of(command)
+    };
+    let shown = import(&["service.ini"]);
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(shown.err.contains("[EchoServer] import_from: ") && !shown.out.contains("[EchoServer]"), "{shown:?}");
+    assert_eq!(import(&["service.ini", "--output", "new.toml"]).code, Some(0));
+    assert_eq!(fs::read_to_string(home.path().join("new.toml")).unwrap(), shown.out);
+    failed(&import(&["service.ini", "--output", "new.toml"]), 1, &["is there already"]);
+    failed(&import(&["nothing.ini"]), 78, &["nothing.ini"]);
+    // With its program it runs.
+    let program = speedysvc_tests::harness::program("test-service");
+    std::os::unix::fs::symlink(program, home.path().join("echo")).unwrap();
+    let toml =
+        shown.out.replace("\"echo-server-service\"", "\"./echo\"").replace("[service.echo-server]", "[service.test]");
+    fs::write(home.config(), format!("run_dir = \"run\"\n{toml}")).unwrap();
+    let mut engine = home.start();
+    printed(&call(&engine.tcp_address("test"), &["echo", "\"hi\""]), "\"hi\"\n");
+    assert_eq!(engine.stop(), 0);
+}
+
+#[test]
+fn some_services_are_started_with_those_that_they_come_after() {
+    let service = |name: &str, after: &str| format!("[service.{name}]\nbuiltin = \"echo\"\nafter = [{after}]\n");
+    let home = Home::new(&[service("db", ""), service("web", "\"db\""), service("log", "")].concat());
+    let mut command = home.engine_command();
+    command.args(["--only", "web"]);
+    let mut engine = home.start_by(command);
+    let said = engine.process().out();
+    assert!(said.contains(&"only: web, and before them db; not started: log".to_owned()), "{said:?}");
+    let folder = home.run_dir().join("default");
+    assert!(folder.join("web.sock").exists() && folder.join("db.sock").exists() && !folder.join("log.sock").exists());
+    // A reload keeps to it.
+    let mut reload = home.command("speedysvc-engine");
+    reload.args(["ctl", "--run-dir"]).arg(home.run_dir()).arg("reload");
+    printed(&Ended::of(reload), "nothing is different\n");
+    assert_eq!(engine.stop(), 0);
+    let mut wrong = home.engine_command();
+    wrong.args(["--only", "wbe"]);
+    failed(&Ended::of(wrong), 2, &["no service `wbe`", "did you mean `web`?"]);
+}
+
+#[test]
+fn shells_and_the_manual_know_every_verb() {
+    let verbs = ["init", "import", "check", "call", "describe", "ping", "driver", "ctl", "completions", "man"];
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&["completions", shell]);
+        assert_eq!(script.code, Some(0), "{script:?}");
+        verbs.iter().for_each(|verb| assert!(script.out.contains(verb), "{shell}: {verb}"));
+    }
+    let page = run(&["man"]);
+    assert!(page.out.starts_with(".ie") && page.out.contains(".TH speedysvc"), "{}", &page.out[..200]);
+    let home = Home::new("");
+    let folder = home.path().join("man");
+    assert_eq!(run(&["man", folder.to_str().unwrap()]).code, Some(0));
+    for page in verbs.map(|verb| format!("speedysvc-engine-{verb}.1")).iter().chain(&["speedysvc-engine.1".to_owned()])
+    {
+        assert!(folder.join(page).exists(), "{page}");
+    }
+    assert!(folder.join("speedysvc-engine-ctl-status.1").exists());
+    for verb in &verbs[..6] {
+        let help = run(&[verb, "--help"]);
+        assert!(help.out.contains("Exit codes: 0 "), "{verb}: {help:?}");
     }
 }
 

@@ -12,13 +12,14 @@ mod show;
 mod socket;
 mod top;
 
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use speedysvc_protocol::control::operator::{LogQuery, Reason, Reply, Request};
 
 use crate::exit;
+use crate::out::line as print;
 use arguments::{Ctl, CtlVerb};
+pub(crate) use show::time;
 use socket::{Socket, parse};
 
 /// `status`: not all is well.
@@ -119,14 +120,4 @@ fn drain(ctl: &Ctl) -> Result<ExitCode, ExitCode> {
     }
     while socket.receive_text()?.is_some() {}
     Ok(code_of(&reply, ctl.json))
-}
-
-/// Whoever reads may have enough: `ctl logs | head`.
-fn print(text: &str) -> Result<(), ExitCode> {
-    let mut out = io::stdout().lock();
-    let printed = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
-    printed.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        _ => exit::say(&format_args!("cannot write: {error}"), exit::FAILED),
-    })
 }

@@ -153,7 +153,7 @@ fn clock(time_us: u64) -> String {
 }
 
 /// `830 ns`, `12.3 µs`, `4.56 s`; a dash for nothing.
-pub(super) fn time(ns: Option<u64>) -> String {
+pub(crate) fn time(ns: Option<u64>) -> String {
     let Some(ns) = ns else { return "-".to_owned() };
     #[expect(clippy::cast_precision_loss, reason = "for people")]
     let value = ns as f64;

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use speedysvc_protocol::control::operator::{Numbers, Reply, Request, ServiceStatus, Status};
 
 use super::arguments::Ctl;
+use super::code_of;
 use super::show::{percentile, time};
 use super::socket::Socket;
-use super::{code_of, print};
+use crate::out::line as print;
 
 /// Shortest time between two pictures.
 const SHORTEST: Duration = Duration::from_millis(100);
