@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use speedysvc_tests::chaos::plan::Plan;
-use speedysvc_tests::chaos::{Options, Report, Sabotage, Transport, run};
+use speedysvc_tests::chaos::{Options, Report, Sabotage, Transport, run, storm, usual_span};
 
 fn options(transport: Transport) -> Options {
     Options {
@@ -56,4 +56,32 @@ fn a_mistake_is_found_and_its_call_is_named() {
         let why = run(&options).expect_err("the mistake is found");
         assert!(why.contains(expected), "{sabotage}: {why}");
     }
+}
+
+/// Longer by `SPEEDYSVC_STORM=600 cargo test --test chaos storm`, in seconds; and by the `chaos` program's `--storm`.
+fn weather(transport: Transport) {
+    let options = Options { plan: Plan { calls: 1_000, big: 0, ..options(transport).plan }, ..options(transport) };
+    let stormed = storm(&options, usual_span()).unwrap_or_else(|why| panic!("{transport:?}: {why}"));
+    println!("{transport:?}: {stormed}");
+    assert!(stormed.weather.had_everything(), "{stormed}");
+    assert!(stormed.tally.right > 1_000, "{stormed}");
+}
+
+#[test]
+fn a_storm_over_shared_memory_loses_nothing_doubles_nothing_and_leaves_nothing_behind() {
+    weather(Transport::Shm);
+}
+
+#[test]
+fn a_storm_over_tcp_loses_nothing_doubles_nothing_and_leaves_nothing_behind() {
+    weather(Transport::Tcp);
+}
+
+#[test]
+fn a_mistake_is_found_in_a_storm_too() {
+    let mut options = options(Transport::Shm);
+    options.plan = Plan { calls: 1_000, big: 0, ..options.plan };
+    options.sabotage = Some(Sabotage::Twice(17));
+    let why = storm(&options, Duration::ZERO).expect_err("the mistake is found");
+    assert!(why.contains("call 17: told ") && why.contains("it ran 2 times"), "{why}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use speedysvc_tests::chaos::plan::Plan;
-use speedysvc_tests::chaos::{Options, Sabotage, Transport, run};
+use speedysvc_tests::chaos::{Options, Sabotage, Transport, run, storm};
 
 /// Calls a service by the million while its workers are killed, and compares what callers were told with what ran.
 #[derive(Parser)]
@@ -48,6 +48,10 @@ struct Arguments {
     /// Decides sizes, kinds and victims.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// For so many seconds everything at once in place of kills alone: kills, stops, reloads, scaling and a full disk.
+    /// Storms of more than a minute are made in several, each with a seed of its own.
+    #[arg(long)]
+    storm: Option<u64>,
     /// A mistake on purpose: twice, silent, wrong-reply, lie or forget, with :CALL.
     #[arg(long)]
     sabotage: Option<Sabotage>,
@@ -99,8 +103,32 @@ impl Arguments {
     }
 }
 
+/// What is written down of a storm is kept in memory until its end.
+const STORM_MAX: u64 = 60;
+
+fn storms(seconds: u64, options: &Options) -> Result<(), String> {
+    for number in 0..seconds.div_ceil(STORM_MAX).max(1) {
+        let mut options = options.clone();
+        options.plan.seed = options.plan.seed.wrapping_add(number);
+        let span = Duration::from_secs(STORM_MAX.min(seconds - number * STORM_MAX));
+        let stormed = storm(&options, span).map_err(|why| format!("storm with seed {}: {why}", options.plan.seed))?;
+        println!("{stormed}");
+    }
+    Ok(())
+}
+
 fn main() -> ExitCode {
-    let rounds = Arguments::parse().rounds();
+    let arguments = Arguments::parse();
+    if let Some(seconds) = arguments.storm {
+        return match storms(seconds, &arguments.options()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("chaos: {why}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let rounds = arguments.rounds();
     let (mut calls, mut kills) = (0, 0);
     for (number, options) in (1..).zip(&rounds) {
         println!("round {number} of {}: {options:?}", rounds.len());

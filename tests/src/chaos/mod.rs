@@ -12,6 +12,7 @@
 //! | [`checker`]  | what callers were told against what was written down |
 //! | [`sabotage`] | mistakes on purpose, which the checker must find |
 //! | [`mod@run`]  | all of it, from start to verdict |
+//! | [`mod@storm`] | kills, stops, reloads, scaling and a full disk at once |
 
 pub mod api;
 pub mod caller;
@@ -23,6 +24,8 @@ pub mod record;
 pub mod run;
 pub mod sabotage;
 pub mod service;
+pub mod storm;
 
 pub use run::{Options, Report, Transport, run};
 pub use sabotage::Sabotage;
+pub use storm::{Stormed, Weather, storm, usual_span};

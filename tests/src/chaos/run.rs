@@ -108,7 +108,7 @@ impl fmt::Display for Report {
 /// # Panics
 /// When the engine does not do what every test needs: start, replace workers, stop.
 pub fn run(options: &Options) -> Result<Report, String> {
-    let home = home(options);
+    let home = home(options, "", "");
     let mut engine = home.start();
     let address = match options.transport {
         Transport::Shm => engine.address("chaos"),
@@ -150,6 +150,11 @@ fn fight(
     let deaths = killer.work(engine, load, &mut watch).map_err(|stalled| stalled.to_string())?;
     let all_over = || callers.iter().all(JoinHandle::is_finished).then_some(());
     watch.until(all_over).map_err(|stalled| stalled.to_string())?;
+    Ok((deaths, gather(callers)?))
+}
+
+/// What all callers have to tell.
+pub(super) fn gather(callers: Vec<JoinHandle<Ends>>) -> Result<Ends, String> {
     let mut all = Ends::default();
     for caller in callers {
         let ends = caller.join().map_err(|_| "a caller panicked".to_owned())?;
@@ -158,7 +163,7 @@ fn fight(
         ends.slowest.into_iter().for_each(|slow| all.note_time(slow));
         ends.errors.into_iter().for_each(|(words, count)| *all.errors.entry(words).or_default() += count);
     }
-    Ok((deaths, all))
+    Ok(all)
 }
 
 /// Everything stays as it is for a while, and then the text goes on.
@@ -168,20 +173,23 @@ fn linger(options: &Options, engine: &Engine, why: String) -> String {
     why
 }
 
-fn home(options: &Options) -> Arc<Home> {
+/// A folder with the file; `above` stands before the service's table, and `more` at its end.
+pub(super) fn home(options: &Options, above: &str, more: &str) -> Arc<Home> {
     let Options { workers, plan: Plan { message_max, .. }, .. } = options;
     let home = Home::new("");
     let record = home.path().join("record");
     let sabotage = options.sabotage.map_or_else(String::new, |sabotage| format!(", {SABOTAGE_ENV} = '{sabotage}'"));
     let toml = format!(
         "run_dir = 'run'\n\
+         {above}\
          [service.chaos]\n\
          program = '{program}'\n\
          workers = {workers}\n\
          listen = ['tcp://127.0.0.1:0']\n\
          restart = {{ backoff = '10ms..100ms', limit = 'none' }}\n\
          limits = {{ shm_message = '{message_max}B', tcp_message = '{message_max}B' }}\n\
-         env = {{ {RECORD_ENV} = '{record}'{sabotage} }}\n",
+         env = {{ {RECORD_ENV} = '{record}', TURN = '0'{sabotage} }}\n\
+         {more}",
         program = program("chaos-service").display(),
         record = record.display(),
     );
@@ -190,7 +198,7 @@ fn home(options: &Options) -> Arc<Home> {
 }
 
 /// What a kill excuses.
-fn bounds(options: &Options, deaths: &Deaths) -> Bounds {
+pub(super) fn bounds(options: &Options, deaths: &Deaths) -> Bounds {
     let killed = deaths.in_flight.len() as u64;
     let everybody = killed * options.threads as u64;
     match options.transport {
@@ -202,7 +210,7 @@ fn bounds(options: &Options, deaths: &Deaths) -> Bounds {
     }
 }
 
-fn refuse_surprises(options: &Options, ends: &Ends, channels: &[Channel]) -> Result<(), String> {
+pub(super) fn refuse_surprises(options: &Options, ends: &Ends, channels: &[Channel]) -> Result<(), String> {
     if let Some(first) = ends.surprises.first() {
         return Err(format!("{} calls failed in a way that no kill explains, such as {first}", ends.surprises.len()));
     }
