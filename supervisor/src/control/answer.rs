@@ -30,7 +30,7 @@ impl Supervisor<'_, '_> {
         let begun = match request {
             Request::Status => Ok(Begun::Replied(Reply::Status(self.status()))),
             Request::Stats { service } => self.stats(service.as_deref()),
-            Request::Logs(query) => Ok(self.logs(query)),
+            Request::Logs(query) => self.logs(query),
             Request::Level { service, level } => self.set_level(service.as_deref(), level),
             Request::Drain => {
                 self.feed(Event::Stop)?;
@@ -91,10 +91,15 @@ impl Supervisor<'_, '_> {
         Ok(Begun::Replied(Reply::Stats { services }))
     }
 
-    fn logs(&self, query: LogQuery) -> Begun {
+    fn logs(&self, query: LogQuery) -> Result<Begun, Refusal> {
         let lines = self.journal.tail().last(&query);
+        // A service that is gone may still have lines; one that has neither lines nor a name is a slip.
+        if let Some(name) = query.service.as_ref().filter(|_| lines.is_empty()) {
+            self.key_named(name)?;
+        }
         let reply = Reply::Log { lines, missed: 0 };
-        if query.follow { Begun::Following(query, reply, self.journal.tail().next()) } else { Begun::Replied(reply) }
+        let next = self.journal.tail().next();
+        Ok(if query.follow { Begun::Following(query, reply, next) } else { Begun::Replied(reply) })
     }
 
     fn set_level(&mut self, service: Option<&str>, level: Level) -> Result<Begun, Refusal> {
@@ -105,8 +110,10 @@ impl Supervisor<'_, '_> {
                 self.live_keys()
             }
         };
+        let said =
+            keys.iter().map(|key| format!("{} logs from {} up", self.hands.name(*key), level.as_str())).collect();
         keys.into_iter().for_each(|key| self.hands.set_level(key, level));
-        Ok(Begun::Replied(Reply::Done { said: Vec::new() }))
+        Ok(Begun::Replied(Reply::Done { said }))
     }
 
     fn order_all(

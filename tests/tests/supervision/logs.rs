@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::Value;
 use speedysvc_tests::harness::{Process, wait_for};
 
-use crate::fixture::{connect, ctl_well, engine, file, says};
+use crate::fixture::{connect, ctl, ctl_well, engine, file, says};
 
 fn lines(json: &str) -> Vec<Value> {
     let replies = json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -83,6 +83,60 @@ fn lines_can_be_followed() {
     assert!(line.contains("WARN") && line.contains("test/0") && line.contains("stderr"), "{line}");
     assert_eq!(engine.stop(), 0);
     assert_eq!(follower.wait(), 0, "it ends with the engine");
+}
+
+#[test]
+fn lines_are_searched_by_text_level_and_worker_also_those_to_come() {
+    let mut engine = engine("workers = 2");
+    let home = engine.home();
+    let client = connect(&engine.address("test"));
+    let mut command = home.command("speedysvc-engine");
+    command.arg("ctl").arg("--run-dir").arg(home.run_dir());
+    command.args(["logs", "test", "--follow", "--grep", "needle", "--level", "warn"]).stdin(Stdio::null());
+    client.print("an early needle on standard error", true).unwrap();
+    says(&engine, "an early needle on standard error");
+    let mut follower = Process::start(command);
+    follower.wait_for_line("an early needle");
+    client.print("a needle that is only information", false).unwrap();
+    client.print("hay", true).unwrap();
+    client.print("the last needle", true).unwrap();
+    follower.wait_for_line("the last needle");
+    let seen = follower.out();
+    assert!(seen.iter().all(|line| line.contains("needle") && line.contains("WARN")), "{seen:#?}");
+    let found = lines(&ctl_well(&home, &["logs", "test", "--grep", "needle", "--json"]));
+    assert_eq!(found.len(), 3, "{found:#?}");
+    let last = lines(&ctl_well(&home, &["logs", "test", "--grep", "needle", "-n", "1", "--json"]));
+    assert_eq!(last[0]["text"], "the last needle");
+    let of =
+        |worker: &str| lines(&ctl_well(&home, &["logs", "test", "--grep", "needle", "--worker", worker, "--json"]));
+    assert_eq!(of("0").len() + of("1").len(), 3);
+    assert!(of("1").iter().all(|line| line["worker"] == 1));
+    assert_eq!(ctl(&home, &["logs", "nobody"]).code, Some(2));
+    assert_eq!(engine.stop(), 0);
+    assert_eq!(follower.wait(), 0);
+}
+
+#[test]
+fn a_level_for_all_services_reaches_all_and_stays_for_those_that_come() {
+    let mut engine = engine("");
+    let home = engine.home();
+    let client = connect(&engine.address("test"));
+    let count = |text: &str| lines(&ctl_well(&home, &["logs", "test", "-n", "9999", "--grep", text, "--json"])).len();
+    assert_eq!(ctl_well(&home, &["level", "trace"]).trim(), "test logs from trace up");
+    wait_for("the new level", || {
+        client.log("quiet before").unwrap();
+        count("quiet before") > 0 && {
+            client.log("loud").unwrap();
+            wait_for("its last line", || count("loud") >= 3);
+            count("loud") >= 5
+        }
+    });
+    ctl_well(&home, &["restart", "test"]);
+    client.log("after the restart").unwrap();
+    wait_for("five lines", || count("after the restart") == 5);
+    assert_eq!(ctl(&home, &["level", "loud"]).code, Some(2));
+    assert_eq!(ctl(&home, &["level", "info", "nobody"]).code, Some(2));
+    assert_eq!(engine.stop(), 0);
 }
 
 #[test]

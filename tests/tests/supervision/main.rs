@@ -8,12 +8,16 @@
 //! | `scaling` | workers follow the load |
 //! | `order`   | services that come after others |
 //! | `logs`    | what workers print and log |
+//! | `top`     | the live view, on a terminal and elsewhere |
+//! | `full_disk` | lines are lost, and nobody waits |
 //! | `hanging` | loops that do not move |
 
 mod control;
 mod fixture;
+mod full_disk;
 mod hanging;
 mod logs;
 mod order;
 mod rolling;
 mod scaling;
+mod top;
