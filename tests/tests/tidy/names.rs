@@ -18,6 +18,9 @@ const TEXT_HOMES: &[&str] = &[
     "config/src/raw",
     "config/src/resolve.rs", // inheritance and defaults
     "config/src/check.rs",   // rules between values
+    "config/src/print.rs",   // and back: values as a file, with the places that they came from
+    "config/src/print",
+    "config/src/import.rs", // a file that is written from another
     "config/tests",
 ];
 /// Protocol is bytes in, decisions out: what it may not reach.
