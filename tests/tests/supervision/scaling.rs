@@ -67,7 +67,9 @@ fn calls_that_wait_are_a_reason_for_another_worker() {
     let rule = "up = 100, up_after = \"2s\", down_after = \"3s\", queue = \"1ms\"";
     let engine = engine(&format!("workers = {{ min = 1, max = 2, {rule} }}"));
     let home = engine.home();
-    let crowd = Crowd::of(4, &engine, |client| drop(client.sleep_ms(30).unwrap()));
+    let crowd = Crowd::of(4, &engine, |client| {
+        client.sleep_ms(30).unwrap();
+    });
     follows(engine, &home, crowd, "calls waited ", "1 would have been ");
 }
 
