@@ -1,5 +1,7 @@
 //! Addresses as users write them. Pure: the environment is given, and nothing is looked up.
 
+mod named;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -9,8 +11,10 @@ use speedysvc_protocol::status::Code;
 
 use crate::error::Error;
 
-const FORMS: &str = "an address is shm://SERVICE, shm:///FOLDER/SERVICE.sock, tcp://HOST:PORT, tcp://[IPV6]:PORT or \
-                     unix:///FOLDER/SOCKET";
+pub(crate) use named::Named;
+
+const FORMS: &str = "an address is service://SERVICE, shm://SERVICE, shm://NAMESPACE/SERVICE, \
+                     shm:///FOLDER/SERVICE.sock, tcp://HOST:PORT, tcp://[IPV6]:PORT or unix:///FOLDER/SOCKET";
 /// Linux has room for 108 bytes in a socket's path, and the last is a zero.
 const SOCKET_PATH_MAX: usize = 107;
 
@@ -21,8 +25,8 @@ pub(crate) enum Address {
     Shm {
         /// The rendezvous socket.
         path: PathBuf,
-        /// The service's name, when the address says it.
-        service: Option<String>,
+        /// `SERVICE` or `NAMESPACE/SERVICE`, when the address says it.
+        name: Option<String>,
     },
     /// Anywhere.
     Tcp {
@@ -83,11 +87,7 @@ impl Environment {
 
     fn namespace(&self) -> Result<&str, String> {
         let name = self.namespace.as_deref().unwrap_or("default");
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if (1..=32).contains(&name.len()) && name.bytes().all(plain) {
-            return Ok(name);
-        }
-        Err(format!("SPEEDYSVC_NAMESPACE is `{name}`; it must be 1 to 32 of a-z, 0-9 and `-`"))
+        namespace(name).map_err(|rule| format!("SPEEDYSVC_NAMESPACE is `{name}`; {rule}"))
     }
 }
 
@@ -107,7 +107,7 @@ impl Address {
     /// The service's name, when the address says it.
     pub(crate) fn service(&self) -> Option<&str> {
         match self {
-            Self::Shm { service, .. } => service.as_deref(),
+            Self::Shm { name, .. } => name.as_deref().and_then(|name| name.rsplit('/').next()),
             Self::Tcp { .. } | Self::Unix { .. } => None,
         }
     }
@@ -116,8 +116,8 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Shm { service: Some(name), .. } => write!(f, "shm://{name}"),
-            Self::Shm { path, service: None } => write!(f, "shm://{}", path.display()),
+            Self::Shm { name: Some(name), .. } => write!(f, "shm://{name}"),
+            Self::Shm { path, name: None } => write!(f, "shm://{}", path.display()),
             Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
             Self::Unix { path } => write!(f, "unix://{}", path.display()),
@@ -126,7 +126,7 @@ impl fmt::Display for Address {
 }
 
 fn by_path(path: &str) -> Result<Address, String> {
-    socket_path(path).map(|path| Address::Shm { path, service: None })
+    socket_path(path).map(|path| Address::Shm { path, name: None })
 }
 
 fn socket_path(path: &str) -> Result<PathBuf, String> {
@@ -137,16 +137,39 @@ fn socket_path(path: &str) -> Result<PathBuf, String> {
     Ok(PathBuf::from(path))
 }
 
+/// `SERVICE`, or `NAMESPACE/SERVICE`.
 fn by_name(name: &str, environment: &Environment) -> Result<Address, String> {
+    let (folder, service) = folder_of(name, environment)?;
+    let path = folder.join(rendezvous_name(service));
+    fits(&path)?;
+    Ok(Address::Shm { path, name: Some(name.to_owned()) })
+}
+
+/// The folder where a service of this name has its socket, and the service's name alone.
+fn folder_of<'a>(name: &'a str, environment: &Environment) -> Result<(PathBuf, &'a str), String> {
+    let (copy, service) = match name.split_once('/') {
+        Some((copy, service)) => (Some(copy), service),
+        None => (None, name),
+    };
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    let starts = name.starts_with(|first: char| first.is_ascii_lowercase());
-    if !starts || name.len() > NAME_MAX || !name.bytes().all(plain) {
+    let starts = service.starts_with(|first: char| first.is_ascii_lowercase());
+    if !starts || service.len() > NAME_MAX || !service.bytes().all(plain) {
         let rule = "a service's name is at most 48 of a-z, 0-9, `_` and `-` and starts with a letter";
         return Err(format!("{rule}; {FORMS}"));
     }
-    let path = environment.run_dir()?.join(environment.namespace()?).join(rendezvous_name(name));
-    fits(&path)?;
-    Ok(Address::Shm { path, service: Some(name.to_owned()) })
+    let copy = match copy {
+        Some(copy) => namespace(copy).map_err(|rule| format!("the namespace is `{copy}`; {rule}; {FORMS}"))?,
+        None => environment.namespace()?,
+    };
+    Ok((environment.run_dir()?.join(copy), service))
+}
+
+fn namespace(name: &str) -> Result<&str, String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if (1..=32).contains(&name.len()) && name.bytes().all(plain) {
+        return Ok(name);
+    }
+    Err("it must be 1 to 32 of a-z, 0-9 and `-`".to_owned())
 }
 
 fn fits(path: &Path) -> Result<(), String> {
@@ -201,8 +224,18 @@ mod tests {
             (surroundings("/r", "blue", "/run/user/7", true), "/r/blue/echo.sock"),
         ] {
             let address = Address::parse("shm://echo", &environment).unwrap();
-            assert_eq!(address, Address::Shm { path: path.into(), service: Some("echo".into()) });
+            assert_eq!(address, Address::Shm { path: path.into(), name: Some("echo".into()) });
             assert_eq!((address.to_string().as_str(), address.service()), ("shm://echo", Some("echo")));
+        }
+    }
+
+    #[test]
+    fn copies_side_by_side_are_told_apart_by_their_namespace() {
+        let environment = surroundings("/r", "blue", "", true);
+        for (text, path) in [("shm://echo", "/r/blue/echo.sock"), ("shm://green/echo", "/r/green/echo.sock")] {
+            let address = Address::parse(text, &environment).unwrap();
+            assert!(matches!(&address, Address::Shm { path: there, .. } if there == Path::new(path)), "{address:?}");
+            assert_eq!((address.to_string().as_str(), address.service()), (text, Some("echo")));
         }
     }
 
@@ -234,7 +267,7 @@ mod tests {
             assert_eq!(address.to_string(), text);
         }
         let by_path = parse("shm:///tmp/x.sock").unwrap();
-        assert_eq!(by_path, Address::Shm { path: "/tmp/x.sock".into(), service: None });
+        assert_eq!(by_path, Address::Shm { path: "/tmp/x.sock".into(), name: None });
         assert_eq!(by_path.to_string(), "shm:///tmp/x.sock");
         let unix = parse("unix:///tmp/x.sock").unwrap();
         assert_eq!(unix, Address::Unix { path: "/tmp/x.sock".into() });
@@ -250,7 +283,9 @@ mod tests {
             "shm:echo",
             "shm://",
             "shm://Echo",
-            "shm://a/b",
+            "shm://A/b",
+            "shm://a/b/c",
+            "shm://a/",
             "shm:///folder/",
             "http://x:1",
             "tcp://",

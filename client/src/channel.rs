@@ -8,12 +8,14 @@ use speedysvc_protocol::archive::{self, Decode, Encode, Sink};
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::service::Service;
 use speedysvc_protocol::status::{Failure, Outcome};
 
-use crate::address::{Address, Environment};
+use crate::address::Environment;
 use crate::call::{Answer, Ask};
 use crate::clock::{self, Deadline};
 pub use crate::error::{CallError, Error};
+use crate::in_process::{Faults, InProcess};
 use crate::line::Line;
 use crate::pending::{Started, Starter};
 use crate::reply::{read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
@@ -35,8 +37,8 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects to the service at `shm://NAME`, `shm:///PATH/NAME.sock` or `tcp://HOST:PORT`; of several addresses, to
-    /// the first that answers.
+    /// Connects to the service at `service://NAME`, `shm://NAME`, `unix:///PATH/SOCKET` or `tcp://HOST:PORT`; of several
+    /// addresses, to the first that answers.
     ///
     /// # Errors
     /// At once when nobody is there; within 5 seconds when somebody is and does not answer; when the service's contract
@@ -44,6 +46,17 @@ impl Channel {
     pub fn connect(contract: &'static Contract, addresses: &(impl Addresses + ?Sized)) -> Result<Self, Error> {
         let routes = Routes::parse(addresses, &Environment::of_process())?;
         Self::open(routes, Hello::typed(contract), CONNECT)
+    }
+
+    /// No connection at all: each call runs the service's handler on the calling thread. For unit tests; its attempts
+    /// meet these faults.
+    ///
+    /// # Errors
+    /// When the service has another contract.
+    pub fn in_process(contract: &'static Contract, service: impl Service, faults: Faults) -> Result<Self, Error> {
+        let hello = Hello::typed(contract);
+        let service = InProcess::new(Arc::new(service), &hello, faults)?;
+        Ok(Self { line: Line::here(hello, service).shared(), timeout: None })
     }
 
     /// The same for calls that run one at a time, in the order in which they are made, whoever of the service's
@@ -54,8 +67,8 @@ impl Channel {
     /// # Errors
     /// As [`Channel::connect`].
     pub fn connect_in_order(contract: &'static Contract, address: &str) -> Result<Self, Error> {
-        let address = Address::parse(address, &Environment::of_process())?;
-        Self::open(Routes::of(address), Hello::typed(contract).in_order(), CONNECT)
+        let routes = Routes::parse(address, &Environment::of_process())?;
+        Self::open(routes, Hello::typed(contract).in_order(), CONNECT)
     }
 
     /// Connects for one method that is known by name only; without a service's name, to whatever the address serves.
@@ -65,9 +78,9 @@ impl Channel {
         method: &str,
         timeout: Option<Duration>,
     ) -> Result<Self, Error> {
-        let address = Address::parse(address, &Environment::of_process())?;
-        let service = service.or(address.service()).unwrap_or_default().to_owned();
-        Self::open(Routes::of(address), Hello::by_name(&service, method), timeout.unwrap_or(CONNECT))
+        let routes = Routes::parse(address, &Environment::of_process())?;
+        let service = service.or(routes.service()).unwrap_or_default().to_owned();
+        Self::open(routes, Hello::by_name(&service, method), timeout.unwrap_or(CONNECT))
     }
 
     fn open(routes: Routes, hello: Hello, timeout: Duration) -> Result<Self, Error> {

@@ -26,6 +26,13 @@ pub(crate) fn begin(timeout: Duration) -> (u64, Deadline) {
     (last_tick, Deadline::after_ns(last_tick.saturating_add(tick_ns()), timeout))
 }
 
+/// The timeout that [`begin`] was given, of what it returned.
+pub(crate) fn timeout_of(begun_ns: u64, deadline: Deadline) -> Duration {
+    let time = Duration::from_nanos(deadline.ns().saturating_sub(begun_ns));
+    let tick = Duration::from_nanos(tick_ns());
+    if time < BY_TICKS + tick { time.min(BY_TICKS) } else { time - tick }
+}
+
 /// How far the clock that counts ticks is behind, at most: 1 to 10 ms, as the kernel was built.
 #[inline]
 fn tick_ns() -> u64 {
@@ -93,6 +100,7 @@ mod tests {
             let exact = timeout < BY_TICKS;
             let earliest = if exact { begun } else { last_tick + tick_ns() };
             assert!(deadline >= Deadline::after_ns(earliest, timeout), "{timeout:?}");
+            assert_eq!(timeout_of(begun, deadline), timeout);
         }
     }
 

@@ -9,6 +9,7 @@ use crate::address::Address;
 use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::in_process::InProcess;
 use crate::reply::Reply;
 use crate::shm::{self, ShmConnection};
 use crate::tcp::{self, TcpConnection};
@@ -17,6 +18,8 @@ use crate::tcp::{self, TcpConnection};
 pub(crate) enum Connection {
     Shm(Arc<ShmConnection>),
     Tcp(Arc<TcpConnection>),
+    /// None at all.
+    Here(Arc<InProcess>),
 }
 
 impl Connection {
@@ -45,6 +48,7 @@ impl Connection {
         match self {
             Self::Shm(link) => &link.agreed,
             Self::Tcp(connection) => &connection.agreed,
+            Self::Here(service) => &service.agreed,
         }
     }
 
@@ -54,6 +58,7 @@ impl Connection {
         match self {
             Self::Shm(link) => link.is_usable(),
             Self::Tcp(connection) => connection.is_usable(),
+            Self::Here(_) => true,
         }
     }
 
@@ -63,6 +68,7 @@ impl Connection {
         match self {
             Self::Shm(link) => link.calls(),
             Self::Tcp(connection) => connection.calls(),
+            Self::Here(service) => service.calls(),
         }
     }
 
@@ -72,6 +78,7 @@ impl Connection {
         match self {
             Self::Shm(link) => link.call(ask, reply),
             Self::Tcp(connection) => connection.call(ask, reply),
+            Self::Here(service) => service.call(ask, reply),
         }
     }
 
@@ -80,6 +87,7 @@ impl Connection {
         match self {
             Self::Shm(link) => link.close(),
             Self::Tcp(connection) => connection.close(),
+            Self::Here(_) => {}
         }
     }
 }

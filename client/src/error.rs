@@ -60,6 +60,12 @@ impl Error {
         self
     }
 
+    /// The same failure with a text behind its own.
+    pub(crate) fn and(mut self, what: &str) -> Self {
+        self.failure.message.push_str(what);
+        self
+    }
+
     /// The same failure, after so many attempts.
     pub(crate) fn after_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;

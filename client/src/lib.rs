@@ -7,6 +7,7 @@ mod channel;
 mod clock;
 mod connection;
 mod error;
+mod in_process;
 mod line;
 mod pending;
 mod reply;
@@ -22,6 +23,7 @@ mod test_calls;
 pub mod untyped;
 
 pub use channel::{CallError, Error};
+pub use in_process::{Fault, Faults};
 pub use pending::Pending;
 pub use routes::Addresses;
 #[cfg(feature = "server")]
@@ -38,6 +40,7 @@ pub use speedysvc_protocol::status::{Code, Outcome};
 pub mod __private {
     //! What the output of the macros names. Not an interface for people.
     pub use crate::channel::{CallError, Channel, Error};
+    pub use crate::in_process::Faults;
     pub use crate::pending::{Pending, Starter};
     pub use crate::routes::Addresses;
     pub use schemars;

@@ -1,11 +1,11 @@
 //! A line to a service: the connection of the moment, made anew when it broke, and calls that are made again when they
 //! have certainly not started.
 
+mod rounds;
 mod way_back;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -14,14 +14,17 @@ use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::status::Code;
 
+use crate::address::Address;
 use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::{Deadline, now_ns};
 use crate::connection::Connection;
 use crate::error::Error;
+use crate::in_process::InProcess;
 use crate::reply::Reply;
 use crate::retry::{Budget, Failed, Moment, Retries};
 use crate::routes::{Routes, Settled, texts};
 use crate::shm::{ShmConnection, Write};
+use rounds::Rounds;
 
 /// Shared by all clones of a channel.
 pub(crate) struct Line {
@@ -50,6 +53,8 @@ struct State {
     past_calls: u64,
     /// What the service said of its methods last.
     agreed: Agreed,
+    /// Where the service could be when the connection was made, the best first.
+    list: Vec<Address>,
     /// The place of the address in use...
     place: usize,
     /// ...and why not a better one.
@@ -65,22 +70,13 @@ struct State {
     rounds: Rounds,
 }
 
-/// Attempts to connect, or pauses before them, for tasks: a thread makes them, as they may take long.
-#[derive(Default)]
-struct Rounds {
-    tasks: Vec<Waker>,
-    /// A round is under way.
-    runs: bool,
-    /// Rounds that have ended.
-    ended: u64,
-}
-
 impl State {
-    fn new(agreed: Agreed, place: usize, passed_over: String) -> Self {
+    fn new(agreed: Agreed, list: Vec<Address>, place: usize, passed_over: String) -> Self {
         Self {
             budget: Budget::new(now_ns()),
             past_calls: 0,
             agreed,
+            list,
             place,
             passed_over,
             looks_for_better: false,
@@ -97,7 +93,18 @@ impl Line {
     pub(crate) fn open(routes: Routes, hello: Hello, deadline: Deadline) -> Result<Self, Error> {
         let rescues = Arc::default();
         let opened = routes.open(deadline, |address, until| Connection::open(address, &hello, until, &rescues))?;
-        let Settled { place, found, passed_over } = opened;
+        Ok(Self::on(routes, hello, opened, rescues))
+    }
+
+    /// To a service in this process.
+    pub(crate) fn here(hello: Hello, service: InProcess) -> Self {
+        let found = Connection::Here(Arc::new(service));
+        let settled = Settled { list: Vec::new(), place: 0, found, passed_over: Vec::new() };
+        Self::on(Routes::none(), hello, settled, Arc::default())
+    }
+
+    fn on(routes: Routes, hello: Hello, settled: Settled<Connection>, rescues: Arc<AtomicU64>) -> Self {
+        let Settled { list, place, found, passed_over } = settled;
         let agreed = found.agreed().clone();
         let (first, later) = match found {
             Connection::Shm(link) if place == 0 => (Some(link), None),
@@ -108,7 +115,7 @@ impl Line {
             hello,
             first,
             later: ArcSwapOption::new(later),
-            state: Mutex::new(State::new(agreed.clone(), place, texts(&passed_over))),
+            state: Mutex::new(State::new(agreed.clone(), list, place, texts(&passed_over))),
             attempted: Condvar::new(),
             rescues,
             deadline_us: AtomicU64::new(0),
@@ -116,7 +123,7 @@ impl Line {
             me: OnceLock::new(),
         };
         line.agree(&agreed);
-        Ok(line)
+        line
     }
 
     /// The deadline of calls that bring none.
@@ -281,52 +288,6 @@ impl Line {
         self.usable().map_or_else(|| self.connect(deadline).map(|made| Connection::clone(&made)), Ok)
     }
 
-    /// For a task: pauses, then makes a connection if there is none. Of tasks that come while this is being done for
-    /// another, all are woken at its end. `round` keeps which one it is.
-    pub(crate) fn poll_connection(
-        self: &Arc<Self>,
-        round: &mut Option<u64>,
-        pause: Duration,
-        deadline: Deadline,
-        waker: &Waker,
-    ) -> Poll<Result<Connection, Error>> {
-        if let (None, true, Some(connection)) = (*round, pause.is_zero(), self.usable()) {
-            return Poll::Ready(Ok(connection));
-        }
-        let mut state = self.state();
-        let ended = state.rounds.ended;
-        if round.is_some_and(|round| ended > round) {
-            let failure = state.failure.clone();
-            drop(state);
-            let gone = || Error::not_started(Code::Unavailable, format!("{}: the connection broke again", self.routes));
-            return Poll::Ready(self.usable().ok_or_else(|| failure.unwrap_or_else(gone)));
-        }
-        round.get_or_insert(ended);
-        state.rounds.tasks.push(waker.clone());
-        if !state.rounds.runs {
-            let line = Arc::clone(self);
-            let made = thread::Builder::new().name("speedysvc-connect".to_owned());
-            if made.spawn(move || line.run_round(pause, deadline)).is_err() {
-                let message = "no thread can be started that connects: wait for the call with `wait`";
-                return Poll::Ready(Err(Error::not_started(Code::ResourceExhausted, message)));
-            }
-            state.rounds.runs = true;
-        }
-        Poll::Pending
-    }
-
-    fn run_round(&self, pause: Duration, deadline: Deadline) {
-        thread::sleep(pause);
-        // Whatever comes of it is noted.
-        let _noted = self.connection(deadline);
-        let mut state = self.state();
-        state.rounds.runs = false;
-        state.rounds.ended += 1;
-        let tasks = std::mem::take(&mut state.rounds.tasks);
-        drop(state);
-        tasks.into_iter().for_each(Waker::wake);
-    }
-
     /// Published calls whose worker nobody has looked for yet are looked for now.
     pub(crate) fn flush(&self) {
         match &self.first {
@@ -334,7 +295,7 @@ impl Line {
             _ => match self.later.load().as_deref() {
                 Some(Connection::Shm(later)) => later.look_if_owed(),
                 Some(Connection::Tcp(later)) => later.flush(),
-                None => {}
+                Some(Connection::Here(_)) | None => {}
             },
         }
     }
@@ -355,10 +316,10 @@ impl Line {
         state.connecting = false;
         state.attempts += 1;
         state.failure = opened.as_ref().err().cloned();
-        let opened = opened.map(|Settled { place, found: connection, passed_over }| {
+        let opened = opened.map(|Settled { list, place, found: connection, passed_over }| {
             self.agree(connection.agreed());
             state.agreed = connection.agreed().clone();
-            (state.place, state.passed_over) = (place, texts(&passed_over));
+            (state.list, state.place, state.passed_over) = (list, place, texts(&passed_over));
             self.later.store(Some(Arc::clone(&connection)));
             connection
         });

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use speedysvc_protocol::archive::{Decode, Encode};
+use speedysvc_protocol::archive::{Buffer, Decode, Encode};
 use speedysvc_protocol::ids::MethodIndex;
 
 use crate::call::{Answer, Ask, Request};
@@ -129,6 +130,8 @@ pub(crate) struct Started {
 enum Stage {
     Shm(shm::Flight),
     Tcp(tcp::Flight),
+    /// A service in this process has answered.
+    Here(Answer, Buffer),
     /// It certainly has not started, and will be made again.
     Again {
         pause: Duration,
@@ -171,6 +174,13 @@ impl Started {
                 Ok(flight) => self.stage = Stage::Tcp(flight),
                 Err(stop) => self.fail(Failed::Call(stop)),
             },
+            Connection::Here(service) => {
+                let mut reply = Reply::new();
+                match service.call(&self.request.ask(), &mut reply) {
+                    Ok(answer) => self.stage = Stage::Here(answer, reply.body),
+                    Err(stop) => self.fail(Failed::Call(stop)),
+                }
+            }
         }
     }
 
@@ -194,6 +204,10 @@ impl Started {
             let ended = match &mut self.stage {
                 Stage::Shm(flight) => flight.wait(reply),
                 Stage::Tcp(flight) => flight.wait(reply),
+                Stage::Here(answer, body) => {
+                    mem::swap(&mut reply.body, body);
+                    Ok(*answer)
+                }
                 Stage::Again { pause, .. } => {
                     thread::sleep(*pause);
                     match self.line.connection(self.request.deadline) {
@@ -221,6 +235,10 @@ impl Started {
             let polled = match &mut self.stage {
                 Stage::Shm(flight) => flight.poll(context, reply),
                 Stage::Tcp(flight) => flight.poll(context, reply),
+                Stage::Here(answer, body) => {
+                    mem::swap(&mut reply.body, body);
+                    Poll::Ready(Ok(*answer))
+                }
                 Stage::Again { pause, round } => {
                     let deadline = self.request.deadline;
                     match self.line.poll_connection(round, *pause, deadline, context.waker()) {
@@ -244,7 +262,7 @@ impl Started {
     }
 
     fn failure(&mut self) -> Error {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
+        match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Failed(error) => error,
             _ => panic!("a call that has ended was polled again"),
         }

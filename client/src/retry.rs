@@ -119,7 +119,9 @@ impl Retries {
         } else {
             error.outcome()
         };
-        error.with_outcome(outcome).after_attempts(self.attempts)
+        // A service in this process has made all its attempts in one of ours.
+        let attempts = self.attempts.max(error.attempts());
+        error.with_outcome(outcome).after_attempts(attempts)
     }
 }
 

@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use speedysvc_protocol::status::Code;
 
-use crate::address::{Address, Environment};
+use crate::address::{Address, Environment, Named};
 use crate::clock::Deadline;
 use crate::error::Error;
 
 /// The most addresses that a client is given.
 const ADDRESSES_MAX: usize = 16;
 
-/// One address, or several in the order in which they are liked: `"shm://echo"`, `&["shm://echo", "tcp://host:5555"]`.
+/// One address, or several in the order in which they are liked: `"service://echo"`,
+/// `&["shm://echo", "tcp://host:5555"]`.
+///
+/// `service://NAME` stands for all addresses at which a service of this machine says that it can be reached: shared
+/// memory first, then Unix sockets, then TCP. Names are looked for in the run folder, in the namespace of
+/// `SPEEDYSVC_NAMESPACE`, or in another one: `service://NAMESPACE/NAME`.
 pub trait Addresses {
     /// The addresses.
     fn list(&self) -> Vec<&str>;
@@ -54,12 +59,20 @@ impl<T: Addresses + ?Sized> Addresses for &T {
     }
 }
 
-/// The addresses of a service, the best one first.
-pub(crate) struct Routes(Vec<Address>);
+/// Where a service is wished for, the best first.
+pub(crate) struct Routes(Vec<Wish>);
+
+enum Wish {
+    One(Address),
+    /// Looked for anew whenever somebody connects.
+    Named(Named),
+}
 
 /// What a list of addresses came to.
 pub(crate) struct Settled<T> {
-    /// The place of the address in the list.
+    /// The addresses as they were found, the best first.
+    pub(crate) list: Vec<Address>,
+    /// The place in the list of the one that answered.
     pub(crate) place: usize,
     pub(crate) found: T,
     /// What the better ones said.
@@ -73,20 +86,24 @@ impl Routes {
             let message = format!("a client takes 1 to {ADDRESSES_MAX} addresses, not {}", list.len());
             return Err(Error::not_started(Code::InvalidArgument, message));
         }
-        list.into_iter().map(|address| Address::parse(address, environment)).collect::<Result<_, _>>().map(Self)
+        let wish = |text| match Named::parse(text, environment) {
+            Some(named) => named.map(Wish::Named),
+            None => Address::parse(text, environment).map(Wish::One),
+        };
+        list.into_iter().map(wish).collect::<Result<_, _>>().map(Self)
     }
 
-    pub(crate) fn of(address: Address) -> Self {
-        Self(vec![address])
+    /// For a service that needs no connection.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
     }
 
-    /// The addresses that are liked more than the one in use.
-    pub(crate) fn better_than(&self, place: usize) -> &[Address] {
-        &self.0[..place]
-    }
-
-    pub(crate) fn get(&self, place: usize) -> &Address {
-        &self.0[place]
+    /// The service's name, when the first address says it.
+    pub(crate) fn service(&self) -> Option<&str> {
+        match self.0.first()? {
+            Wish::One(address) => address.service(),
+            Wish::Named(named) => named.service(),
+        }
     }
 
     /// Opens the first that can be. None of them may use up the time of those behind it.
@@ -95,14 +112,31 @@ impl Routes {
         deadline: Deadline,
         mut open: impl FnMut(&Address, Deadline) -> Result<T, Error>,
     ) -> Result<Settled<T>, Error> {
+        let (list, no_others) = self.find();
         let mut passed_over = Vec::new();
-        for (place, address) in self.0.iter().enumerate() {
-            match open(address, share(deadline, self.0.len() - place)) {
-                Ok(found) => return Ok(Settled { place, found, passed_over }),
+        for (place, address) in list.iter().enumerate() {
+            match open(address, share(deadline, list.len() - place)) {
+                Ok(found) => return Ok(Settled { list, place, found, passed_over }),
                 Err(error) => passed_over.push(error),
             }
         }
-        Err(none_of(passed_over))
+        Err(none_of(passed_over, &no_others))
+    }
+
+    /// All addresses, and why some names led to none but shared memory.
+    fn find(&self) -> (Vec<Address>, Vec<String>) {
+        let (mut list, mut no_others) = (Vec::new(), Vec::new());
+        for wish in &self.0 {
+            match wish {
+                Wish::One(address) => list.push(address.clone()),
+                Wish::Named(named) => {
+                    let found = named.find();
+                    list.extend(found.addresses);
+                    no_others.extend(found.no_others);
+                }
+            }
+        }
+        (list, no_others)
     }
 }
 
@@ -115,14 +149,18 @@ fn share(deadline: Deadline, of: usize) -> Deadline {
     }
 }
 
-fn none_of(mut errors: Vec<Error>) -> Error {
+fn none_of(mut errors: Vec<Error>, no_others: &[String]) -> Error {
+    let why = |error: Error| match no_others {
+        [] => error,
+        _ => error.and(&format!("; {}", no_others.join("; "))),
+    };
     if errors.len() == 1 {
-        return errors.remove(0);
+        return why(errors.remove(0));
     }
     // Whether trying again may help is what matters most.
     let code = errors.iter().map(Error::code).find(|code| *code == Code::Unavailable);
     let code = code.or(errors.last().map(Error::code)).unwrap_or(Code::Unavailable);
-    Error::not_started(code, format!("none of the addresses answers: {}", texts(&errors)))
+    why(Error::not_started(code, format!("none of the addresses answers: {}", texts(&errors))))
 }
 
 /// What several errors say.
@@ -132,8 +170,14 @@ pub(crate) fn texts(errors: &[Error]) -> String {
 
 impl fmt::Display for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addresses: Vec<String> = self.0.iter().map(Address::to_string).collect();
-        f.write_str(&addresses.join(", "))
+        for (place, wish) in self.0.iter().enumerate() {
+            f.write_str(if place == 0 { "" } else { ", " })?;
+            match wish {
+                Wish::One(address) => address.fmt(f)?,
+                Wish::Named(named) => f.write_str(&named.text)?,
+            }
+        }
+        Ok(())
     }
 }
 

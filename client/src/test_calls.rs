@@ -1,20 +1,38 @@
 //! For tests of both transports: started calls, and the smallest executor.
 
 use std::future::poll_fn;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll as poll_fds};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 
+use crate::address::Environment;
 use crate::call::Ask;
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
 use crate::pending::Started;
 use crate::reply::Reply;
+use crate::routes::Routes;
+
+/// How long a server of a test waits for its client.
+const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
+
+/// Waits until somebody connects.
+pub(crate) fn wait_for_client(listener: impl AsFd) {
+    let come = poll_fds(&mut [PollFd::new(&listener, PollFlags::IN)], Some(&PATIENCE));
+    assert_eq!(come, Ok(1), "waited in vain for a client");
+}
+
+/// One address that needs no surroundings.
+pub(crate) fn routes(address: &str) -> Routes {
+    Routes::parse(address, &Environment::default()).unwrap()
+}
 
 /// Starts a call as a starter that is dropped at once does.
 pub(crate) fn start(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Started> {

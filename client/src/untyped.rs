@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::address::{Address, Environment};
+use crate::address::Environment;
 use crate::call::Answer;
 use crate::channel::Channel;
 use crate::error::Error;
+use crate::routes::Routes;
 
 pub use speedysvc_protocol::ids::Codec;
 
@@ -70,5 +71,5 @@ impl Method {
 /// # Errors
 /// [`Error`] with the forms that an address can have.
 pub fn check_address(address: &str) -> Result<(), Error> {
-    Address::parse(address, &Environment::of_process()).map(|_| ())
+    Routes::parse(address, &Environment::of_process()).map(|_| ())
 }

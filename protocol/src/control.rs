@@ -29,6 +29,12 @@ pub fn rendezvous_name(service: &str) -> String {
     format!("{service}.sock")
 }
 
+/// The file beside it that tells where else the service listens: an address in each line, as clients write them.
+#[must_use]
+pub fn addresses_name(service: &str) -> String {
+    format!("{service}.addresses")
+}
+
 /// Broker to client, in answer to its [`crate::hello::Hello`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]

@@ -49,6 +49,7 @@ const RULES: &[(&str, Rule)] = &[
     ("decision-names", docs::decision_names),
     ("links", docs::links),
     ("fault-table", faults::fault_table),
+    ("feature-table", faults::feature_table),
 ];
 
 #[test]

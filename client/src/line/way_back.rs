@@ -28,9 +28,10 @@ impl Line {
     /// The address in use, and why not a better one.
     pub(crate) fn settled(&self) -> String {
         let state = self.state();
-        match (self.routes.get(state.place), state.passed_over.as_str()) {
-            (address, "") => address.to_string(),
-            (address, passed_over) => format!("{address} ({passed_over})"),
+        let Some(address) = state.list.get(state.place) else { return "this process".to_owned() };
+        match state.passed_over.as_str() {
+            "" => address.to_string(),
+            passed_over => format!("{address} (not {passed_over})"),
         }
     }
 
@@ -44,11 +45,16 @@ impl Line {
 
     /// Goes over to a better address, if there is one now. Whether the best is in use.
     fn look_for_better(&self, patience: Duration) -> bool {
-        let place = self.state().place;
-        let open = |address| Connection::open(address, &self.hello, Deadline::after(patience), &self.rescues);
-        let mut better = self.routes.better_than(place).iter().map(open).enumerate();
-        let found = better.find_map(|(place, opened)| Some((place, opened.ok()?)));
+        let better = {
+            let state = self.state();
+            state.list[..state.place].to_vec()
+        };
+        let open = |address: &_| Connection::open(address, &self.hello, Deadline::after(patience), &self.rescues);
+        let mut opened = better.iter().map(open).enumerate();
+        let found = opened.find_map(|(place, opened)| Some((place, opened.ok()?)));
         let mut state = self.state();
+        // Another thread may have connected meanwhile, to other places.
+        let found = found.filter(|(place, _)| state.list.get(*place) == better.get(*place));
         if let Some((place, connection)) = found.filter(|(place, _)| *place < state.place) {
             self.agree(connection.agreed());
             state.agreed = connection.agreed().clone();

@@ -17,13 +17,12 @@ use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::shm::handover;
 use speedysvc_protocol::status::{Code, Outcome, Status};
 
-use crate::address::Address;
 use crate::call::{Answer, Ask};
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
 use crate::reply::Reply;
-use crate::routes::Routes;
+use crate::test_calls::routes;
 use fake::{Broker, Worker, until};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -36,8 +35,7 @@ fn try_open(broker: &Broker, timeout: Duration) -> Result<Line, Error> {
 }
 
 fn open_at(path: PathBuf, timeout: Duration) -> Result<Line, Error> {
-    let address = Address::Shm { path, service: None };
-    Line::open(Routes::of(address), Hello::by_name("", "echo"), Deadline::after(timeout))
+    Line::open(routes(&format!("shm://{}", path.display())), Hello::by_name("", "echo"), Deadline::after(timeout))
 }
 
 /// A client with a link of its own, and who answers it.

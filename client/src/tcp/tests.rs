@@ -17,14 +17,13 @@ use speedysvc_protocol::hello::{Hello, Refusal};
 use speedysvc_protocol::ids::{CallId, Codec, MethodId, MethodIndex, Shape};
 use speedysvc_protocol::status::{Code, Outcome, Status};
 
-use crate::address::Address;
 use crate::call::Ask;
 use crate::channel::{CallError, Channel};
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
 use crate::reply::Reply;
-use crate::routes::Routes;
+use crate::test_calls::routes;
 use crate::untyped;
 use fake::{Peer, Server};
 
@@ -34,8 +33,7 @@ const SHORT: Duration = Duration::from_millis(400);
 const MESSAGE_MAX: u64 = 1 << 20;
 
 fn try_open(port: u16, timeout: Duration) -> Result<Line, Error> {
-    let address = Address::Tcp { host: "127.0.0.1".to_owned(), port };
-    Line::open(Routes::of(address), Hello::by_name("", "echo"), Deadline::after(timeout))
+    Line::open(routes(&format!("tcp://127.0.0.1:{port}")), Hello::by_name("", "echo"), Deadline::after(timeout))
 }
 
 fn connected(server: &Server) -> (Line, Peer) {

@@ -102,6 +102,30 @@ fn connects(name: &str, service: &Ident) -> TokenStream {
             let channel = ::speedysvc::__private::Channel::connect_in_order(#service::contract(), address)?;
             ::core::result::Result::Ok(Self { channel })
         }
+
+        /// A client of a service in this process, for unit tests: no engine and no sockets, but the same codecs. Each
+        /// call runs its handler on the calling thread.
+        ///
+        /// # Errors
+        /// When the service implements another trait than this client is of.
+        pub fn in_process(
+            service: impl ::speedysvc::__private::Service,
+        ) -> ::core::result::Result<Self, ::speedysvc::__private::Error> {
+            Self::in_process_with_faults(service, ::speedysvc::__private::Faults::none())
+        }
+
+        /// As `in_process`, where attempts at calls meet these faults: for tests of what a program does about them.
+        /// Time does not pass: delays and the pauses between attempts are only counted.
+        ///
+        /// # Errors
+        /// As `in_process`.
+        pub fn in_process_with_faults(
+            service: impl ::speedysvc::__private::Service,
+            faults: ::speedysvc::__private::Faults,
+        ) -> ::core::result::Result<Self, ::speedysvc::__private::Error> {
+            let channel = ::speedysvc::__private::Channel::in_process(#service::contract(), service, faults)?;
+            ::core::result::Result::Ok(Self { channel })
+        }
     }
 }
 

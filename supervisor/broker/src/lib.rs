@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod addresses;
 mod burial;
 mod client;
 mod incarnations;

@@ -12,7 +12,7 @@ use rustix::net::SocketFlags;
 use rustix::net::sockopt::socket_peercred;
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::control::operator::Level;
-use speedysvc_protocol::control::{DriverWish, Report};
+use speedysvc_protocol::control::{DriverWish, Report, addresses_name};
 use speedysvc_protocol::hello::{Hello, Refusal};
 use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::doorbell;
@@ -24,6 +24,7 @@ use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
 
 use crate::access::{Allow, is_trusted};
+use crate::addresses::Addresses;
 use crate::client::{self, Client, State};
 use crate::incarnations::Incarnations;
 use crate::meters::Meters;
@@ -78,6 +79,7 @@ pub(crate) struct Service {
     pub(crate) options: ServiceOptions,
     pub(crate) geometry: Geometry,
     pub(crate) rendezvous: Option<(Rendezvous, u64)>,
+    addresses: Option<Addresses>,
     accepting_paused: bool,
     pub(crate) board: Board,
     pub(crate) board_file: OwnedFd,
@@ -113,6 +115,7 @@ impl Service {
             options,
             geometry,
             rendezvous: None,
+            addresses: None,
             accepting_paused: false,
             board,
             board_file,
@@ -132,6 +135,16 @@ impl Service {
     pub(crate) fn renew(&mut self, options: ServiceOptions) -> Result<(), TakeError> {
         self.geometry = geometry(&options)?;
         self.options = options;
+        if self.rendezvous.is_some() { self.tell_addresses() } else { Ok(()) }
+    }
+
+    fn tell_addresses(&mut self) -> Result<(), TakeError> {
+        // First, as its end removes the file.
+        drop(self.addresses.take());
+        let ServiceOptions { folder, name, listeners, allow, .. } = &self.options;
+        let told = Addresses::tell(folder, name, listeners, !allow.is_empty());
+        let unwritten = |error| TakeError::Io { path: folder.join(addresses_name(name)).display().to_string(), error };
+        self.addresses = Some(told.map_err(unwritten)?);
         Ok(())
     }
 
@@ -145,7 +158,7 @@ impl Service {
             .add(&rendezvous.socket, Source::Rendezvous(self.key))
             .map_err(|error| TakeError::Io { path: "epoll".to_owned(), error })?;
         self.rendezvous = Some((rendezvous, token));
-        Ok(())
+        self.tell_addresses()
     }
 
     pub(crate) fn accept(&mut self, watch: &mut Watch, events: &mut Vec<Event>) {
@@ -336,6 +349,7 @@ impl Service {
     }
 
     pub(crate) fn close(&mut self, watch: &mut Watch) {
+        self.addresses = None;
         if let Some((rendezvous, token)) = self.rendezvous.take() {
             watch.remove(&rendezvous.socket, token);
         }

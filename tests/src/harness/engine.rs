@@ -48,6 +48,14 @@ impl Home {
         self.path().join("service.toml")
     }
 
+    /// Another file in its place, as [`Home::new`] takes it.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn rewrite(&self, toml: &str) {
+        fs::write(self.config(), format!("run_dir = \"run\"\n{toml}")).expect("it was written before");
+    }
+
     /// The run folder.
     #[must_use]
     pub fn run_dir(&self) -> PathBuf {

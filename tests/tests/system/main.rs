@@ -16,6 +16,7 @@
 //! | `stats`       | every call is counted once, also when its worker has died since |
 //! | `embedded`    | services without an engine, and the example as written |
 //! | `http`        | curl and scripts are clients, and nothing that could be two requests is one |
+//! | `in_process`  | services for unit tests behave as over any transport, and faults come as said |
 //! | `other_language` | a client written from docs/protocol.md alone is understood |
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,7 @@ mod embedded;
 mod errors;
 mod fixture;
 mod http;
+mod in_process;
 mod lifecycle;
 mod limits;
 mod other_language;

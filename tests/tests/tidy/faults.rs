@@ -1,26 +1,38 @@
-//! The fault table says what is tested: every row has a test, and every test that it names exists.
+//! The tables of faults and of features say what is tested: every row has a test, and every test that it names exists.
 
 use super::tree::{Tree, Violation};
 
 const TABLE: &str = "docs/faults.md";
+const FEATURES: &str = "docs/seed-features.md";
 
 pub fn fault_table(tree: &Tree) -> Vec<Violation> {
     let Some(text) = tree.files.get(TABLE) else { return Vec::new() };
     let numbers = (1..=11).map(|row| format!("A{row}")).chain((1..=17).map(|row| format!("B{row}")));
     let is_there = |row: &String| text.lines().any(|line| line.starts_with(&format!("| {row} |")));
     let missing = numbers.filter(|row| !is_there(row));
-    let mut wrong: Vec<Violation> =
-        missing.map(|row| Violation::new(TABLE, 1, format!("row {row} is missing"))).collect();
+    let missing = missing.map(|row| Violation::new(TABLE, 1, format!("row {row} is missing")));
+    missing.chain(untested(tree, TABLE, text)).collect()
+}
+
+pub fn feature_table(tree: &Tree) -> Vec<Violation> {
+    let Some(text) = tree.files.get(FEATURES) else { return Vec::new() };
+    let rows = text.lines().filter(|line| is_row(line)).count();
+    let few = (rows < 12).then(|| Violation::new(FEATURES, 1, format!("only {rows} features")));
+    few.into_iter().chain(untested(tree, FEATURES, text)).collect()
+}
+
+fn untested(tree: &Tree, table: &str, text: &str) -> Vec<Violation> {
+    let mut wrong = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let named = named_tests(line);
         if is_row(line) && named.is_empty() && !line.contains("the same two") {
-            wrong.push(Violation::new(TABLE, number, "a row without a test"));
+            wrong.push(Violation::new(table, number, "a row without a test"));
         }
         for (name, target) in named {
             let path = target.trim_start_matches("../");
             let found = tree.files.get(path).is_some_and(|file| is_test(file, name));
             if !found {
-                wrong.push(Violation::new(TABLE, number, format!("{path} has no test {name}")));
+                wrong.push(Violation::new(table, number, format!("{path} has no test {name}")));
             }
         }
     }
@@ -29,7 +41,7 @@ pub fn fault_table(tree: &Tree) -> Vec<Violation> {
 
 /// `| A1 |`, `| loom |`: everything in a table but its head.
 fn is_row(line: &str) -> bool {
-    line.starts_with("| ") && !line.starts_with("| row ") && !line.starts_with("| bug ")
+    line.starts_with("| ") && !["| row ", "| bug ", "| feature "].iter().any(|head| line.starts_with(head))
 }
 
 /// Names in links such as [`name`](../path/of/tests.rs).
@@ -49,6 +61,18 @@ fn is_test(text: &str, name: &str) -> bool {
 mod tests {
     use super::super::tree::shown;
     use super::*;
+
+    #[test]
+    fn features_name_tests_that_exist() {
+        let table =
+            |last: &str| format!("| feature | how | tests |\n{}{last}", "| f | h | [`t`](../a.rs) |\n".repeat(12));
+        let file = "\n\n#[test]\nfn t() {}\n";
+        let found = |table: &str| shown(&feature_table(&Tree::of(&[(FEATURES, table), ("a.rs", file)])));
+        assert!(found(&table("")).is_empty());
+        assert_eq!(found(&table("| g | h | [`u`](../a.rs) |")), ["docs/seed-features.md:14: a.rs has no test u"]);
+        assert_eq!(found(&table("| g | h | soon |")), ["docs/seed-features.md:14: a row without a test"]);
+        assert_eq!(found("| f | h | [`t`](../a.rs) |"), ["docs/seed-features.md:1: only 1 features"]);
+    }
 
     #[test]
     fn rows_name_tests_that_exist() {

@@ -20,6 +20,8 @@ use speedysvc_protocol::shm::{doorbell, handover};
 use speedysvc_protocol::status::Status;
 use tempfile::TempDir;
 
+use crate::test_calls::wait_for_client;
+
 /// The method of which the service says that it may be called twice.
 pub const IDEMPOTENT: &str = "idempotent";
 /// How long a test waits for what must come.
@@ -55,6 +57,7 @@ impl Broker {
 
     /// Accepts one client and says nothing.
     pub fn accept(&self) -> (OwnedFd, Hello) {
+        wait_for_client(&self.listener);
         let socket = accept(&self.listener).unwrap();
         let (hello, _) = handover::receive::<Hello>(&socket, 0).unwrap().unwrap();
         (socket, hello)

@@ -8,12 +8,10 @@ use speedysvc_protocol::status::{Code, Outcome, Status};
 
 use super::fake::{Broker, IDEMPOTENT, Worker};
 use super::{LONG, MESSAGE_MAX, bytes, call};
-use crate::address::Address;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::line::Line;
-use crate::routes::Routes;
-use crate::test_calls::{awaited, start, wait};
+use crate::test_calls::{awaited, routes, start, wait};
 
 type Way = fn(&Arc<Line>) -> Result<Vec<u8>, Error>;
 
@@ -26,8 +24,8 @@ const DIED: Status = Status::Failed(Code::Unavailable, Outcome::Unknown);
 fn pair(broker: &Broker, method: &str) -> (Arc<Line>, Worker) {
     thread::scope(|scope| {
         let worker = scope.spawn(|| broker.attach(2, MESSAGE_MAX));
-        let address = Address::Shm { path: broker.path.clone(), service: None };
-        let line = Line::open(Routes::of(address), Hello::by_name("", method), Deadline::after(LONG)).unwrap();
+        let routes = routes(&format!("shm://{}", broker.path.display()));
+        let line = Line::open(routes, Hello::by_name("", method), Deadline::after(LONG)).unwrap();
         (Arc::new(line), worker.join().unwrap())
     })
 }

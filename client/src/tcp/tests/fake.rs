@@ -10,6 +10,8 @@ use speedysvc_protocol::ids::{CallId, MethodId, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::status::Status;
 
+use crate::test_calls::wait_for_client;
+
 /// The method of which the service says that it may be called twice.
 pub const IDEMPOTENT: &str = "idempotent";
 /// How long a test waits for what must come.
@@ -29,6 +31,7 @@ impl Server {
 
     /// Accepts one client and says nothing.
     pub fn accept(&self) -> Peer {
+        wait_for_client(&self.listener);
         let stream = self.listener.accept().unwrap().0;
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();

@@ -9,12 +9,10 @@ use speedysvc_protocol::status::{Code, Outcome, Status};
 
 use super::fake::{IDEMPOTENT, Peer, Server};
 use super::{LONG, MESSAGE_MAX, call};
-use crate::address::Address;
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::line::Line;
-use crate::routes::Routes;
-use crate::test_calls::{awaited, start, wait};
+use crate::test_calls::{awaited, routes, start, wait};
 
 type Way = fn(&Arc<Line>) -> Result<Vec<u8>, Error>;
 
@@ -25,8 +23,8 @@ const WAYS: [Way; 3] =
 fn pair(server: &Server, method: &str) -> (Arc<Line>, Peer) {
     thread::scope(|scope| {
         let peer = scope.spawn(|| server.welcome(MESSAGE_MAX, &[]));
-        let address = Address::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
-        let line = Line::open(Routes::of(address), Hello::by_name("", method), Deadline::after(LONG)).unwrap();
+        let routes = routes(&format!("tcp://127.0.0.1:{}", server.port));
+        let line = Line::open(routes, Hello::by_name("", method), Deadline::after(LONG)).unwrap();
         (Arc::new(line), peer.join().unwrap())
     })
 }
