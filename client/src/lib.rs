@@ -36,6 +36,11 @@ pub use speedysvc_protocol::shm::in_place::Trust;
 pub use speedysvc_protocol::stats;
 pub use speedysvc_protocol::status::{Code, Outcome};
 
+/// The guide, whose pieces run as tests.
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../../docs/guide.md")]
+mod guide {}
+
 #[doc(hidden)]
 pub mod __private {
     //! What the output of the macros names. Not an interface for people.
