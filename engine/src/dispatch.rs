@@ -70,6 +70,8 @@ pub(crate) struct Runner {
     replied: Vec<usize>,
     /// Bytes of the last call's arguments.
     bytes_in: usize,
+    /// A handler that was expected to run long has run since that was asked last.
+    ran_long: bool,
     /// Bytes of arguments and replies since that was asked last.
     moved: u64,
 }
@@ -81,7 +83,7 @@ impl Runner {
         let methods = contract.methods.len();
         let (predictor, timing, replied) = (Predictor::new(methods), Timing::new(), vec![0; methods]);
         let (arguments, reply, scratch) = (Buffer::new(0), Reply::new(0), Buffer::new(0));
-        let (since_ns, bytes_in, moved) = (now_ns(), 0, 0);
+        let (since_ns, bytes_in, ran_long, moved) = (now_ns(), 0, false, 0);
         Self {
             service,
             contract,
@@ -95,6 +97,7 @@ impl Runner {
             meter,
             replied,
             bytes_in,
+            ran_long,
             moved,
         }
     }
@@ -120,6 +123,23 @@ impl Runner {
     #[inline]
     pub(crate) fn is_long(&self, method: MethodIndex) -> bool {
         self.predictor.is_long(usize::from(method.0))
+    }
+
+    /// Whether a call with so much time left is worth starting while others wait: it is not when its method takes longer
+    /// on average, as nobody would wait for the end of it (decision 0043). Alone, every call is worth a try.
+    #[inline]
+    pub(crate) fn is_in_vain(&self, method: MethodIndex, left_ns: u64) -> bool {
+        left_ns < self.predictor.average_ns(usize::from(method.0))
+    }
+
+    /// Whether a handler has run that was expected to run long, since that was taken note of.
+    pub(crate) fn ran_long(&self) -> bool {
+        self.ran_long
+    }
+
+    /// The same, which is noted now.
+    pub(crate) fn take_ran_long(&mut self) -> bool {
+        std::mem::take(&mut self.ran_long)
     }
 
     /// Whether replies of this method are so large that they should be written where they are read.
@@ -159,6 +179,7 @@ impl Runner {
             *replied = bytes;
         }
         if long {
+            self.ran_long = true;
             elsewhere.step_back();
         }
     }
@@ -203,6 +224,13 @@ impl Runner {
             }
         }
     }
+}
+
+/// What a call is told that [`Runner::is_in_vain`].
+pub(crate) fn in_vain() -> Failure {
+    let text =
+        "less time was left for it than its method takes, and others wait: the service has more to do than it can";
+    Failure::not_started(Code::DeadlineExceeded, text)
 }
 
 /// Room for arguments that came as JSON, as an archive: digits of a list take two bytes in JSON and eight there. Nobody

@@ -25,6 +25,11 @@ impl Predictor {
         self.0.get(method).is_some_and(|method| method.average_ns > LONG_NS)
     }
 
+    /// How long this method takes in its handler, about; 0 when it is not known.
+    pub(crate) fn average_ns(&self, method: usize) -> u64 {
+        self.0.get(method).map_or(0, |method| method.average_ns)
+    }
+
     /// Whether to time the call that begins now.
     pub(crate) fn wants_time(&mut self, method: usize) -> bool {
         let Some(method) = self.0.get_mut(method) else { return false };
@@ -53,6 +58,7 @@ mod tests {
         assert!(predictor.wants_time(0), "the first call is timed");
         predictor.took(0, 1_000_000);
         assert!(predictor.is_long(0) && predictor.wants_time(0));
+        assert_eq!((predictor.average_ns(0), predictor.average_ns(1)), (1_000_000, 0));
         for _ in 0..32 {
             predictor.took(0, 100);
         }

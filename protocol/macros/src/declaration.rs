@@ -20,15 +20,8 @@ const ARGUMENTS_MAX: usize = 12;
 /// As `speedysvc_protocol::limits::METHODS_MAX` says.
 const METHODS_MAX: usize = 512;
 /// What the generated client has of its own.
-const TAKEN: &[&str] = &[
-    "connect",
-    "connect_in_order",
-    "connected_to",
-    "in_process",
-    "in_process_with_faults",
-    "start",
-    "with_timeout",
-];
+const TAKEN: &[&str] =
+    &["connect", "connect_in_order", "connected_to", "in_process", "in_process_with_faults", "start", "with_timeout"];
 /// What the engine answers for every service, as `speedysvc_protocol::standard` says.
 const STANDARD: &[&str] = &["describe", "health"];
 

@@ -219,3 +219,27 @@ fn every_length_of_time_is_a_deadline() {
         }
     }
 }
+
+/// Under overload the time of a worker goes to calls of which somebody still hears.
+#[test]
+fn a_call_that_cannot_be_answered_in_time_is_not_started_while_others_wait() {
+    let engine = engine("");
+    for (number, address) in addresses(&engine).iter().enumerate() {
+        let (client, gate) = (connect(address), Gate::new(&engine.home(), &format!("gate{number}")));
+        let file = engine.home().path().join(format!("ran{number}"));
+        let file = file.to_str().unwrap();
+        // From now on it is known that this method takes so long.
+        client.mark(file, "first", 5_000).unwrap();
+        let held = client.start().hold(&gate.path());
+        gate.wait_for(1);
+        let hasty = client.with_timeout(Duration::from_secs(3)).start().mark(file, "hasty", 0);
+        let patient = client.start().mark(file, "patient", 0);
+        gate.open();
+        held.wait().unwrap();
+        let error = hasty.wait().unwrap_err();
+        assert_eq!((error.code(), error.outcome()), (Code::DeadlineExceeded, Outcome::NotStarted), "{error}");
+        assert!(error.message().contains("others wait"), "{address}: {error}");
+        patient.wait().unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "first\npatient\n", "{address}");
+    }
+}

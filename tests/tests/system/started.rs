@@ -74,17 +74,19 @@ fn results_and_errors_have_their_types() {
 #[test]
 fn a_call_that_is_dropped_before_it_begins_does_not_run() {
     let engine = engine("");
-    let client = connect(&engine.address("test"));
-    let [held, dropped] = ["held", "dropped"].map(|name| Gate::new(&engine.home(), name));
-    let open = client.start().hold(&held.path());
-    held.wait_for(1);
-    drop(client.start().hold(&dropped.path()));
-    held.open();
-    open.wait().unwrap();
-    // Its slot is free again, and whatever was published before this has been dealt with.
-    let calls: Vec<_> = (0..64).map(|_| client.start().pid()).collect();
-    calls.into_iter().for_each(|call| assert!(block_on(call).is_ok()));
-    assert!(!dropped.was_entered());
+    for (number, address) in addresses(&engine).iter().enumerate() {
+        let client = connect(address);
+        let [held, dropped] = ["held", "dropped"].map(|name| Gate::new(&engine.home(), &format!("{name}{number}")));
+        let open = client.start().hold(&held.path());
+        held.wait_for(1);
+        drop(client.start().hold(&dropped.path()));
+        held.open();
+        open.wait().unwrap();
+        // Its slot is free again, and whatever was published or sent before this has been dealt with.
+        let calls: Vec<_> = (0..64).map(|_| client.start().pid()).collect();
+        calls.into_iter().for_each(|call| assert!(block_on(call).is_ok()));
+        assert!(!dropped.was_entered(), "{address}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
 
 use super::{Attached, Links};
-use crate::dispatch::{Arguments, Room, Runner};
+use crate::dispatch::{Arguments, Room, Runner, in_vain};
 use crate::held::Place;
 use crate::log;
 
@@ -90,6 +90,11 @@ impl Links {
         let request = at.request;
         if request.deadline_ns != 0 && request.deadline_ns <= now_ns {
             return Err(Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started"));
+        }
+        let left_ns = request.deadline_ns.wrapping_sub(now_ns);
+        let is_in_vain = || runner.is_in_vain(MethodIndex(request.head.method), left_ns);
+        if request.deadline_ns != 0 && self.has_waiting() && is_in_vain() {
+            return Err(in_vain());
         }
         let codec = Codec::from_wire(request.head.codec).ok_or_else(|| {
             Failure::not_started(Code::Unimplemented, format!("codec {} does not exist", request.head.codec))

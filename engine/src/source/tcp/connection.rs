@@ -78,6 +78,10 @@ pub(super) struct Connection {
     stopping: bool,
     /// In the list of connections with something to do.
     pub(super) dirty: bool,
+    /// Others have something to do in this turn, too.
+    pub(super) others_wait: bool,
+    /// The turn before this one took so long that somebody may have given up meanwhile.
+    pub(super) took_long: bool,
 }
 
 /// Frames handled in one turn before other connections have theirs.
@@ -111,6 +115,8 @@ impl Connection {
             receiving: false,
             stopping: false,
             dirty: false,
+            others_wait: false,
+            took_long: false,
         }
     }
 
@@ -218,6 +224,8 @@ impl Connection {
                 Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere)),
             };
             match next {
+                // What came meanwhile is noted as having come now, before another handler runs.
+                Ok(Next::Frame) if runner.ran_long() => return true,
                 Ok(Next::Frame) => {}
                 Ok(Next::Wait) => {
                     self.note_missing();

@@ -20,6 +20,7 @@ use speedysvc_protocol::control::Peers;
 use speedysvc_protocol::stats::Counter;
 
 use crate::budget::CONNECTIONS;
+use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::driver::{Completion, Driver, Tag};
 use crate::meter::Meter;
@@ -30,6 +31,9 @@ use pool::Pool;
 const ACCEPTS_PER_TURN: usize = 32;
 /// How often peers that owe something are looked at.
 const CHECK_NS: u64 = 1_000_000_000;
+
+/// After a turn that took longer than this callers may have given up what waited.
+const LONG_TURN_NS: u64 = 100_000;
 
 pub(crate) struct Connections {
     listeners: Vec<OwnedFd>,
@@ -42,6 +46,8 @@ pub(crate) struct Connections {
     generation: u64,
     /// Keys of connections with something to do.
     dirty: Vec<usize>,
+    /// When the last turn with work began.
+    turned_ns: u64,
     settings: Settings,
     pool: Pool,
     /// When peers that owe something are looked at next; none does when there is no time.
@@ -74,6 +80,7 @@ impl Connections {
             open,
             generation,
             dirty,
+            turned_ns: 0,
             settings,
             pool,
             check_ns,
@@ -198,11 +205,15 @@ impl Connections {
         elsewhere: &mut impl Elsewhere,
         driver: &mut dyn Driver,
     ) -> bool {
-        let dirty = std::mem::take(&mut self.dirty);
-        let worked = !dirty.is_empty();
-        for key in dirty {
+        let mut dirty = std::mem::take(&mut self.dirty).into_iter();
+        let worked = dirty.len() > 0;
+        runner.take_ran_long();
+        let took_long = worked && self.took_long();
+        while let Some(key) = dirty.next() {
             let connection = &mut self.open[key];
             connection.dirty = false;
+            connection.others_wait = dirty.len() > 0;
+            connection.took_long = took_long;
             let again = connection.serve(runner, elsewhere, &mut self.pool, driver);
             self.owing |= connection.owes();
             if let Some(why) = self.open[key].over() {
@@ -213,8 +224,19 @@ impl Connections {
             } else if again {
                 self.mark(key);
             }
+            if runner.take_ran_long() {
+                // The others have their turn after a look at everything else: what comes meanwhile is seen to come, and
+                // this reply goes out. Those who waited stay in front.
+                self.dirty = dirty.by_ref().chain(std::mem::take(&mut self.dirty)).collect();
+            }
         }
         self.accept(driver) || worked
+    }
+
+    /// Whether so much time has passed since the last turn with work that a caller may have given up meanwhile.
+    fn took_long(&mut self) -> bool {
+        let now_ns = now_ns();
+        now_ns.saturating_sub(std::mem::replace(&mut self.turned_ns, now_ns)) > LONG_TURN_NS
     }
 
     /// Ends connections whose peers have left something undone for too long. Whether there were any.

@@ -13,10 +13,13 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 use super::{Connection, Next, Stage};
 use crate::budget::LARGE;
 use crate::clock::now_ns;
-use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
+use crate::dispatch::{Arguments, Elsewhere, Room, Runner, in_vain};
 use crate::driver::Outgoing;
 use crate::log;
 use crate::source::tcp::pool::Pool;
+
+/// Frames behind a call among which its CANCEL is looked for.
+const LOOK_AHEAD: usize = 64;
 
 /// A call whose body arrives straight where its handler will read it. It grows as it arrives: a length that was only
 /// announced takes no memory.
@@ -80,12 +83,17 @@ impl Connection {
                 let now_ns = now_ns();
                 if self.is_late(left_us, now_ns) {
                     self.refuse(id, method, &too_late(), runner);
+                } else if self.is_taken_back(id, body_ends) {
+                    // Nobody waits for a reply.
+                    runner.meter.count(Counter::Cancelled);
+                } else if self.is_in_vain((left_us, body_ends), method, now_ns, runner) {
+                    self.refuse(id, method, &in_vain(), runner);
                 } else {
                     runner.timing.frame(self.arrivals.next_ns(), now_ns);
                     self.call((id, method, codec), body_ends, runner, elsewhere, pool);
                 }
             }
-            // Handlers run one after the other here: what a client cancels has run by then, or will not be read.
+            // Handlers run one after the other here: what a client cancels has run by then, or was found to be taken back.
             (Stage::Serving | Stage::Closing, Kind::Cancel { .. } | Kind::Goodbye) => {}
             _ => return Err(BadFrame::Reserved),
         }
@@ -98,6 +106,35 @@ impl Connection {
     fn is_late(&self, left_us: u64, now_ns: u64) -> bool {
         let left_us = if left_us == 0 { self.settings.deadline_us } else { left_us };
         now_ns.saturating_sub(self.arrivals.next_ns()) > left_us.saturating_mul(1_000)
+    }
+
+    /// Whether others wait, and this call has less time left than its method takes.
+    fn is_in_vain(&self, (left_us, body_ends): (u64, usize), method: MethodId, now_ns: u64, runner: &Runner) -> bool {
+        if !self.others_wait && self.inbox.waiting().len() == body_ends {
+            return false;
+        }
+        let left_us = if left_us == 0 { self.settings.deadline_us } else { left_us };
+        let left_ns = left_us.saturating_mul(1_000).saturating_sub(now_ns.saturating_sub(self.arrivals.next_ns()));
+        runner.contract().index_of(method).is_some_and(|method| runner.is_in_vain(method, left_ns))
+    }
+
+    /// Whether the client has taken back a call that waited: its CANCEL lies behind it. Looked for only when calls may
+    /// have waited for so long that somebody gave them up, and not behind any number of others: what is not found runs,
+    /// and nobody reads its reply.
+    fn is_taken_back(&self, id: CallId, body_ends: usize) -> bool {
+        if !self.took_long {
+            return false;
+        }
+        let mut rest = &self.inbox.waiting()[body_ends..];
+        for _ in 0..LOOK_AHEAD {
+            let Ok(Some(header)) = frame::peek(rest) else { return false };
+            if header.kind == (Kind::Cancel { id }) {
+                return true;
+            }
+            let Some(behind) = rest.get(FRAME_HEADER + header.body_len as usize..) else { return false };
+            rest = behind;
+        }
+        false
     }
 
     /// The rest of this call's body goes straight to where it is read. `false` when it is no call for that.
