@@ -37,8 +37,8 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Connects to the service at `service://NAME`, `shm://NAME`, `unix:///PATH/SOCKET` or `tcp://HOST:PORT`; of several
-    /// addresses, to the first that answers.
+    /// Connects to the service at `service://NAME`, `shm://NAME`, `unix:///PATH/SOCKET` or `tcp://HOST:PORT`; of
+    /// several addresses, to the first that answers.
     ///
     /// # Errors
     /// At once when nobody is there; within 5 seconds when somebody is and does not answer; when the service's contract

@@ -125,8 +125,8 @@ impl Runner {
         self.predictor.is_long(usize::from(method.0))
     }
 
-    /// Whether a call with so much time left is worth starting while others wait: it is not when its method takes longer
-    /// on average, as nobody would wait for the end of it (decision 0043). Alone, every call is worth a try.
+    /// Whether starting a call with so much time left is in vain while others wait: when its method takes longer on
+    /// average, nobody would wait for the end of it (decision 0043). Alone, every call is worth a try.
     #[inline]
     pub(crate) fn is_in_vain(&self, method: MethodIndex, left_ns: u64) -> bool {
         left_ns < self.predictor.average_ns(usize::from(method.0))

@@ -1,4 +1,4 @@
-//! Tells, whenever it has changed, which address of the test service a client has settled on, and which process answers.
+//! Tells, whenever it has changed, which address of the test service a client has settled on, and who answers.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

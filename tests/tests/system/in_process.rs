@@ -1,5 +1,5 @@
-//! Services in the caller's own process, as users' unit tests have them: the same codecs, errors and retries as over any
-//! transport, and faults that come as a test says.
+//! Services in the caller's own process, as users' unit tests have them: the same codecs, errors and retries as over
+//! any transport, and faults that come as a test says.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

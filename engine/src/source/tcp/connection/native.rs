@@ -93,7 +93,7 @@ impl Connection {
                     self.call((id, method, codec), body_ends, runner, elsewhere, pool);
                 }
             }
-            // Handlers run one after the other here: what a client cancels has run by then, or was found to be taken back.
+            // Handlers run one after the other here: what a client cancels has run by then, or was found taken back.
             (Stage::Serving | Stage::Closing, Kind::Cancel { .. } | Kind::Goodbye) => {}
             _ => return Err(BadFrame::Reserved),
         }
