@@ -22,6 +22,9 @@ const TEXT_HOMES: &[&str] = &[
     "config/src/print",
     "config/src/import.rs", // a file that is written from another
     "config/tests",
+    "config/src/import.rs",
+    "config/src/print.rs",
+    "config/src/print",
 ];
 /// Protocol is bytes in, decisions out: what it may not reach.
 const IMPURE: &[&str] = &["std::net", "core::net", "std::os::unix::net", "std::thread", "Instant", "SystemTime"];
@@ -69,7 +72,7 @@ pub fn pure_protocol(tree: &Tree) -> Vec<Violation> {
 
 pub fn text_in_raw(tree: &Tree) -> Vec<Violation> {
     let config = tree.sources_under(&["config"]).filter(|source| !is_under(&source.path, TEXT_HOMES));
-    let what = "only what reads the file knows TOML";
+    let what = "only what reads or writes the file knows TOML";
     config
         .flat_map(|source| {
             let code = source.shipped_code();
