@@ -21,6 +21,8 @@ pub(crate) enum Home {
     Log,
     /// `workers = { ... }`
     Workers,
+    /// `run_as = { ... }`
+    RunAs,
 }
 
 const FILE: &[&str] = &["run_dir", "namespace", "drain", "log", "defaults", "service"];
@@ -36,6 +38,13 @@ const DEFAULTS: &[&str] = &[
     "drain",
     "kill",
     "hang",
+    "orphan",
+    "memory",
+    "run_as",
+    "umask",
+    "rlimits",
+    "working_dir",
+    "cpus",
     "env",
     "start_timeout",
 ];
@@ -56,6 +65,13 @@ const SERVICE: &[&str] = &[
     "drain",
     "kill",
     "hang",
+    "orphan",
+    "memory",
+    "run_as",
+    "umask",
+    "rlimits",
+    "working_dir",
+    "cpus",
     "env",
     "start_timeout",
 ];
@@ -63,10 +79,11 @@ const RESTART: &[&str] = &["backoff", "limit"];
 const LIMITS: &[&str] = &["shm_message", "tcp_message", "slots", "deadline"];
 const ALLOW: &[&str] = &["users", "groups"];
 const WORKERS: &[&str] = &["min", "max", "rule", "up", "down", "up_after", "down_after", "queue"];
+const RUN_AS: &[&str] = &["user", "group", "groups"];
 const LOG: &[&str] = &["dir", "size", "age", "keep", "level"];
 
 /// Words of the design, and of people's hopes, that the engine does not have yet.
-const LATER: &[&str] = &["loops", "idle", "memory", "web", "include", "tls", "cores"];
+const LATER: &[&str] = &["loops", "idle", "web", "include", "tls"];
 
 /// What other tools call it, and what it is called here.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -83,11 +100,26 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("environment", "env"),
     ("timeout", "start_timeout"),
     ("name", "namespace"),
+    ("user", "users"),
+    ("group", "groups"),
+    ("cores", "cpus"),
+    ("cwd", "working_dir"),
+    ("chdir", "working_dir"),
+    ("max_memory", "memory"),
 ];
 
 impl Home {
-    const ALL: [Self; 8] =
-        [Self::File, Self::Service, Self::Defaults, Self::Restart, Self::Limits, Self::Allow, Self::Log, Self::Workers];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::File,
+        Self::Service,
+        Self::Defaults,
+        Self::Restart,
+        Self::Limits,
+        Self::Allow,
+        Self::Log,
+        Self::Workers,
+        Self::RunAs,
+    ];
 
     /// The keys that may stand here.
     pub(crate) const fn keys(self) -> &'static [&'static str] {
@@ -100,6 +132,7 @@ impl Home {
             Self::Allow => ALLOW,
             Self::Log => LOG,
             Self::Workers => WORKERS,
+            Self::RunAs => RUN_AS,
         }
     }
 
@@ -114,6 +147,7 @@ impl Home {
             Self::Allow => format!("in `allow = {{ {key} = ... }}`"),
             Self::Log => format!("in [log]: `{key} = ...`"),
             Self::Workers => format!("in `workers = {{ {key} = ... }}`"),
+            Self::RunAs => format!("in `run_as = {{ {key} = ... }}`"),
         }
     }
 
@@ -122,13 +156,18 @@ impl Home {
         let belongs = || Some(format!("it belongs {}", home_of(key)?.example(key)));
         let later = || LATER.contains(&key).then(|| "not supported yet: remove it".to_owned());
         let meant = || Some(format!("did you mean `{}`?", self.meant(key)?));
-        belongs().or_else(later).or_else(meant).unwrap_or_else(|| "there is no such key".to_owned())
+        let alias = || Some(format!("did you mean `{}`?", self.alias(key)?));
+        alias().or_else(belongs).or_else(later).or_else(meant).unwrap_or_else(|| "there is no such key".to_owned())
     }
 
     /// The key of this table that an unknown one is probably a slip of.
     pub(crate) fn meant(self, key: &str) -> Option<&'static str> {
-        let alias = ELSEWHERE.iter().find(|(theirs, _)| *theirs == key).map(|(_, ours)| *ours);
-        alias.filter(|ours| self.keys().contains(ours)).or_else(|| closest(key, self.keys().iter().copied()))
+        self.alias(key).or_else(|| closest(key, self.keys().iter().copied()))
+    }
+
+    fn alias(self, key: &str) -> Option<&'static str> {
+        let mut aliases = ELSEWHERE.iter().filter(|(theirs, _)| *theirs == key).map(|(_, ours)| *ours);
+        aliases.find(|ours| self.keys().contains(ours))
     }
 }
 
@@ -159,6 +198,8 @@ mod tests {
         assert_eq!(Home::Service.advice("slots"), "it belongs in `limits = { slots = ... }`");
         assert_eq!(Home::Defaults.advice("program"), "it belongs in [service.NAME]: `program = ...`");
         assert_eq!(Home::Service.advice("loops"), "not supported yet: remove it");
+        assert_eq!(Home::Service.advice("user"), "it belongs in `run_as = { user = ... }`");
+        assert_eq!(Home::Allow.advice("user"), "did you mean `users`?");
         assert_eq!(Home::Service.advice("colour"), "there is no such key");
     }
 }

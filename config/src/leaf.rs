@@ -1,5 +1,7 @@
 //! One value: from TOML to a type that has a unit and a range, or to what is wrong with it.
 
+pub(crate) mod process;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;

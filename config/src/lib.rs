@@ -9,6 +9,7 @@
 //! | module     | idea |
 //! |------------|------|
 //! | `resolved` | [`Config`] and [`Service`]: what is in force, defaults included |
+//! | `process`  | [`Process`]: as whom a worker runs, and within which bounds of the kernel |
 //! | `scale`    | [`Scale`]: when a service has more workers, and when fewer |
 //! | `quantity` | sizes, counts and the spin time, each with its range |
 //! | `names`    | names of services and namespaces |
@@ -42,6 +43,7 @@
 
 mod listen_address;
 mod names;
+mod process;
 mod quantity;
 mod resolved;
 mod run_dir;
@@ -90,10 +92,11 @@ pub mod units;
 
 pub use listen_address::Listen;
 pub use names::{Namespace, ServiceName};
+pub use process::{CpuSet, MEMORY, Process, Rlimit, RunAs, Umask};
 pub use quantity::{ByteSize, Refused, SlotCount, Spin, WorkerCount};
 pub use resolved::{
-    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_START_TIMEOUT, DriverChoice, Launch,
-    Limits, Log, LogLevel, Principal, Restart, RestartLimit, Service, Trust,
+    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN, DEFAULT_START_TIMEOUT,
+    DriverChoice, Launch, Limits, Log, LogLevel, Principal, Restart, RestartLimit, Service, Trust,
 };
 pub use run_dir::{MAX_SOCKET_PATH, NoRunDir, default_run_dir, socket_path};
 pub use scale::{Scale, ScaleRule};

@@ -13,6 +13,7 @@ use crate::problem::{Placed, Problem, Problems, Span};
 use crate::{Builtin, Listen, Namespace, ServiceName};
 
 mod log;
+mod process;
 mod settings;
 
 pub(crate) use log::Log;

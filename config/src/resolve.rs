@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::problem::{Complaint, Problem, Problems};
 use crate::raw::{self, Settings};
 use crate::{
-    Allow, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_START_TIMEOUT, Launch, Limits, Listen, Log,
-    NoRunDir, Restart, Service, ServiceName, Surroundings, check, default_run_dir, program,
+    Allow, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN, DEFAULT_START_TIMEOUT, Launch, Limits,
+    Listen, Log, NoRunDir, Restart, Service, ServiceName, Surroundings, check, default_run_dir, program,
 };
 
 /// Resolves a whole file. `None` only after a mistake was said. `source` is absolute.
@@ -36,7 +36,7 @@ pub(crate) fn resolve(
         check::loopback(&service.listen, insecure, problems);
         let after = service.after.iter().filter_map(|name| ServiceName::new(&name.value).ok()).collect();
         let listen = service.listen.into_iter().map(|placed| placed.value).collect();
-        Some(Service { after, ..in_force(service.name?, launch?, listen, settings) })
+        Some(Service { after, ..in_force(service.name?, launch?, listen, settings, folder) })
     });
     let services = resolved.collect();
     Some(Config { source: source.to_owned(), run_dir: run_dir?, namespace, drain, log, services })
@@ -106,6 +106,9 @@ impl Settings {
             drain: self.drain.or(there.drain),
             kill: self.kill.or(there.kill),
             hang: self.hang.or(there.hang),
+            orphan: self.orphan.or(there.orphan),
+            memory: self.memory.or(there.memory),
+            process: self.process.or(&there.process),
             start_timeout: self.start_timeout.or(there.start_timeout),
             env: merged(there.env.clone(), self.env),
         }
@@ -136,7 +139,7 @@ fn merged(mut base: Vec<(String, String)>, own: Vec<(String, String)>) -> Vec<(S
     base
 }
 
-fn in_force(name: ServiceName, launch: Launch, listen: Vec<Listen>, settings: Settings) -> Service {
+fn in_force(name: ServiceName, launch: Launch, listen: Vec<Listen>, settings: Settings, folder: &Path) -> Service {
     let limits = settings.limits();
     Service {
         name,
@@ -154,6 +157,9 @@ fn in_force(name: ServiceName, launch: Launch, listen: Vec<Listen>, settings: Se
         drain: settings.drain.unwrap_or(DEFAULT_DRAIN),
         kill: settings.kill.unwrap_or(DEFAULT_KILL),
         hang: settings.hang.unwrap_or(Some(DEFAULT_HANG.max(limits.deadline.saturating_mul(2)))),
+        orphan: settings.orphan.unwrap_or(DEFAULT_ORPHAN),
+        memory: settings.memory.flatten(),
+        process: settings.process.in_force(folder),
         start_timeout: settings.start_timeout.unwrap_or(DEFAULT_START_TIMEOUT),
         allow: Allow { users: settings.users.unwrap_or_default(), groups: settings.groups.unwrap_or_default() },
         env: settings.env,

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ByteSize, Listen, Namespace, Scale, ServiceName, SlotCount, Spin, WorkerCount};
+use crate::{ByteSize, Listen, Namespace, Process, Scale, ServiceName, SlotCount, Spin, WorkerCount};
 
 /// How long a stop waits for calls in flight, where nothing else is said.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
@@ -16,6 +16,9 @@ pub const DEFAULT_KILL: Duration = Duration::from_secs(2);
 /// The least time after which a loop that is awake and does not move is called hung, where nothing else is said; a
 /// service whose calls may take longer has twice their default deadline.
 pub const DEFAULT_HANG: Duration = Duration::from_secs(60);
+
+/// How long workers go on without a supervisor, where nothing else is said.
+pub const DEFAULT_ORPHAN: Duration = Duration::from_secs(30);
 
 /// A whole file, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +70,12 @@ pub struct Service {
     pub kill: Duration,
     /// After which time a loop that is awake and does not move is killed. `None` never does.
     pub hang: Option<Duration>,
+    /// How long its workers go on serving when their supervisor has died, until another one takes over. Zero does not.
+    pub orphan: Duration,
+    /// A worker that has more than this to itself (its proportional set size) is replaced.
+    pub memory: Option<ByteSize>,
+    /// As whom its workers run, and within which bounds.
+    pub process: Process,
     /// Services of this file that must be ready before this one is started.
     pub after: Vec<ServiceName>,
     /// How long a worker may take until it says that it is ready.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use crate::keys::Home;
 use crate::{
-    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_START_TIMEOUT, DriverChoice, Launch,
-    Limits, Log, Namespace, Restart, Service, Spin, Surroundings, Trust, WorkerCount, load, load_text,
+    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN, DEFAULT_START_TIMEOUT,
+    DriverChoice, Launch, Limits, Log, Namespace, Process, Restart, Service, Spin, Surroundings, Trust, WorkerCount,
+    load, load_text,
 };
 
 const SHIPPED: &str = include_str!("../service.toml");
@@ -77,6 +78,9 @@ fn defaults_in_comments_are_the_constants() {
         drain: DEFAULT_DRAIN,
         kill: DEFAULT_KILL,
         hang: Some(DEFAULT_HANG),
+        orphan: DEFAULT_ORPHAN,
+        memory: None,
+        process: Process::default(),
         after: Vec::new(),
         start_timeout: DEFAULT_START_TIMEOUT,
         env: Vec::new(),
@@ -88,9 +92,7 @@ fn defaults_in_comments_are_the_constants() {
 #[test]
 fn every_key_is_in_it() {
     let text = uncommented();
-    let homes =
-        [Home::File, Home::Defaults, Home::Service, Home::Restart, Home::Limits, Home::Allow, Home::Log, Home::Workers];
-    for key in homes.iter().flat_map(|home| home.keys()) {
+    for key in Home::ALL.iter().flat_map(|home| home.keys()) {
         let (assigned, table) = (format!("{key} = "), format!("[{key}"));
         assert!(text.contains(&assigned) || text.contains(&table), "`{key}` is not in service.toml");
     }

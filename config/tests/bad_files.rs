@@ -115,6 +115,18 @@ const IN_SERVICE: &[(&str, &str, &[&str])] = &[
     ("env = { A = 1 }", "3:13", &["`service.echo.env.A` must not be an integer", "did you mean `\"1\"`?"]),
     ("env = { A = \"\\u0000\" }", "3:13", &["holds a zero byte"]),
     ("env = { \"A=B\" = \"\" }", "3:17", &["is not a name of an environment variable"]),
+    ("run_as = { user = \"a b\" }", "3:19", &["cannot be a name"]),
+    ("user = \"web\"", "3:1", &["it belongs in `run_as = { user = ... }`"]),
+    ("umask = 27", "3:9", &["must not be an integer", "did you mean `\"27\"`?"]),
+    ("umask = \"999\"", "3:9", &["is not a umask", "octal digits"]),
+    ("cpus = \"3-1\"", "3:8", &["is not a set of processors", "\"0-3,6\""]),
+    ("cpus = 2", "3:8", &["must not be an integer", "did you mean `\"2\"`?"]),
+    ("rlimits = { nofiles = 5 }", "3:23", &["`service.echo.rlimits.nofiles` is no bound", "did you mean `nofile`?"]),
+    ("rlimits = { nofile = \"5\" }", "3:22", &["must not be a string", "a whole number, or \"unlimited\""]),
+    ("rlimits = { as = 5 }", "3:18", &["write \"5KiB\" or \"5MiB\""]),
+    ("memory = \"1KiB\"", "3:10", &["is out of range", "expected \"1MiB\""]),
+    ("orphan = \"2h\"", "3:10", &["expected \"0\" to \"1h\""]),
+    ("working_dir = \"\"", "3:15", &["is empty"]),
     ("program = \"x\"", "3:1", &["either a builtin or a program", "2 | builtin", "this says a builtin"]),
     ("args = []", "3:1", &["a builtin takes no arguments", "remove `args`"]),
     ("builtin = \"echo\"", "3:1", &["`builtin` is set twice", "2 | builtin = \"echo\"\n  | ------- first here"]),
@@ -268,7 +280,7 @@ error: unknown key `service.echo.wokers`
   | ^^^^^^ did you mean `workers`?
   |
   = help: keys of service.echo: builtin, program, args, listen, after, workers, driver, restart, limits, spin, allow, \
-insecure, trust, drain, kill, hang, env, start_timeout
+insecure, trust, drain, kill, hang, orphan, memory, run_as, umask, rlimits, working_dir, cpus, env, start_timeout
 
 error: 1 mistake in service.toml: nothing was changed";
     assert_eq!(shown, expected);

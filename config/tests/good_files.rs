@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use speedysvc_config::{
-    ByteSize, Config, Launch, Principal, Restart, RestartLimit, Scale, ScaleRule, Spin, Surroundings, load, load_text,
+    ByteSize, Config, DEFAULT_ORPHAN, Launch, Principal, Restart, RestartLimit, Rlimit, RunAs, Scale, ScaleRule, Spin,
+    Surroundings, Umask, load, load_text,
 };
 
 fn loaded(text: &str) -> Config {
@@ -91,6 +92,41 @@ fn what_a_service_says_wins_key_by_key() {
     assert_eq!(a.env, env(&[("B", "2"), ("C", "3"), ("A", "4")]));
     assert_eq!(b.env, env(&[("A", "1"), ("B", "2")]));
     assert_eq!(a.spin, Spin::NONE);
+}
+
+#[test]
+fn a_workers_process_is_inherited_key_by_key() {
+    let config = loaded(
+        "[defaults]\n\
+         run_as = { user = \"web\", groups = [\"video\"] }\n\
+         rlimits = { nofile = 64, core = \"0B\" }\n\
+         umask = \"027\"\n\
+         memory = \"1GiB\"\n\
+         working_dir = \"data\"\n\
+         [service.a]\n\
+         builtin = \"echo\"\n\
+         run_as = { group = 7 }\n\
+         rlimits = { nofile = \"unlimited\" }\n\
+         cpus = \"0-1\"\n\
+         orphan = \"0\"\n\
+         [service.b]\n\
+         builtin = \"echo\"\n\
+         umask = \"none\"\n\
+         memory = \"none\"\n\
+         working_dir = \"none\"\n",
+    );
+    let [a, b] = &config.services[..] else { panic!("two services") };
+    let name = |name: &str| Principal::Name(name.to_owned());
+    let run_as = RunAs { user: Some(name("web")), group: Some(Principal::Id(7)), groups: Some(vec![name("video")]) };
+    assert_eq!(a.process.run_as, run_as);
+    assert_eq!(b.process.run_as, RunAs { group: None, ..run_as });
+    assert_eq!(a.process.rlimits, [(Rlimit::Core, Some(0)), (Rlimit::Nofile, None)]);
+    assert_eq!(a.process.cpus.as_ref().map(ToString::to_string).as_deref(), Some("0-1"));
+    assert_eq!(a.process.working_dir.as_deref(), Some(Path::new("/etc/speedysvc/data")));
+    assert_eq!((a.process.umask.map(Umask::bits), b.process.umask), (Some(0o27), None));
+    assert_eq!((a.memory, b.memory), (Some(ByteSize::gib(1)), None));
+    assert_eq!((a.orphan, b.orphan), (Duration::ZERO, DEFAULT_ORPHAN));
+    assert_eq!(b.process.working_dir, None);
 }
 
 #[test]

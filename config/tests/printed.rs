@@ -103,7 +103,9 @@ program = "true"
 
 #[test]
 fn no_key_is_left_out() {
-    let with_builtin = printed("[service.echo]\nbuiltin = \"echo\"\nenv = { A = \"1\" }\nworkers = { max = 2 }\n");
+    let process = "run_as = { user = \"a\", group = 7, groups = [\"b\"] }\nrlimits = { nofile = 5 }\n";
+    let builtin = "[service.echo]\nbuiltin = \"echo\"\nenv = { A = \"1\" }\nworkers = { max = 2 }\n";
+    let with_builtin = printed(&format!("{builtin}{process}"));
     let all = format!("{}{with_builtin}", printed(&format!("[log]\ndir = \"/l\"\n{ALL}")));
     for key in speedysvc_config::keys() {
         let row = |line: &str| line.starts_with(&format!("{key} =")) || line.contains(&format!(".{key} ="));

@@ -19,6 +19,8 @@ pub(crate) enum Rang {
     Signal,
     /// Somebody connects to a listener.
     Knock,
+    /// The supervisor has died, and it is time to go.
+    Leave,
     /// This link's client has published, and nobody was looking.
     Link(LinkId),
 }
@@ -34,6 +36,7 @@ impl Rang {
             Self::Pool => 1,
             Self::Signal => 2,
             Self::Knock => 3,
+            Self::Leave => 4,
             Self::Link(link) => FIRST_LINK + link.0,
         }
     }
@@ -44,6 +47,7 @@ impl Rang {
             1 => Self::Pool,
             2 => Self::Signal,
             3 => Self::Knock,
+            4 => Self::Leave,
             link => Self::Link(LinkId(link - FIRST_LINK)),
         }
     }

@@ -1,11 +1,12 @@
 //! What a worker is made of, from what the broker sent. The loop's rings, sets and tables are made here, once.
 
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use speedysvc_protocol::control::Report;
+use speedysvc_protocol::control::{Legacy, Report};
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::link::Board;
@@ -22,6 +23,7 @@ use crate::error::StartError;
 use crate::idle::Idle;
 use crate::log;
 use crate::meter::Meter;
+use crate::orphan::{Leaving, Orphan};
 use crate::source::shm::Links;
 use crate::source::tcp::Connections;
 use crate::watcher::Watcher;
@@ -35,6 +37,8 @@ pub(crate) struct Parts {
     pub(crate) connections: Connections,
     pub(crate) idle: Idle,
     pub(crate) watcher: Watcher,
+    /// This worker outlives its supervisor for a while.
+    pub(crate) leaving: Option<Leaving>,
 }
 
 impl Parts {
@@ -44,7 +48,7 @@ impl Parts {
         equipment: Equipment,
         signals: Option<&UnixStream>,
     ) -> Result<Self, StartError> {
-        let Equipment { start, board, pool_bell, stats, listeners } = equipment;
+        let Equipment { start, board, pool_bell, stats, left, listeners } = equipment;
         let Chosen { mut driver, name, why } = choose(start.driver, Sizes::default())?;
         let bells = Bells::new().map_err(StartError::resource("epoll"))?;
         let board = Arc::new(Board::map(&board, Access::ReadWrite).map_err(StartError::resource("the board"))?);
@@ -52,6 +56,10 @@ impl Parts {
         bells.add(&pool_bell, Rang::Pool).map_err(StartError::resource("the pool bell"))?;
         if let Some(signals) = signals {
             bells.add(signals, Rang::Signal).map_err(StartError::resource("signals"))?;
+        }
+        let leaving = leaving(start.legacy, left, control, &listeners).map_err(StartError::resource("heirs"))?;
+        if let Some(leaving) = &leaving {
+            bells.add(leaving, Rang::Leave).map_err(StartError::resource("heirs"))?;
         }
         log::set_level(start.log_level);
         let shm_max = usize::try_from(start.shm_message_max).unwrap_or(usize::MAX);
@@ -74,6 +82,18 @@ impl Parts {
         watcher.awake(now_ns());
         control.report(&Report::Ready { contract, driver: name.to_owned(), why });
         let idle = Idle::new(start.spin_us.saturating_mul(1_000));
-        Ok(Self { driver, bells, runner, links, connections, idle, watcher })
+        Ok(Self { driver, bells, runner, links, connections, idle, watcher, leaving })
     }
+}
+
+fn leaving(
+    legacy: Option<Legacy>,
+    left: Option<(OwnedFd, OwnedFd)>,
+    control: &Control,
+    listeners: &[OwnedFd],
+) -> io::Result<Option<Leaving>> {
+    let Some((legacy, (rendezvous, heirs))) = legacy.zip(left) else { return Ok(None) };
+    let listeners = listeners.iter().map(OwnedFd::try_clone).collect::<io::Result<_>>()?;
+    let orphan = Orphan { control: control.try_clone()?, legacy, rendezvous, heirs, listeners };
+    Leaving::watch(orphan).map(Some)
 }

@@ -30,6 +30,8 @@ pub(crate) struct Equipment {
     pub(crate) board: OwnedFd,
     pub(crate) pool_bell: OwnedFd,
     pub(crate) stats: OwnedFd,
+    /// With a legacy: the rendezvous socket, and the heirs'.
+    pub(crate) left: Option<(OwnedFd, OwnedFd)>,
     pub(crate) listeners: Vec<OwnedFd>,
 }
 
@@ -45,10 +47,11 @@ impl Control {
                 Heard::Nothing => self.wait().map_err(|error| StartError::Control(error.to_string()))?,
                 Heard::Order(Order::Start(start), descriptors) => {
                     let mut descriptors = descriptors.into_iter();
-                    let [Some(board), Some(pool_bell), Some(stats)] = [(); 3].map(|()| descriptors.next()) else {
-                        return Err(StartError::Control("the start order came without its descriptors".to_owned()));
-                    };
-                    return Ok(Equipment { start, board, pool_bell, stats, listeners: descriptors.collect() });
+                    let without = || StartError::Control("the start order came without its descriptors".to_owned());
+                    let mut next = || descriptors.next().ok_or_else(without);
+                    let (board, pool_bell, stats) = (next()?, next()?, next()?);
+                    let left = if start.legacy.is_some() { Some((next()?, next()?)) } else { None };
+                    return Ok(Equipment { start, board, pool_bell, stats, left, listeners: descriptors.collect() });
                 }
                 Heard::Order(other, _) => return Err(StartError::Control(format!("{other:?} came before Start"))),
                 Heard::Gone => return Err(StartError::Control("it was closed before the start order".to_owned())),
@@ -68,6 +71,11 @@ impl Control {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Heard::Nothing,
             Ok(None) | Err(_) => Heard::Gone,
         }
+    }
+
+    /// Another descriptor of the socket.
+    pub(crate) fn try_clone(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone()
     }
 
     /// Tells the broker. When it is gone, the loop finds out by its socket.

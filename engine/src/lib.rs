@@ -22,6 +22,7 @@ mod held;
 mod idle;
 pub mod log;
 mod meter;
+mod orphan;
 mod predict;
 mod share;
 pub mod signals;

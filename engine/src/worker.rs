@@ -25,6 +25,7 @@ use crate::driver::{Completion, Driver};
 use crate::error::StartError;
 use crate::idle::{Idle, Rest};
 use crate::log;
+use crate::orphan::Leaving;
 use crate::source::shm::{LinkBells, Links};
 use crate::source::tcp::Connections;
 use crate::watcher::Watcher;
@@ -66,6 +67,8 @@ struct Worker {
     connections: Connections,
     idle: Idle,
     watcher: Watcher,
+    /// It outlives its supervisor for a while.
+    leaving: Option<Leaving>,
     crowd: Watch,
     draining: Option<Draining>,
     now_ns: u64,
@@ -97,7 +100,7 @@ impl Worker {
     ) -> Result<Self, (StartError, Control)> {
         match Parts::new(service, &control, equipment, signals) {
             Err(error) => Err((error, control)),
-            Ok(Parts { driver, bells, runner, links, connections, idle, watcher }) => {
+            Ok(Parts { driver, bells, runner, links, connections, idle, watcher, leaving }) => {
                 let (crowd, draining, now_ns, turns, rang) = (Watch::new(), None, now_ns(), 0, true);
                 Ok(Self {
                     driver,
@@ -108,6 +111,7 @@ impl Worker {
                     connections,
                     idle,
                     watcher,
+                    leaving,
                     crowd,
                     draining,
                     now_ns,
@@ -192,7 +196,7 @@ impl Worker {
                 self.count_bell(who);
                 match who {
                     Rang::Control => self.obey()?,
-                    Rang::Signal => self.drain(),
+                    Rang::Signal | Rang::Leave => self.drain(),
                     Rang::Knock => self.connections.knock(),
                     Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link, self.now_ns),
                     Rang::Link(link) => self.links.look_for_fetches(link),
@@ -223,7 +227,7 @@ impl Worker {
         match who {
             Rang::Link(_) => self.runner.meter.count(Counter::BellsHeard),
             Rang::Pool => self.runner.meter.count(Counter::PoolBellsHeard),
-            Rang::Control | Rang::Signal | Rang::Knock => {}
+            Rang::Control | Rang::Signal | Rang::Knock | Rang::Leave => {}
         }
     }
 
@@ -233,7 +237,9 @@ impl Worker {
                 Heard::Nothing => return Ok(()),
                 Heard::Gone => {
                     self.bells.remove(&self.control);
-                    self.drain();
+                    if self.leaving.is_none() {
+                        self.drain();
+                    }
                     return Ok(());
                 }
                 Heard::Order(Order::Link { link, geometry, uid, .. }, descriptors) => {
@@ -259,14 +265,17 @@ impl Worker {
         geometry: Geometry,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), StartError> {
-        let Ok([request, reply, theirs, ours]) = <[OwnedFd; 4]>::try_from(descriptors) else {
+        let mut descriptors = descriptors.into_iter();
+        let mut next = || descriptors.next();
+        let (Some(request), Some(reply), Some(theirs), Some(ours)) = (next(), next(), next(), next()) else {
             return Err(StartError::Control("a link came without its descriptors".to_owned()));
         };
+        let client = next();
         let link = WorkerLink::map(geometry, request, reply).map_err(StartError::resource("a link"))?;
         for bell in [&theirs, &ours] {
             self.bells.add(bell, Rang::Link(id)).map_err(StartError::resource("a link's bell"))?;
         }
-        self.links.add(id, uid, link, LinkBells { theirs, ours });
+        self.links.add(id, uid, link, LinkBells { theirs, ours, _client: client });
         Ok(())
     }
 

@@ -35,6 +35,12 @@ pub fn addresses_name(service: &str) -> String {
     format!("{service}.addresses")
 }
 
+/// The file name, in the same folder, of the socket at which a supervisor meets the workers of one that has died.
+#[must_use]
+pub fn heirs_name(service: &str) -> String {
+    format!("{service}.heir")
+}
+
 /// Broker to client, in answer to its [`crate::hello::Hello`].
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -62,10 +68,11 @@ pub enum Attached {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "snake_case")]
 pub enum Order {
-    /// The first message. Descriptors: board (read-write), pool bell, stats page (read-write), then one for each
-    /// listener.
+    /// The first message. Descriptors: board (read-write), pool bell, stats page (read-write); with a legacy rendezvous
+    /// socket and heirs' socket; then one for each listener.
     Start(Start),
-    /// A client has attached. Descriptors: request segment, reply segment (both read-write), bell, inner bell.
+    /// A client has attached. Descriptors: request segment, reply segment (both read-write), bell, inner bell; with a
+    /// legacy the broker's end of the client's socket, so that the client is hung up on when the last holder is gone.
     Link {
         /// The link's name.
         link: LinkId,
@@ -118,6 +125,24 @@ pub struct Start {
     /// Who may connect to its Unix sockets.
     #[serde(default)]
     pub peers: Peers,
+    /// What it keeps should its supervisor die; without it, it leaves with the supervisor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy: Option<Legacy>,
+}
+
+/// All that a supervisor leaves to its successor. Workers keep it without looking at it, apart from the times, and give
+/// it to whoever connects to the heirs' socket once their own supervisor is gone: one message, with these descriptors:
+/// rendezvous socket, heirs' socket, then the listeners.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Legacy {
+    /// The supervisor that has left it.
+    pub supervisor: u32,
+    /// How long a worker goes on without a supervisor, in microseconds; from the beginning after each handing over.
+    pub grace_us: u64,
+    /// How long its calls may take to end after that, in microseconds.
+    pub drain_us: u64,
+    /// The addresses of the listeners as the file had them, in the order of their descriptors.
+    pub listeners: Vec<String>,
 }
 
 /// Users and groups that may connect to Unix sockets, beside the worker's own user and root.

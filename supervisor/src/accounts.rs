@@ -3,6 +3,7 @@
 //! Reads the files, not the name service: the engine links no resolver, and a number always works.
 
 use std::fs;
+use std::path::PathBuf;
 
 use speedysvc_broker::Allow;
 use speedysvc_config::{Principal, Service};
@@ -11,6 +12,8 @@ use crate::StartError;
 
 /// One of the two databases.
 struct Database {
+    /// Of the file that names somebody.
+    key: &'static str,
     whom: &'static str,
     file: &'static str,
     /// Read at the first name.
@@ -19,12 +22,62 @@ struct Database {
 
 /// The numbers that a service's `allow` stands for.
 pub(crate) fn resolve(service: &Service) -> Result<Allow, StartError> {
-    let mut users = Database { whom: "user", file: "/etc/passwd", text: None };
-    let mut groups = Database { whom: "group", file: "/etc/group", text: None };
+    let (mut users, mut groups) = (Database::users("allow"), Database::groups("allow"));
     Ok(Allow { uids: users.ids(service, &service.allow.users)?, gids: groups.ids(service, &service.allow.groups)? })
 }
 
+/// A user, and what is known of it beside its number.
+pub(crate) struct Account {
+    pub(crate) uid: u32,
+    /// Its own group; unknown for a number without an account.
+    pub(crate) gid: Option<u32>,
+    pub(crate) name: Option<String>,
+    pub(crate) home: Option<PathBuf>,
+}
+
+/// The user of `run_as`.
+pub(crate) fn user(service: &Service, principal: &Principal) -> Result<Account, StartError> {
+    let mut users = Database::users("run_as");
+    let uid = users.id(service, principal)?;
+    let text = users.text()?;
+    let line = text.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| match principal {
+        Principal::Name(name) => fields[0] == name,
+        Principal::Id(_) => fields.get(2).and_then(|id| id.parse().ok()) == Some(uid),
+    });
+    let field = |index: usize| line.as_ref().and_then(|fields| fields.get(index).copied());
+    Ok(Account {
+        uid,
+        gid: field(3).and_then(|gid| gid.parse().ok()).filter(|gid| *gid != u32::MAX),
+        name: field(0).map(str::to_owned),
+        home: field(5).filter(|home| home.starts_with('/')).map(PathBuf::from),
+    })
+}
+
+/// A group of `run_as`.
+pub(crate) fn group(service: &Service, principal: &Principal) -> Result<u32, StartError> {
+    Database::groups("run_as").id(service, principal)
+}
+
+/// The groups that name a user as a member.
+pub(crate) fn groups_of(user: &str) -> Result<Vec<u32>, StartError> {
+    Ok(groups_with(Database::groups("run_as").text()?, user))
+}
+
+fn groups_with(text: &str, user: &str) -> Vec<u32> {
+    let lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let is_member = |fields: &Vec<&str>| fields.get(3).is_some_and(|members| members.split(',').any(|one| one == user));
+    lines.filter(is_member).filter_map(|fields| fields[2].parse().ok()).filter(|gid| *gid != u32::MAX).collect()
+}
+
 impl Database {
+    const fn users(key: &'static str) -> Self {
+        Self { key, whom: "user", file: "/etc/passwd", text: None }
+    }
+
+    const fn groups(key: &'static str) -> Self {
+        Self { key, whom: "group", file: "/etc/group", text: None }
+    }
+
     fn ids(&mut self, service: &Service, principals: &[Principal]) -> Result<Vec<u32>, StartError> {
         principals.iter().map(|principal| self.id(service, principal)).collect()
     }
@@ -34,24 +87,26 @@ impl Database {
             Principal::Id(id) => return Ok(*id),
             Principal::Name(name) => name,
         };
-        let text = match self.text.take() {
-            Some(text) => text,
-            None => self.read()?,
-        };
-        let id = find(&text, name);
-        self.text = Some(text);
-        id.ok_or_else(|| StartError::UnknownAccount {
+        find(self.text()?, name).ok_or_else(|| StartError::UnknownAccount {
             service: service.name.to_string(),
+            key: self.key,
             whom: self.whom,
             name: name.clone(),
             file: self.file,
         })
     }
 
-    fn read(&self) -> Result<String, StartError> {
-        // Comment fields may hold any bytes; names and numbers are ASCII.
-        let bytes = fs::read(self.file).map_err(|source| StartError::Accounts { file: self.file, source })?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    /// The file, read once.
+    fn text(&mut self) -> Result<&str, StartError> {
+        let text = match self.text.take() {
+            Some(text) => text,
+            None => {
+                let failed = |source| StartError::Accounts { key: self.key, file: self.file, source };
+                // Comment fields may hold any bytes; names and numbers are ASCII.
+                String::from_utf8_lossy(&fs::read(self.file).map_err(failed)?).into_owned()
+            }
+        };
+        Ok(self.text.insert(text))
     }
 }
 
@@ -67,7 +122,14 @@ fn find(text: &str, name: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{find, groups_with};
+
+    #[test]
+    fn members_of_groups_are_whole_names() {
+        let text = "video:x:44:web,www\naudio:x:29:\nweb:x:34:w\nshort:x\nbad:x:many:www\nwww:x:33:www";
+        assert_eq!(groups_with(text, "www"), [44, 33]);
+        assert_eq!(groups_with(text, "ww"), [0_u32; 0]);
+    }
 
     #[test]
     fn finds_whole_names_only() {

@@ -37,9 +37,13 @@ impl Supervisor<'_, '_> {
             Action::ServiceReady(service) => {
                 let line = self.service_line(service);
                 self.journal.announce(&line);
+                self.relieve(service);
                 self.hands.warnings(service).iter().for_each(|line| self.journal.say(Level::Warn, line));
             }
-            Action::AllReady => self.announce_all(),
+            Action::AllReady => {
+                self.announce_all();
+                self.notifier.ready();
+            }
             Action::RolledBack(service, version) => self.roll_back(service, version)?,
             Action::Forget(service) => {
                 let line = format!("{} is stopped, and not in the file any more", self.hands.name(service));
@@ -49,6 +53,24 @@ impl Supervisor<'_, '_> {
             Action::Exit(code) => self.exit = Some(code),
         }
         Ok(None)
+    }
+
+    /// The workers of a killed engine are not needed any more.
+    fn relieve(&mut self, service: ServiceKey) {
+        let name = self.hands.name(service).to_owned();
+        match self.hands.relieve(service) {
+            Ok(false) => {}
+            Ok(true) => {
+                let line =
+                    format!("{name}: its workers serve; those of the killed engine finish their calls and leave");
+                self.journal.say(Level::Info, &line);
+            }
+            Err(error) => {
+                let line =
+                    format!("{name}: should this engine be killed, the next one would not find its workers: {error}");
+                self.journal.say(Level::Error, &line);
+            }
+        }
     }
 
     fn announce_all(&mut self) {

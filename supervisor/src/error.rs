@@ -4,17 +4,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use speedysvc_broker::InheritError;
 use speedysvc_config::Listen;
 
 /// Why the engine could not start, or could not go on. Nothing is left running, and nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// `allow` names somebody whom this machine does not know.
-    #[error("service {service}: {whom} `{name}` of `allow` is not in {file}: correct the name, or give the number")]
+    /// The file names somebody whom this machine does not know.
+    #[error("service {service}: {whom} `{name}` of `{key}` is not in {file}: correct the name, or give the number")]
     UnknownAccount {
-        /// Whose `allow`.
+        /// Whose.
         service: String,
+        /// `allow` or `run_as`.
+        key: &'static str,
         /// `user` or `group`.
         whom: &'static str,
         /// As the file has it.
@@ -23,12 +26,30 @@ pub enum StartError {
         file: &'static str,
     },
     /// The file with users or groups cannot be read.
-    #[error("cannot look up names of `allow` in {file}: {source}; numbers need no lookup")]
+    #[error("cannot look up names of `{key}` in {file}: {source}; numbers need no lookup")]
     Accounts {
+        /// `allow` or `run_as`.
+        key: &'static str,
         /// Where names would have been looked up.
         file: &'static str,
         /// What the kernel said.
         source: io::Error,
+    },
+    /// A number of `run_as` has no account that would say its group.
+    #[error("service {service}: user {uid} of `run_as` has no account, and so no group: add `group` to `run_as`")]
+    NoGroup {
+        /// Whose.
+        service: String,
+        /// The number.
+        uid: u32,
+    },
+    /// Only root may run programs as somebody else.
+    #[error(
+        "service {service}: the engine must be root to run workers as somebody else: start it so, or remove `run_as`"
+    )]
+    NotRoot {
+        /// Whose.
+        service: String,
     },
     /// A folder of the sockets cannot be made or used.
     #[error("cannot use the run folder {}: {source}; `run_dir` or SPEEDYSVC_RUN_DIR can name another", path.display())]
@@ -87,6 +108,17 @@ pub enum StartError {
         service: String,
         /// The broker's words.
         why: String,
+    },
+    /// Workers of an engine that was killed have the addresses, and do not answer.
+    #[error(
+        "service {service}: {source}; they end by themselves when `orphan` and `drain` are over: try again then, or \
+         end them: `ps -ef` shows them, with parent 1"
+    )]
+    Orphans {
+        /// Which service.
+        service: String,
+        /// What became of asking them.
+        source: InheritError,
     },
     /// A worker's program could not be started.
     #[error("service {service}: cannot start {program}: {source}")]

@@ -1,27 +1,25 @@
 //! Does what the policy decided, and turns what happened into the policy's events.
 
+mod starting;
+
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use speedysvc_broker::{Broker, Look, ServiceKey, ServiceOptions};
+use speedysvc_broker::{Broker, Inherited, Look, ServiceKey, ServiceOptions, TakeError};
 use speedysvc_config::{Config, Listen, Service};
 use speedysvc_protocol::control::operator::Level;
-use speedysvc_protocol::control::{LOG_MARK_ENV, WORKER_ENV};
 use speedysvc_protocol::ids::WorkerId;
 use speedysvc_protocol::stats::Snapshot;
 
 use crate::obituary::obituary;
 use crate::options::{self, level, mark};
 use crate::policy::{self, Version};
+use crate::spares::{Predecessors, Spares};
 use crate::spawn::{Worker, describe};
 use crate::versions::Settings;
 use crate::{StartError, listen};
-
-/// Where a worker's own clients find its neighbours.
-const RUN_DIR_ENV: &str = "SPEEDYSVC_RUN_DIR";
-const NAMESPACE_ENV: &str = "SPEEDYSVC_NAMESPACE";
 
 /// What makes the command of a service's worker.
 pub(crate) type Launch<'a> = &'a dyn Fn(&Service) -> Command;
@@ -39,6 +37,10 @@ pub(crate) struct Hands<'a> {
     /// What workers put before lines that they log.
     mark: String,
     pub(crate) level: Level,
+    /// Sockets that we were started with.
+    activated: Spares,
+    /// Whose workers served when we came.
+    predecessors: Predecessors,
 }
 
 /// What is kept of a service.
@@ -61,8 +63,9 @@ impl Kept {
 }
 
 impl<'a> Hands<'a> {
-    /// Takes the services' names and binds their addresses. No worker is started yet.
-    pub(crate) fn take(config: &Config, launch: Launch<'a>) -> Result<Self, StartError> {
+    /// Takes the services' names and binds their addresses, or takes over what is there of a killed engine. No worker
+    /// is started yet.
+    pub(crate) fn take(config: &Config, launch: Launch<'a>, activated: Spares) -> Result<Self, StartError> {
         let broker = Broker::new().map_err(|source| StartError::Machine { what: "cannot make its broker", source })?;
         let mut hands = Self {
             run_dir: config.run_dir.clone(),
@@ -73,10 +76,11 @@ impl<'a> Hands<'a> {
             services: Vec::new(),
             mark: mark(),
             level: level(config),
+            activated,
+            predecessors: Predecessors::default(),
         };
         for service in &config.services {
-            let settings = hands.prepare(service, None)?;
-            hands.add(settings, Version::default())?;
+            hands.begin(service)?;
         }
         Ok(hands)
     }
@@ -85,15 +89,24 @@ impl<'a> Hands<'a> {
     pub(crate) fn prepare(&self, service: &Service, before: Option<ServiceKey>) -> Result<Settings, StartError> {
         let before = before.map(|key| self.services[key.0].settings());
         let command = (self.launch)(service);
-        Settings::prepare(service, Path::new(command.get_program()), before)
+        Settings::prepare(service, Path::new(command.get_program()), before, &mut self.activated.again())
     }
 
     /// Takes a new service's name. Its key is the next one.
     pub(crate) fn add(&mut self, settings: Settings, version: Version) -> Result<ServiceKey, StartError> {
+        self.take_over(settings, version, None)
+    }
+
+    fn take_over(
+        &mut self,
+        settings: Settings,
+        version: Version,
+        inherited: Option<Inherited>,
+    ) -> Result<ServiceKey, StartError> {
         let options = self.options(&settings)?;
         let name = settings.service.name.to_string();
         let refused = |why: String| StartError::Refused { service: name.clone(), why };
-        let key = self.broker.add_service(options).map_err(|error| refused(error.to_string()))?;
+        let key = self.broker.take_over(options, inherited).map_err(|error| refused(error.to_string()))?;
         assert_eq!(key.0, self.services.len(), "the broker counts services in the order of the file");
         let addresses = settings.listeners.iter().map(|listener| listener.real.clone()).collect();
         let versions = BTreeMap::from([(version, settings)]);
@@ -176,6 +189,17 @@ impl<'a> Hands<'a> {
         addresses.iter().filter(|address| address.reaches_beyond()).map(|open| listen::warning(name, open)).collect()
     }
 
+    /// Sockets that we were started with and that no service listens on.
+    pub(crate) fn unused(&self) -> Vec<String> {
+        let mut rest = self.activated.again();
+        for kept in &self.services {
+            for listener in &kept.settings().listeners {
+                let _used = rest.take(&kept.name, &listener.asked);
+            }
+        }
+        rest.addresses().map(ToString::to_string).collect()
+    }
+
     /// What a worker said of its driver.
     pub(crate) fn note_driver(&mut self, key: ServiceKey, driver: String) {
         let known = &mut self.services[key.0].drivers;
@@ -242,55 +266,20 @@ impl<'a> Hands<'a> {
         capture.drain(|text, cut| line(name, text, cut));
     }
 
-    /// Starts a worker.
-    pub(crate) fn spawn(&mut self, key: ServiceKey, worker: WorkerId, version: Version) -> Result<(), StartError> {
-        self.open(key)?;
-        let settings = self.services[key.0].versions.get(&version).expect("versions in use are kept");
-        let service = &settings.service;
-        let mut command = settings.pinned((self.launch)(service));
-        let program = (self.launch)(service).get_program().to_string_lossy().into_owned();
-        command.envs(service.env.iter().map(|(name, value)| (name, value)));
-        // After the file's: a worker that believes another number, or looks elsewhere, would not work.
-        command
-            .env(WORKER_ENV, worker.0.to_string())
-            .env(LOG_MARK_ENV, &self.mark)
-            .env(RUN_DIR_ENV, &self.run_dir)
-            .env(NAMESPACE_ENV, &self.namespace);
-        let failed = |source| StartError::Spawn { service: service.name.to_string(), program, source };
-        let control = match self.broker.admit(key, worker) {
-            Ok(control) => control,
-            Err(error) => return Err(failed(error)),
-        };
-        match Worker::spawn(command, control) {
-            Ok(process) => {
-                self.workers.insert((key, worker), process);
-                Ok(())
-            }
-            Err(error) => {
-                // It was admitted and never lived: it has no calls.
-                self.broker.bury(key, worker);
-                Err(failed(error))
-            }
-        }
+    /// Our workers serve: those of a killed engine may go. Whether there were any.
+    pub(crate) fn relieve(&mut self, key: ServiceKey) -> Result<bool, TakeError> {
+        self.own_listeners(key);
+        self.broker.relieve(key)
     }
 
-    /// Takes clients again, at the addresses that it had.
-    fn open(&mut self, key: ServiceKey) -> Result<(), StartError> {
-        let kept = &mut self.services[key.0];
-        if kept.open {
-            return Ok(());
-        }
-        let (current, addresses) = (kept.current, kept.addresses.clone());
-        let settings = kept.versions.get_mut(&current).expect("the current one is kept");
-        settings.unbind();
-        settings.bind_again(&addresses)?;
-        kept.open = true;
-        self.use_version(key, current)?;
-        let name = self.services[key.0].name.clone();
-        let opened = self.broker.open(key);
-        opened.map_err(|error| StartError::Refused { service: name, why: error.to_string() }).inspect_err(|_| {
-            self.services[key.0].open = false;
-        })
+    fn own_listeners(&self, key: ServiceKey) {
+        let versions = self.services[key.0].versions.values();
+        versions.flat_map(|version| &version.listeners).for_each(|listener| listener.socket.own());
+    }
+
+    /// `took over 2 services from the workers of the engine that was process 123`, if so.
+    pub(crate) fn taken_over(&self) -> Option<String> {
+        self.predecessors.sentence()
     }
 
     pub(crate) fn drain(&mut self, key: ServiceKey, worker: WorkerId) {
@@ -331,6 +320,7 @@ impl<'a> Hands<'a> {
 
     /// Hangs up on a service's clients, takes no new ones, and removes its files.
     pub(crate) fn close(&mut self, key: ServiceKey) {
+        self.own_listeners(key);
         let kept = &mut self.services[key.0];
         if std::mem::replace(&mut kept.open, false) {
             kept.versions.values_mut().for_each(Settings::unbind);
@@ -348,6 +338,8 @@ impl Drop for Hands<'_> {
             // There is no policy any more that wants to hear of it.
             drop(self.bury(key, worker, |_, _, _| {}));
         }
-        self.keys().for_each(|key| self.close(key));
+        // Where workers of a killed engine serve, and ours never did, they go on: this start has failed.
+        let ours: Vec<_> = self.keys().filter(|key| !self.broker.has_predecessors(*key)).collect();
+        ours.into_iter().for_each(|key| self.close(key));
     }
 }

@@ -11,6 +11,7 @@
 //! | `act`      | tells the policy what happened, and does what it says |
 //! | `hands`    | the broker and the workers' processes |
 //! | `versions` | what workers are started as: settings, listeners, and the program as it was then |
+//! | [`launch`] | as whom workers run, and within which bounds: a verb of our own binary that becomes their program |
 //! | `options`  | what broker and workers are told of a version |
 //! | `obituary` | how a worker ended, in one sentence |
 //! | `spawn`    | one worker process: start, signal, reap |
@@ -18,14 +19,17 @@
 //! | `hung`     | asks it, from the board |
 //! | `scaling`  | how many workers a service needs, and why: a rule without a clock |
 //! | `sampler`  | what that rule is told, once a second |
+//! | `memory`   | which workers have grown too large: a rule without a clock, and what it is told |
 //! | `control`  | the operators' socket: requests, replies, status |
 //! | `health`   | is it well, is it ready: a pure function |
 //! | `reload`   | what is different in a changed file: a pure function |
 //! | `apply`    | applies it: everything that can fail first |
 //! | `journal`  | the log: lines of workers and engine, in memory and on disk |
 //! | `listen`   | TCP listeners, bound before any worker starts |
+//! | `spares`   | sockets that listen already: of an engine that was killed, or from systemd |
 //! | `folders`  | the run folder: made where missing, removed where made |
 //! | `accounts` | names of users and groups → numbers |
+//! | `systemd`  | what systemd wants to hear, and the sockets that it has for us |
 //! | `signals`  | SIGINT, SIGTERM and SIGHUP as bytes in a socket |
 //! | `lines`    | what people read: lines for standard output and standard error |
 //! | `run`      | the order of start, loop and end |
@@ -53,8 +57,10 @@ mod health;
 mod hear;
 mod hung;
 mod journal;
+pub mod launch;
 mod lines;
 mod listen;
+mod memory;
 mod obituary;
 mod options;
 pub mod policy;
@@ -63,7 +69,9 @@ mod run;
 mod sampler;
 mod scaling;
 mod signals;
+mod spares;
 mod spawn;
+mod systemd;
 mod versions;
 mod watchdog;
 

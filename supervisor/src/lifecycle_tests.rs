@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use speedysvc_config::{
-    Allow, Builtin, Config, DriverChoice, Launch, Limits, Listen, Log, Namespace, Principal, Restart, RestartLimit,
-    Service, ServiceName, Spin, Trust, WorkerCount,
+    Allow, Builtin, Config, DriverChoice, Launch, Limits, Listen, Log, Namespace, Principal, Process, Restart,
+    RestartLimit, Service, ServiceName, Spin, Trust, WorkerCount,
 };
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::control::{Order, Report, WORKER_ENV};
@@ -103,10 +103,17 @@ pub(crate) fn service(name: &str) -> Service {
         drain: Duration::from_secs(60),
         kill: Duration::from_secs(2),
         hang: None,
+        orphan: Duration::ZERO,
+        memory: None,
+        process: Process::default(),
         after: Vec::new(),
         start_timeout: Duration::from_secs(60),
         env: vec![(ROLE.to_owned(), "serves".to_owned())],
     }
+}
+
+fn no_file() -> Result<Config, String> {
+    Err("no file here".to_owned())
 }
 
 fn with_role(role: &str, service: Service) -> Service {
@@ -174,7 +181,7 @@ fn run_in(folder: &Path, word: &'static str, services: Vec<Service>) -> Told {
     let (mut out, mut err) = (watcher(), watcher());
     let config = config(folder, services);
     let journal = Journal::new(Lines::new(&mut out, &mut err), Log::default(), Arc::default());
-    let result = run_with(config, &launch, &|| Err("no file here".to_owned()), &signals, journal);
+    let result = run_with(config, (&launch, &no_file), &signals, journal, Default::default());
     Told { result, out: out.text, err: err.text }
 }
 
@@ -276,7 +283,7 @@ fn a_taken_name_is_refused_and_leaves_the_holder_alone() {
     let first = config(folder.path(), vec![service("echo")]);
     let mut err = io::stderr();
     let journal = Journal::new(Lines::new(&mut out, &mut err), Log::default(), Arc::default());
-    let code = run_with(first, &launch, &|| Err("no file here".to_owned()), &signals, journal).unwrap();
+    let code = run_with(first, (&launch, &no_file), &signals, journal, Default::default()).unwrap();
     assert_eq!(code, 0);
     let error = out.1.unwrap().result.unwrap_err();
     assert!(matches!(&error, StartError::EngineRuns { pid, .. } if *pid == std::process::id().to_string()), "{error}");

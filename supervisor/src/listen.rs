@@ -7,11 +7,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use speedysvc_config::{Listen, Service};
 
 use crate::StartError;
+use crate::spares::{Found, Spares};
 
 /// Connections that may wait to be accepted. The standard library asks for 128, which a burst of clients fills; the
 /// kernel cuts this to `net.core.somaxconn`.
@@ -30,9 +32,16 @@ pub(crate) fn warning(service: &str, open: &Listen) -> String {
 pub(crate) struct Socket {
     descriptor: OwnedFd,
     path: Option<PathBuf>,
+    /// Workers of a killed engine listen there, too: should this start fail, the next one is to find its file.
+    is_shared: AtomicBool,
 }
 
 impl Socket {
+    /// Nobody else listens there any more.
+    pub(crate) fn own(&self) {
+        self.is_shared.store(false, Ordering::Relaxed);
+    }
+
     /// Another descriptor of it.
     pub(crate) fn try_clone(&self) -> io::Result<OwnedFd> {
         self.descriptor.try_clone()
@@ -48,19 +57,30 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let Some(path) = &self.path {
+        if let Some(path) = self.path.as_ref().filter(|_| !self.is_shared.load(Ordering::Relaxed)) {
             // Somebody else may have cleaned up.
             let _gone = fs::remove_file(path);
         }
     }
 }
 
-/// A listener on one of a service's addresses, and that address with the port that the kernel chose.
-pub(crate) fn bind(service: &Service, address: &Listen) -> Result<(Socket, Listen), StartError> {
+/// A listener on one of a service's addresses, and that address with the port that the kernel chose. One that listens
+/// there already is taken from `spares`.
+pub(crate) fn bind(service: &Service, address: &Listen, spares: &mut Spares) -> Result<(Socket, Listen), StartError> {
+    if let Some(Found { socket, real, is_ours }) = spares.take(service.name.as_str(), address) {
+        let path = match &real {
+            Listen::Unix(path) if is_ours => Some(path.clone()),
+            _ => None,
+        };
+        let is_shared = AtomicBool::new(path.is_some());
+        let socket = Socket { descriptor: socket, path, is_shared };
+        socket.open_for(service).map_err(StartError::denied("cannot change who may connect"))?;
+        return Ok((socket, real));
+    }
     let bound = match address {
         Listen::Tcp(tcp) => bind_one(*tcp).map(|(descriptor, real)| {
             let path = None;
-            (Socket { descriptor, path }, Listen::Tcp(real))
+            (Socket { descriptor, path, is_shared: AtomicBool::new(false) }, Listen::Tcp(real))
         }),
         Listen::Unix(path) => bind_unix(path, service).map(|socket| (socket, address.clone())),
     };
@@ -78,7 +98,7 @@ fn bind_unix(path: &Path, service: &Service) -> io::Result<Socket> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let descriptor = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::net::bind(&descriptor, &SocketAddrUnix::new(path)?)?;
-    let socket = Socket { descriptor, path: Some(path.to_owned()) };
+    let socket = Socket { descriptor, path: Some(path.to_owned()), is_shared: AtomicBool::new(false) };
     // Before anybody can connect.
     socket.open_for(service)?;
     rustix::net::listen(&socket.descriptor, BACKLOG)?;

@@ -1,12 +1,13 @@
 //! What the broker and the workers are told of a service's version.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 use speedysvc_broker::ServiceOptions;
 use speedysvc_config::{Config, DriverChoice};
-use speedysvc_protocol::control::DriverWish;
 use speedysvc_protocol::control::operator::Level;
+use speedysvc_protocol::control::{DriverWish, Legacy};
 use speedysvc_protocol::shm::in_place::Trust;
 
 use crate::StartError;
@@ -28,7 +29,20 @@ pub(crate) fn options(settings: &Settings, folder: PathBuf, log_level: Level) ->
         trust: trust(service.trust),
         log_level,
         allow: settings.allow.clone(),
+        legacy: legacy(settings),
         listeners: copies.collect::<Result<_, _>>().map_err(StartError::denied("cannot copy a listener"))?,
+    })
+}
+
+/// Nothing for workers that leave with us.
+fn legacy(settings: &Settings) -> Option<Legacy> {
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    let service = &settings.service;
+    (!service.orphan.is_zero()).then(|| Legacy {
+        supervisor: std::process::id(),
+        grace_us: micros(service.orphan),
+        drain_us: micros(service.drain.saturating_add(service.kill)),
+        listeners: settings.listeners.iter().map(|listener| listener.asked.to_string()).collect(),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use speedysvc_config::{Config, Launch, Listen, Log, Service};
+use speedysvc_config::{ByteSize, Config, Launch, Listen, Log, Process, Service};
 
 use crate::policy::show;
 
@@ -76,6 +76,11 @@ fn renewing(old: &Service, new: &Service) -> Vec<String> {
     found.extend(differs("driver", &old.driver, &new.driver));
     found.extend(differs("limits", &old.limits, &new.limits).map(|_| "limits".to_owned()));
     found.extend(differs("spin", &old.spin.get(), &new.spin.get()));
+    // Workers know it from their start.
+    if old.orphan != new.orphan {
+        found.push(changed("orphan", &show(old.orphan), &show(new.orphan)));
+    }
+    found.extend(differs("process", &old.process, &new.process).map(|_| process(&old.process, &new.process)));
     // Values may be secrets.
     found.extend(differs("env", &old.env, &new.env).map(|_| "env".to_owned()));
     found
@@ -87,6 +92,7 @@ fn adjusting(old: &Service, new: &Service) -> Vec<String> {
     let patience = |hang: Option<Duration>| hang.map_or("none".to_owned(), show);
     let found = [
         differs("workers", &old.workers.get(), &new.workers.get()),
+        differs("memory", &old.memory, &new.memory).map(|_| changed("memory", &size(old.memory), &size(new.memory))),
         differs("scale", &old.scale, &new.scale).map(|_| "scaling".to_owned()),
         differs("restart", &old.restart, &new.restart).map(|_| "restart".to_owned()),
         differs("allow", &old.allow, &new.allow).map(|_| "allow".to_owned()),
@@ -97,6 +103,10 @@ fn adjusting(old: &Service, new: &Service) -> Vec<String> {
         (old.hang != new.hang).then(|| changed("hang", &patience(old.hang), &patience(new.hang))),
     ];
     found.into_iter().flatten().collect()
+}
+
+fn size(limit: Option<ByteSize>) -> String {
+    limit.map_or("none".to_owned(), |limit| limit.to_string())
 }
 
 fn differs<T: PartialEq + Debug>(key: &str, old: &T, new: &T) -> Option<String> {
@@ -112,6 +122,18 @@ fn launch(launch: &Launch) -> String {
         Launch::Builtin(builtin) => format!("builtin {}", builtin.as_str()),
         Launch::Program { path, args } => [&[path.display().to_string()][..], args].concat().join(" "),
     }
+}
+
+/// The keys that are different.
+fn process(old: &Process, new: &Process) -> String {
+    let keys = [
+        (old.run_as != new.run_as, "run_as"),
+        (old.umask != new.umask, "umask"),
+        (old.rlimits != new.rlimits, "rlimits"),
+        (old.working_dir != new.working_dir, "working_dir"),
+        (old.cpus != new.cpus, "cpus"),
+    ];
+    keys.into_iter().filter(|(differs, _)| *differs).map(|(_, key)| key).collect::<Vec<_>>().join(", ")
 }
 
 fn log_difference(old: &Log, new: &Log) -> String {

@@ -16,12 +16,15 @@ use crate::StartError;
 use crate::apply::plan;
 use crate::control::Control;
 use crate::folders::{Folders, Reach};
-use crate::hands::Hands;
+use crate::hands::{Hands, Launch};
 use crate::journal::{Detached, Journal, Origin};
 use crate::lines::{Lines, Ration};
+use crate::memory::Memory;
 use crate::policy::{self, Event, State};
 use crate::sampler::Sampler;
 use crate::signals::{Signals, take};
+use crate::spares::Spares;
+use crate::systemd::{Notifier, activated};
 use crate::watchdog::Watchdog;
 
 /// What an engine is made of beside its file.
@@ -33,6 +36,9 @@ pub struct Parts<'a> {
     /// Lines that a start script may wait for; all others go to standard error.
     pub out: &'a mut dyn Write,
 }
+
+/// Reads the file again.
+type Reread<'a> = &'a dyn Fn() -> Result<Config, String>;
 
 /// Runs every service of `config` until a signal or their failure ends them, and returns the exit code: 0 after a stop
 /// that was asked for, 1 after every service has failed. SIGINT and SIGTERM drain; a second one kills; SIGHUP reloads.
@@ -46,8 +52,12 @@ pub fn run(config: Config, parts: Parts<'_>) -> Result<u8, StartError> {
     let lost = Arc::default();
     let err = Detached::new(io::stderr(), Arc::clone(&lost));
     let mut err = err.map_err(StartError::denied("cannot start a thread"))?;
-    let journal = Journal::new(Lines::new(parts.out, &mut err), config.log.clone(), lost);
-    run_with(config, parts.launch, parts.reread, &signals, journal)
+    let mut journal = Journal::new(Lines::new(parts.out, &mut err), config.log.clone(), lost);
+    let notifier = Notifier::new(|name| std::env::var_os(name), std::process::id());
+    let notifier = notifier.map_err(StartError::denied("cannot speak to NOTIFY_SOCKET"))?;
+    let (activated, unusable) = activated(|name| std::env::var_os(name), std::process::id());
+    unusable.iter().for_each(|line| journal.say(Level::Warn, line));
+    run_with(config, (parts.launch, parts.reread), &signals, journal, (activated, notifier))
 }
 
 /// Every link takes four descriptors here and in each worker: the soft limit, made for `select`, is raised to the hard
@@ -62,10 +72,10 @@ fn raise_descriptor_limit() {
 /// [`run`] with signals and a log of the caller's.
 pub(crate) fn run_with(
     config: Config,
-    launch: &dyn Fn(&Service) -> Command,
-    reread: &dyn Fn() -> Result<Config, String>,
+    (launch, reread): (Launch<'_>, Reread<'_>),
     signals: &Signals,
     journal: Journal<'_>,
+    (activated, notifier): (Spares, Notifier),
 ) -> Result<u8, StartError> {
     let mut folders = Folders::default();
     let others = |service: &Service| !service.allow.users.is_empty() || !service.allow.groups.is_empty();
@@ -75,7 +85,7 @@ pub(crate) fn run_with(
     folders.make(&folder, reach)?;
     // Declared after the folders, so that both are gone before these are removed.
     let control = Control::take(&folder)?;
-    let hands = Hands::take(&config, launch)?;
+    let hands = Hands::take(&config, launch, activated)?;
     let plans = config.services.iter().map(plan).collect();
     let mut supervisor = Supervisor {
         config,
@@ -87,12 +97,21 @@ pub(crate) fn run_with(
         journal,
         watchdog: Watchdog::default(),
         sampler: Sampler::default(),
+        memory: Memory::default(),
+        notifier,
         began: Instant::now(),
         complaints: Ration::default(),
         versions: 0,
         has_started: false,
         exit: None,
     };
+    if let Some(taken_over) = supervisor.hands.taken_over() {
+        supervisor.journal.say(Level::Warn, &taken_over);
+    }
+    for address in supervisor.hands.unused() {
+        let line = format!("this process was started with a socket at {address}, where no service of the file listens");
+        supervisor.journal.say(Level::Warn, &line);
+    }
     supervisor.feed(Event::Start)?;
     supervisor.has_started = true;
     supervisor.watch()
@@ -110,6 +129,8 @@ pub(crate) struct Supervisor<'a, 'l> {
     pub(crate) journal: Journal<'l>,
     pub(crate) watchdog: Watchdog,
     pub(crate) sampler: Sampler,
+    pub(crate) memory: Memory,
+    pub(crate) notifier: Notifier,
     began: Instant,
     pub(crate) complaints: Ration,
     /// The number of the newest version of anything.
@@ -154,15 +175,22 @@ impl Supervisor<'_, '_> {
             self.feed(Event::Tick)?;
             self.look_for_the_hung()?;
             self.sample()?;
+            self.weigh()?;
             self.hear_operators(&found)?;
             self.attend();
+            self.notify();
         }
     }
 
     /// Sleeps until something happened or is due.
     fn wait(&self) -> io::Result<Vec<Found>> {
-        let due =
-            policy::next_deadline(&self.state).into_iter().chain(self.next_look()).chain(self.next_sample()).min();
+        let due = policy::next_deadline(&self.state)
+            .into_iter()
+            .chain(self.next_look())
+            .chain(self.next_sample())
+            .chain(self.next_weighing())
+            .chain(self.next_notice())
+            .min();
         // A time beyond the kernel's reach is as good as none.
         let timeout = due.and_then(|at| Timespec::try_from(at.saturating_sub(self.now())).ok());
         let broker = self.hands.broker_fd();
@@ -248,7 +276,10 @@ impl Supervisor<'_, '_> {
     }
 
     fn reload_by_signal(&mut self) -> Result<(), StartError> {
-        match self.apply_file(false)? {
+        self.notifier.reloading();
+        let applied = self.apply_file(false)?;
+        self.notifier.ready();
+        match applied {
             Ok(_) | Err((Reason::Stopping, _)) => {}
             Err((_, why)) => self.journal.say(Level::Error, &format!("SIGHUP: {why}")),
         }

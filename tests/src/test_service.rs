@@ -105,6 +105,8 @@ pub trait TestService {
     fn linger(&self, gate: &str) -> u32;
     /// Takes this long, and appends a line to a file.
     fn mark(&self, file: &str, line: &str, ms: u64);
+    /// Takes so many MiB of memory, and keeps them. The worker's process.
+    fn grow(&self, mib: u64) -> u32;
 }
 
 /// The service.
@@ -228,6 +230,12 @@ impl TestService for Obedient {
     fn mark(&self, file: &str, line: &str, ms: u64) {
         let_pass(Duration::from_millis(ms));
         append(Path::new(file), line);
+    }
+
+    fn grow(&self, mib: u64) -> u32 {
+        // Not zeros: those are not there until somebody writes.
+        vec![7_u8; usize::try_from(mib << 20).unwrap_or(0)].leak();
+        std::process::id()
     }
 }
 

@@ -201,6 +201,8 @@ impl Server {
             allow: Allow::default(),
             trust: self.limits.trust,
             listeners: listeners.into_iter().map(Listener::into_socket).collect(),
+            // Its loop ends with this process.
+            legacy: None,
         }
     }
 }

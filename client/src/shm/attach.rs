@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -29,6 +30,11 @@ use crate::error::Error;
 
 /// Request segment, reply segment, bell, board.
 const DESCRIPTORS: usize = 4;
+/// How often a broker may die in the middle of a greeting before that is an error; it may also have hung up on us
+/// because many do not greet.
+const TRIES: u32 = 3;
+/// Before the next try.
+const PAUSE: Duration = Duration::from_millis(10);
 const START_IT: &str = "is the service running? `speedysvc-engine --config FILE` starts it";
 
 /// Attaches to the service whose rendezvous socket is at `path`.
@@ -39,14 +45,20 @@ pub(crate) fn attach(
     rescues: &Arc<AtomicU64>,
 ) -> Result<ShmConnection, Error> {
     let named = |error: Error| error.within(&path.display().to_string());
-    let socket = meet(path, deadline).map_err(named)?;
-    handover::send(&socket, hello, &[]).map_err(|error| named(broken(&error)))?;
-    wait_for_answer(&socket, deadline).map_err(named)?;
-    let received = handover::receive::<Attached>(&socket, DESCRIPTORS).map_err(|error| named(broken(&error)))?;
-    match received {
-        None => Err(named(Error::not_started(Code::Unavailable, "the service closed the connection"))),
-        Some((Attached::Refused { refusal }, _)) => Err(Failure::from(refusal).into()),
-        Some((Attached::Welcome { welcome, geometry, sleeps_at_once, .. }, descriptors)) => {
+    let mut tries = 1;
+    let (socket, answer) = loop {
+        match greet(path, hello, deadline).map_err(named)? {
+            Some((socket, answer)) => break (socket, answer),
+            None if tries < TRIES => {
+                tries += 1;
+                std::thread::sleep(PAUSE.min(deadline.left().unwrap_or_default()));
+            }
+            None => return Err(named(Error::not_started(Code::Unavailable, "the service closed the connection"))),
+        }
+    };
+    match answer {
+        (Attached::Refused { refusal }, _) => Err(Failure::from(refusal).into()),
+        (Attached::Welcome { welcome, geometry, sleeps_at_once, .. }, descriptors) => {
             let mut agreed = Agreed::new(welcome, hello.methods.len())?;
             // Whatever was said, what does not fit the link cannot be sent.
             agreed.message_max = agreed.message_max.min(usize::try_from(geometry.heap()).unwrap_or(usize::MAX));
@@ -73,6 +85,27 @@ pub(crate) fn attach(
             })
         }
     }
+}
+
+/// One greeting and its answer. `None` when the broker is gone before it has answered: another may be coming.
+fn greet(path: &Path, hello: &Hello, deadline: Deadline) -> Result<Option<Greeted>, Error> {
+    let socket = meet(path, deadline)?;
+    match handover::send(&socket, hello, &[]) {
+        Err(error) if is_gone(&error) => return Ok(None),
+        sent => sent.map_err(|error| broken(&error))?,
+    }
+    wait_for_answer(&socket, deadline)?;
+    match handover::receive::<Attached>(&socket, DESCRIPTORS) {
+        Err(error) if is_gone(&error) => Ok(None),
+        received => Ok(received.map_err(|error| broken(&error))?.map(|answer| (socket, answer))),
+    }
+}
+
+/// A socket, and what came over it.
+type Greeted = (OwnedFd, (Attached, Vec<OwnedFd>));
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn meet(path: &Path, deadline: Deadline) -> Result<OwnedFd, Error> {

@@ -140,7 +140,7 @@ impl Writer<'_> {
 
     fn memory(&mut self) {
         if let Some(bytes) = self.count("max_proc_mem_bytes") {
-            let what = format!("{bytes} bytes for all workers together: limits of memory are not in this version");
+            let what = format!("{bytes} bytes for all workers together: here `memory` says what each of them may have");
             self.remark("max_proc_mem_bytes", what);
         }
     }

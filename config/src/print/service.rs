@@ -6,7 +6,10 @@ use toml::Value;
 
 use super::{Page, list, path, text};
 use crate::units::show_duration;
-use crate::{DriverChoice, Launch, Principal, RestartLimit, Scale, ScaleRule, Service, Trust};
+use crate::{
+    ByteSize, DriverChoice, Launch, Principal, Process, RestartLimit, Rlimit, RunAs, Scale, ScaleRule, Service, Trust,
+    Umask,
+};
 
 /// The keys of one service, as they are looked for.
 struct Rows<'p, 'a> {
@@ -40,6 +43,9 @@ pub(super) fn write(page: &mut Page<'_>, service: &Service) {
     rows.drain(service.drain);
     rows.inherited(&["kill"], &duration(service.kill));
     rows.inherited(&["hang"], &service.hang.map_or_else(|| text("none"), duration));
+    rows.inherited(&["orphan"], &duration(service.orphan));
+    rows.inherited(&["memory"], &service.memory.map_or_else(|| text("none"), text));
+    rows.process(&service.process);
     rows.inherited(&["start_timeout"], &duration(service.start_timeout));
     for (name, value) in &service.env {
         rows.inherited(&["env", name], &text(value));
@@ -65,6 +71,22 @@ impl Rows<'_, '_> {
     fn ways<'k>(&'k self, ways: &[&'k [&'k str]]) -> Vec<Vec<&'k str>> {
         let in_table = |table: &[&'k str]| ways.iter().map(|way| [table, way].concat()).collect::<Vec<_>>();
         [in_table(&["service", self.name]), in_table(&["defaults"])].concat()
+    }
+
+    /// What nobody has said of a user has no word of its own: it is the engine's.
+    fn process(&mut self, process: &Process) {
+        let RunAs { user, group, groups } = &process.run_as;
+        for (key, value) in [("user", user), ("group", group)] {
+            value.iter().for_each(|value| self.inherited(&["run_as", key], &principal(value)));
+        }
+        groups.iter().for_each(|groups| self.inherited(&["run_as", "groups"], &list(groups, principal)));
+        let octal = |mask: Umask| text(format!("{:03o}", mask.bits()));
+        self.inherited(&["umask"], &process.umask.map_or_else(|| text("none"), octal));
+        for (limit, value) in &process.rlimits {
+            self.inherited(&["rlimits", limit.as_str()], &bound(*limit, *value));
+        }
+        self.inherited(&["working_dir"], &process.working_dir.as_deref().map_or_else(|| text("none"), path));
+        self.inherited(&["cpus"], &process.cpus.as_ref().map_or_else(|| text("all"), text));
     }
 
     fn launch(&mut self, launch: &Launch) {
@@ -112,6 +134,14 @@ fn dotted(key: &[&str]) -> String {
 
 fn duration(duration: Duration) -> Value {
     text(show_duration(duration))
+}
+
+fn bound(limit: Rlimit, value: Option<u64>) -> Value {
+    match value {
+        None => text("unlimited"),
+        Some(count) if limit.is_count() => i64::try_from(count).unwrap_or(i64::MAX).into(),
+        Some(bytes) => text(ByteSize::from_bytes(bytes)),
+    }
 }
 
 fn limit(limit: RestartLimit) -> String {

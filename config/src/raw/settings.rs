@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::plain;
+use super::process::ProcessSettings;
 use crate::fields::Fields;
 use crate::keys::Home;
 use crate::leaf;
@@ -40,6 +41,10 @@ pub(crate) struct Settings {
     pub(crate) kill: Option<Duration>,
     /// The inner `None` is `"none"`: never.
     pub(crate) hang: Option<Option<Duration>>,
+    pub(crate) orphan: Option<Duration>,
+    /// The inner `None` is `"none"`: as much as it likes.
+    pub(crate) memory: Option<Option<ByteSize>>,
+    pub(crate) process: ProcessSettings,
     pub(crate) start_timeout: Option<Duration>,
     pub(crate) env: Vec<(String, String)>,
 }
@@ -95,6 +100,9 @@ impl Settings {
             drain: plain(fields.read("drain", leaf::duration(DRAIN), problems)),
             kill: plain(fields.read("kill", leaf::duration(DRAIN), problems)),
             hang: plain(fields.read("hang", leaf::duration_or_none(PATIENCE), problems)),
+            orphan: plain(fields.read("orphan", leaf::duration(DRAIN), problems)),
+            memory: plain(fields.read("memory", leaf::process::memory, problems)),
+            process: ProcessSettings::read(fields, problems),
             start_timeout: plain(fields.read("start_timeout", leaf::duration(START), problems)),
             env: fields.entries("env", leaf::variable, problems).unwrap_or_default(),
             ..Self::default()

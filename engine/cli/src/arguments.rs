@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,9 +104,25 @@ pub(crate) enum Verb {
         #[arg(value_hint = ValueHint::DirPath)]
         folder: Option<PathBuf>,
     },
+    /// Become a worker's program, as the engine's file wants it: what the supervisor starts
+    #[command(hide = true)]
+    Launch(Launch),
     /// Serve a built-in service: what the supervisor starts for `builtin = ...`
     #[command(hide = true)]
     Builtin { service: Builtin },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Launch {
+    /// What is to be set, as JSON
+    pub(crate) terms: String,
+    /// What the program is told that it is called
+    #[arg(long)]
+    pub(crate) arg0: Option<String>,
+    /// The program
+    pub(crate) program: PathBuf,
+    /// Its arguments
+    pub(crate) args: Vec<OsString>,
 }
 
 #[derive(Args, Debug)]

@@ -11,6 +11,7 @@ mod driver;
 mod echo;
 mod exit;
 mod files;
+mod launch;
 mod manual;
 mod out;
 mod ping;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some(Verb::Ctl(what)) => ctl::ctl(&what),
         Some(Verb::Completions { shell }) => manual::completions(shell),
         Some(Verb::Man { folder }) => manual::man(folder.as_deref()),
+        Some(Verb::Launch(what)) => launch::launch(&what),
         Some(Verb::Builtin { service: Builtin::Echo }) => speedysvc::serve(echo::BuiltinEcho),
     }
 }

@@ -244,6 +244,9 @@ pub struct ServiceStatus {
     pub target: u16,
     /// Why it has so many, where that is not what the file says: a sentence.
     pub scaling: Option<String>,
+    /// Which worker was replaced last for its size, and why: a sentence.
+    #[serde(default)]
+    pub memory: Option<String>,
     /// Where it can be called.
     pub addresses: Vec<String>,
     /// What workers said of their drivers: which, and why.
@@ -291,6 +294,9 @@ pub struct WorkerStatus {
     pub method: Option<String>,
     /// Resident memory, in bytes; shared pages count for everybody who has them.
     pub rss: Option<u64>,
+    /// Memory of its own, in bytes, where `memory` in the file bounds it: shared pages count in parts.
+    #[serde(default)]
+    pub pss: Option<u64>,
 }
 
 /// All numbers of a service, named as in `docs/counters.md`.

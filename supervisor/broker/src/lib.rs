@@ -11,6 +11,8 @@ mod access;
 mod addresses;
 mod burial;
 mod client;
+mod doors;
+mod heirs;
 mod incarnations;
 mod meters;
 mod rendezvous;
@@ -30,10 +32,11 @@ use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::board::Mode;
 
 pub use access::Allow;
+pub use heirs::{InheritError, Inheritance, inherit};
 pub use meters::Meters;
 pub use rendezvous::{TakeError, lock};
 use service::Service;
-pub use service::ServiceOptions;
+pub use service::{Inherited, ServiceOptions};
 
 /// A service of this broker, in the order of [`Broker::add_service`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -243,8 +246,21 @@ impl Broker {
     /// # Errors
     /// [`TakeError`] when another process holds the name, or the folder cannot be written.
     pub fn add_service(&mut self, options: ServiceOptions) -> Result<ServiceKey, TakeError> {
+        self.take_over(options, None)
+    }
+
+    /// The same, with what the workers of a dead owner of the name gave us. They go on serving until
+    /// [`Broker::relieve`], or until they have waited for long enough.
+    ///
+    /// # Errors
+    /// As [`Broker::add_service`].
+    pub fn take_over(
+        &mut self,
+        options: ServiceOptions,
+        inherited: Option<Inherited>,
+    ) -> Result<ServiceKey, TakeError> {
         let key = ServiceKey(self.services.len());
-        let mut service = Service::new(key, options)?;
+        let mut service = Service::new(key, options, inherited)?;
         service.listen(&mut self.watch)?;
         self.services.push(service);
         Ok(key)
@@ -314,6 +330,21 @@ impl Broker {
     /// [`TakeError`] when there is no such geometry; nothing has changed then.
     pub fn renew(&mut self, service: ServiceKey, options: ServiceOptions) -> Result<(), TakeError> {
         self.services[service.0].renew(options)
+    }
+
+    /// The workers of this broker serve: those of a dead owner of the name, if there were any, are sent home. Whether
+    /// there were.
+    ///
+    /// # Errors
+    /// [`TakeError`] when the folder cannot be written: they are sent home, and a successor would not find ours.
+    pub fn relieve(&mut self, service: ServiceKey) -> Result<bool, TakeError> {
+        self.services[service.0].relieve()
+    }
+
+    /// Whether workers of a dead owner of the name serve, and were not sent home.
+    #[must_use]
+    pub fn has_predecessors(&self, service: ServiceKey) -> bool {
+        self.services[service.0].has_predecessors()
     }
 
     /// Takes clients again, after [`Broker::close`]; nothing when it does.

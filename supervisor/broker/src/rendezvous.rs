@@ -36,7 +36,7 @@ pub enum TakeError {
     },
 }
 
-fn at(path: &Path) -> impl FnOnce(io::Error) -> TakeError {
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> TakeError {
     let path = path.display().to_string();
     move |error| TakeError::Io { path, error }
 }
@@ -47,6 +47,8 @@ pub(crate) struct Rendezvous {
     pub(crate) socket: OwnedFd,
     path: PathBuf,
     lock_path: PathBuf,
+    /// Workers of a dead holder listen there, too: should we go before they do, the next one is to find it.
+    pub(crate) is_shared: bool,
     _lock: File,
 }
 
@@ -54,9 +56,14 @@ pub(crate) struct Rendezvous {
 const BACKLOG: i32 = 1024;
 
 impl Rendezvous {
-    /// Takes the name, removing what a killed holder left, and listens. `open_to_others` lets other users connect; they
-    /// are judged by their credentials.
-    pub(crate) fn take(folder: &Path, name: &str, open_to_others: bool) -> Result<Self, TakeError> {
+    /// Takes the name, removing what a killed holder left, and listens; or goes on listening where that one did.
+    /// `open_to_others` lets other users connect; they are judged by their credentials.
+    pub(crate) fn take(
+        folder: &Path,
+        name: &str,
+        open_to_others: bool,
+        inherited: Option<OwnedFd>,
+    ) -> Result<Self, TakeError> {
         let lock_path = folder.join(format!("{name}.lock"));
         let lock = lock(&lock_path).map_err(at(&lock_path))?.map_err(|pid| TakeError::Taken {
             name: name.to_owned(),
@@ -64,28 +71,39 @@ impl Rendezvous {
             pid,
         })?;
         let path = folder.join(rendezvous_name(name));
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
-            _ => {}
-        }
-        let socket = listen(&path).map_err(at(&path))?;
+        // One whose file is gone is of no use: nobody finds it.
+        let inherited = inherited.filter(|_| path.exists());
+        let is_shared = inherited.is_some();
+        let socket = match inherited {
+            Some(socket) => socket,
+            None => listen_anew(&path).map_err(at(&path))?,
+        };
         let mode = if open_to_others { 0o666 } else { 0o600 };
         fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(at(&path))?;
         if open_to_others {
             // Others may pass through the folder, but not list it.
             fs::set_permissions(folder, Permissions::from_mode(0o711)).map_err(at(folder))?;
         }
-        Ok(Self { socket, path, lock_path, _lock: lock })
+        Ok(Self { socket, path, lock_path, is_shared, _lock: lock })
     }
 }
 
 impl Drop for Rendezvous {
     fn drop(&mut self) {
-        for path in [&self.path, &self.lock_path] {
+        for path in [&self.path, &self.lock_path].into_iter().skip(usize::from(self.is_shared)) {
             // Somebody else may have cleaned the folder; the lock ends with its descriptor anyway.
             let _gone = fs::remove_file(path);
         }
     }
+}
+
+/// Listens at a path, where a dead holder may have left a file.
+pub(crate) fn listen_anew(path: &Path) -> io::Result<OwnedFd> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    listen(path)
 }
 
 fn listen(path: &Path) -> io::Result<OwnedFd> {
@@ -127,13 +145,13 @@ mod tests {
     #[test]
     fn a_name_has_one_holder_and_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Rendezvous::take(folder.path(), "echo", false).unwrap();
-        let error = Rendezvous::take(folder.path(), "echo", false).unwrap_err().to_string();
+        let first = Rendezvous::take(folder.path(), "echo", false, None).unwrap();
+        let error = Rendezvous::take(folder.path(), "echo", false, None).unwrap_err().to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
-        Rendezvous::take(folder.path(), "other", false).unwrap();
+        Rendezvous::take(folder.path(), "other", false, None).unwrap();
         drop(first);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        Rendezvous::take(folder.path(), "echo", false).unwrap();
+        Rendezvous::take(folder.path(), "echo", false, None).unwrap();
     }
 
     #[test]
@@ -141,6 +159,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("echo.lock"), "1\n").unwrap();
         drop(listen(&folder.path().join("echo.sock")).unwrap());
-        Rendezvous::take(folder.path(), "echo", false).unwrap();
+        Rendezvous::take(folder.path(), "echo", false, None).unwrap();
+    }
+
+    #[test]
+    fn who_waits_at_a_dead_holders_socket_is_accepted_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("echo.sock");
+        let left = listen(&path).unwrap();
+        let address = SocketAddrUnix::new(&path).unwrap();
+        let client = rustix::net::socket(AddressFamily::UNIX, SocketType::SEQPACKET, None).unwrap();
+        rustix::net::connect(&client, &address).unwrap();
+        let taken = Rendezvous::take(folder.path(), "echo", false, Some(left)).unwrap();
+        rustix::net::accept(&taken.socket).unwrap();
+        let again = taken.socket.try_clone().unwrap();
+        drop(taken);
+        assert!(path.exists(), "others listen there");
+        let mut taken = Rendezvous::take(folder.path(), "echo", false, Some(again)).unwrap();
+        taken.is_shared = false;
+        drop(taken);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
 use rustix::net::sockopt::socket_peercred;
+use rustix::net::{Shutdown, SocketFlags};
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::control::operator::Level;
-use speedysvc_protocol::control::{DriverWish, Report, addresses_name};
+use speedysvc_protocol::control::{DriverWish, Legacy, Report};
 use speedysvc_protocol::hello::{Hello, Refusal};
 use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::doorbell;
@@ -26,6 +26,7 @@ use speedysvc_protocol::status::Code;
 use crate::access::{Allow, is_trusted};
 use crate::addresses::Addresses;
 use crate::client::{self, Client, State};
+use crate::heirs::Heirs;
 use crate::incarnations::Incarnations;
 use crate::meters::Meters;
 use crate::rendezvous::{Rendezvous, TakeError};
@@ -59,6 +60,17 @@ pub struct ServiceOptions {
     pub trust: Trust,
     /// TCP sockets that listen already; every worker accepts from them.
     pub listeners: Vec<OwnedFd>,
+    /// What workers keep for the next owner of this name, should this process die.
+    pub legacy: Option<Legacy>,
+}
+
+/// What the workers of a dead owner of the name gave us: see [`crate::inherit`].
+#[derive(Debug)]
+pub struct Inherited {
+    /// Clients that connect are in its backlog.
+    pub rendezvous: OwnedFd,
+    /// Where those workers listen for us. Shutting it down sends them home.
+    pub heirs: OwnedFd,
 }
 
 /// A client's memory, from its attaching to its leaving.
@@ -79,7 +91,13 @@ pub(crate) struct Service {
     pub(crate) options: ServiceOptions,
     pub(crate) geometry: Geometry,
     pub(crate) rendezvous: Option<(Rendezvous, u64)>,
-    addresses: Option<Addresses>,
+    pub(crate) addresses: Option<Addresses>,
+    /// Where our workers listen for a successor of ours.
+    pub(crate) heirs: Option<Heirs>,
+    /// The workers of a dead owner still serve; what came from them is to be taken at the first listening.
+    pub(crate) inherited: Option<Inherited>,
+    /// Where they wait to be sent home.
+    pub(crate) predecessors: Option<OwnedFd>,
     accepting_paused: bool,
     pub(crate) board: Board,
     pub(crate) board_file: OwnedFd,
@@ -104,7 +122,11 @@ const LINKS_OF_ANOTHER_USER_MAX: usize = 1024;
 const ACCEPTS_MAX: usize = 64;
 
 impl Service {
-    pub(crate) fn new(key: ServiceKey, options: ServiceOptions) -> Result<Self, TakeError> {
+    pub(crate) fn new(
+        key: ServiceKey,
+        options: ServiceOptions,
+        inherited: Option<Inherited>,
+    ) -> Result<Self, TakeError> {
         let invalid = |error: &dyn fmt::Display| no_memory(&options.name, error);
         let geometry = geometry(&options)?;
         let (board_file, board_read_only) = Board::create().map_err(|error| invalid(&error))?;
@@ -116,6 +138,9 @@ impl Service {
             geometry,
             rendezvous: None,
             addresses: None,
+            heirs: None,
+            inherited,
+            predecessors: None,
             accepting_paused: false,
             board,
             board_file,
@@ -135,30 +160,10 @@ impl Service {
     pub(crate) fn renew(&mut self, options: ServiceOptions) -> Result<(), TakeError> {
         self.geometry = geometry(&options)?;
         self.options = options;
-        if self.rendezvous.is_some() { self.tell_addresses() } else { Ok(()) }
-    }
-
-    fn tell_addresses(&mut self) -> Result<(), TakeError> {
-        // First, as its end removes the file.
-        drop(self.addresses.take());
-        let ServiceOptions { folder, name, listeners, allow, .. } = &self.options;
-        let told = Addresses::tell(folder, name, listeners, !allow.is_empty());
-        let unwritten = |error| TakeError::Io { path: folder.join(addresses_name(name)).display().to_string(), error };
-        self.addresses = Some(told.map_err(unwritten)?);
-        Ok(())
-    }
-
-    pub(crate) fn listen(&mut self, watch: &mut Watch) -> Result<(), TakeError> {
         if self.rendezvous.is_some() {
-            return Ok(());
+            self.tell_addresses()?;
         }
-        let open_to_others = !self.options.allow.is_empty();
-        let rendezvous = Rendezvous::take(&self.options.folder, &self.options.name, open_to_others)?;
-        let token = watch
-            .add(&rendezvous.socket, Source::Rendezvous(self.key))
-            .map_err(|error| TakeError::Io { path: "epoll".to_owned(), error })?;
-        self.rendezvous = Some((rendezvous, token));
-        self.tell_addresses()
+        self.meet_heirs()
     }
 
     pub(crate) fn accept(&mut self, watch: &mut Watch, events: &mut Vec<Event>) {
@@ -286,7 +291,7 @@ impl Service {
     }
 
     /// Closes a client's socket, which tells it that its link is over, and takes the link from the workers.
-    fn drop_client(&mut self, id: u64, watch: &mut Watch) {
+    pub(crate) fn drop_client(&mut self, id: u64, watch: &mut Watch) {
         let Some(client) = self.clients.remove(&id) else { return };
         watch.remove(&client.socket, client.token);
         if let Some((pidfd, token)) = &client.pidfd {
@@ -294,6 +299,8 @@ impl Service {
         }
         if let Some(link) = client.link() {
             self.links.remove(&link);
+            // Workers have copies. It fails when the client is gone already.
+            let _gone = rustix::net::shutdown(&client.socket, Shutdown::Both);
             self.meters.count(Counter::ClientsDetached, 1);
             self.retract(link, watch);
         }
@@ -346,23 +353,6 @@ impl Service {
             let State::Waiting(hello) = std::mem::replace(&mut client.state, State::Greeting) else { continue };
             self.give_link(id, &hello, next, watch, events);
         }
-    }
-
-    pub(crate) fn close(&mut self, watch: &mut Watch) {
-        self.addresses = None;
-        if let Some((rendezvous, token)) = self.rendezvous.take() {
-            watch.remove(&rendezvous.socket, token);
-        }
-        self.options.listeners.clear();
-        // Whoever comes after the next start waits for what the program offers then.
-        self.contract = None;
-        let unavailable =
-            || Refusal::new(Code::Unavailable, format!("the service `{}` is stopping", self.options.name));
-        for client in self.clients.values().filter(|client| client.link().is_none()) {
-            client.refuse(unavailable());
-        }
-        let all: Vec<u64> = self.clients.keys().copied().collect();
-        all.into_iter().for_each(|id| self.drop_client(id, watch));
     }
 }
 

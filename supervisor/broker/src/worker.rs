@@ -1,6 +1,6 @@
 //! One worker's end of its control socket.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -9,6 +9,7 @@ use speedysvc_protocol::control::{Order, Peers, Report, Start};
 use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
 use speedysvc_protocol::shm::handover;
 
+use crate::client::Client;
 use crate::service::{Link, Service};
 use crate::{Look, Source, Watch};
 
@@ -19,6 +20,8 @@ pub(crate) struct Worker {
     pub(crate) incarnation: Incarnation,
     /// What could not be sent yet, because the worker is slow to read. At most one entry for each link, and a few.
     outbox: VecDeque<Queued>,
+    /// It outlives us.
+    has_legacy: bool,
 }
 
 enum Queued {
@@ -53,8 +56,11 @@ impl Worker {
                 // A client that went away in the meantime needs no introduction.
                 let Some(link) = service.links.get(id) else { return Ok(()) };
                 let order = Order::Link { link: *id, geometry: link.geometry, uid: link.peer.uid, pid: link.peer.pid };
-                let descriptors =
-                    [link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd(), link.inner_bell.as_fd()];
+                let mut descriptors =
+                    vec![link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd(), link.inner_bell.as_fd()];
+                // Without us the client is to notice nothing as long as somebody serves.
+                let theirs = service.clients.get(&link.client).filter(|_| self.has_legacy);
+                descriptors.extend(theirs.map(|client| client.socket.as_fd()));
                 handover::send(&self.socket, &order, &descriptors)
             }
         }
@@ -75,7 +81,8 @@ impl Worker {
 
 /// What of a service its workers' messages are made from.
 struct Shared<'a> {
-    links: &'a std::collections::HashMap<LinkId, Link>,
+    links: &'a HashMap<LinkId, Link>,
+    clients: &'a HashMap<u64, Client>,
 }
 
 impl Service {
@@ -88,12 +95,16 @@ impl Service {
         let start = Order::Start(self.start(number, incarnation));
         let stats = self.meters.make_page(number)?;
         let mut descriptors: Vec<BorrowedFd<'_>> = vec![self.board_file.as_fd(), self.pool_bell.as_fd(), stats.as_fd()];
+        let rendezvous = self.rendezvous.as_ref().map(|(rendezvous, _)| rendezvous.socket.as_fd());
+        let outlives = self.heirs.as_ref().map(|heirs| heirs.socket.as_fd()).zip(rendezvous);
+        descriptors.extend(outlives.into_iter().flat_map(|(heirs, rendezvous)| [rendezvous, heirs]));
         descriptors.extend(self.options.listeners.iter().map(AsFd::as_fd));
         let told = handover::send(&ours, &start, &descriptors);
         let watched = told.and_then(|()| watch.add(&ours, Source::Worker(self.key, number)));
         let token = watched.inspect_err(|_| self.meters.retire(number))?;
         let outbox = self.links.keys().map(|link| Queued::Link(*link)).collect();
-        self.workers.insert(number, Worker { socket: ours, token, incarnation, outbox });
+        let has_legacy = outlives.is_some();
+        self.workers.insert(number, Worker { socket: ours, token, incarnation, outbox, has_legacy });
         self.flush(number, watch);
         Ok(theirs)
     }
@@ -112,11 +123,12 @@ impl Service {
             driver: self.options.driver,
             log_level: self.options.log_level,
             peers: Peers { uids: self.options.allow.uids.clone(), gids: self.options.allow.gids.clone() },
+            legacy: self.options.legacy.clone().filter(|_| self.heirs.is_some() && self.rendezvous.is_some()),
         }
     }
 
     pub(crate) fn flush(&mut self, number: WorkerId, watch: &Watch) {
-        let shared = Shared { links: &self.links };
+        let shared = Shared { links: &self.links, clients: &self.clients };
         if let Some(worker) = self.workers.get_mut(&number) {
             worker.flush(&shared, watch);
         }
@@ -152,7 +164,7 @@ impl Service {
     }
 
     fn tell_all(&mut self, what: impl Fn() -> Queued, watch: &Watch) {
-        let shared = Shared { links: &self.links };
+        let shared = Shared { links: &self.links, clients: &self.clients };
         for worker in self.workers.values_mut() {
             worker.outbox.push_back(what());
             worker.flush(&shared, watch);

@@ -44,6 +44,7 @@ impl Supervisor<'_, '_> {
             why,
             target: view.target,
             scaling: self.sampler.explain(key),
+            memory: self.memory.explain(key),
             addresses: self.hands.addresses(key),
             drivers: self.hands.drivers(key).to_vec(),
             clients: self.hands.clients(key),
@@ -72,6 +73,7 @@ impl Supervisor<'_, '_> {
             loop_state: look.as_ref().map_or("gone", loop_word).to_owned(),
             method: look.and_then(|look| look.method).map(|method| plain(&method)),
             rss: resident(pid),
+            pss: self.memory.of(key, worker),
         }
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn died(state: &mut State, death: &Death, now: Duration, todo: &mut V
     let slot = &mut service.slots[index];
     slot.worker = None;
     slot.fuse = None;
+    slot.outgrown = false;
     let never_served = slot.ready_since.is_none() && slot.version == service.version;
     if never_served && service.before.is_some() {
         service.slots.remove(index);

@@ -136,6 +136,15 @@ pub enum Event {
         /// For how long, and in which method: what goes on from "its loop".
         how: String,
     },
+    /// A worker has more memory than it may have. May come again and again.
+    TooLarge {
+        /// Whose worker.
+        service: ServiceKey,
+        /// Which.
+        worker: WorkerId,
+        /// How much: what goes on from "echo worker 3".
+        how: String,
+    },
     /// A worker's process is gone, and the broker has buried it.
     Died {
         /// Whose worker.

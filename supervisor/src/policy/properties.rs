@@ -39,6 +39,7 @@ pub(super) enum Op {
     Scale(usize, u16),
     Renew(usize),
     Hung(usize),
+    TooLarge(usize),
     Wait(Duration),
     /// The supervisor was held up: no tick until the end of this.
     HeldUp(Duration),
@@ -59,6 +60,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (any::<usize>(), 1_u16..6).prop_map(|(pick, workers)| Op::Scale(pick, workers)),
         3 => any::<usize>().prop_map(Op::Renew),
         1 => any::<usize>().prop_map(Op::Hung),
+        2 => any::<usize>().prop_map(Op::TooLarge),
         6 => millis().prop_map(Op::Wait),
         1 => millis().prop_map(Op::HeldUp),
     ]

@@ -1,7 +1,8 @@
 //! How many workers there should be, and of which version: what is missing is started, and what is not needed goes.
 //!
 //! A version is replaced one worker at a time: a new one is started beside those that serve, and one of the old ones
-//! goes when it is ready. So there is never fewer than the wanted number, and at most one more.
+//! goes when it is ready. So there is never fewer than the wanted number, and at most one more. A worker that has grown
+//! too large is replaced in the same way.
 
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ fn fill(service: &mut Service, now: Duration, todo: &mut Vec<Action>) {
     while service.staying() < target && service.alive() < ALIVE_MAX {
         spawn_new(service, now, todo);
     }
-    let is_old = |slot: &&Slot| slot.leaving.is_none() && slot.version != version;
+    let is_old = |slot: &&Slot| slot.leaving.is_none() && (slot.version != version || slot.outgrown);
     let rolling = service.slots.iter().any(|slot| is_old(&slot));
     while service.staying() > target + usize::from(rolling) {
         let Some(victim) = least_needed(service) else { break };
@@ -109,12 +110,12 @@ fn settle(service: &mut Service, todo: &mut Vec<Action>) {
     }
 }
 
-/// Of those who are to stay: one that does not serve, else the youngest.
+/// Of those who are to stay: one that does not serve, else one that is too large, else the youngest.
 fn least_needed(service: &Service) -> Option<usize> {
     let staying = (0..service.slots.len()).filter(|index| service.slots[*index].leaving.is_none());
     staying.max_by_key(|index| {
         let slot = &service.slots[*index];
-        (slot.phase != Phase::Ready, slot.worker.is_none(), slot.worker)
+        (slot.phase != Phase::Ready, slot.worker.is_none(), slot.outgrown, slot.worker)
     })
 }
 
@@ -155,6 +156,7 @@ pub(super) fn spawn(service: &mut Service, slot: usize, now: Duration, todo: &mu
     service.next_worker += 1;
     let slot = &mut service.slots[slot];
     slot.phase = Phase::Starting;
+    slot.outgrown = false;
     slot.worker = Some(worker);
     slot.version = service.version;
     slot.ready_since = None;

@@ -78,6 +78,8 @@ pub(super) struct Slot {
     /// Deaths in a row without a worker that proved itself between them.
     pub streak: u32,
     pub fuse: Option<Fuse>,
+    /// Its worker has more memory than it may have, and goes as soon as another serves.
+    pub outgrown: bool,
 }
 
 /// Something that happens to a worker unless something else happens before.
@@ -209,6 +211,13 @@ impl State {
         })
     }
 
+    /// Whether a worker is to be replaced for its size; `None` for news of the dead.
+    #[must_use]
+    pub fn is_outgrown(&self, key: ServiceKey, worker: WorkerId) -> Option<bool> {
+        let slots = &self.services.get(key.0)?.slots;
+        slots.iter().find(|slot| slot.worker == Some(worker)).map(|slot| slot.outgrown)
+    }
+
     /// Versions that a worker has, that the next one gets, or that may come back.
     pub fn versions_in_use(&self, key: ServiceKey) -> impl Iterator<Item = Version> {
         self.services.get(key.0).into_iter().flat_map(|service| {
@@ -277,7 +286,16 @@ impl Service {
 
 impl Slot {
     pub const fn empty(version: Version) -> Self {
-        Self { phase: Phase::Starting, worker: None, version, leaving: None, ready_since: None, streak: 0, fuse: None }
+        Self {
+            phase: Phase::Starting,
+            worker: None,
+            version,
+            leaving: None,
+            ready_since: None,
+            streak: 0,
+            fuse: None,
+            outgrown: false,
+        }
     }
 
     /// Forgets the worker, and says how long to wait for the next: doubling, until one proves itself.

@@ -25,6 +25,7 @@ pub fn step(state: &mut State, event: Event, now: Duration) -> Vec<Action> {
         Event::Failed { service, worker, why } => gives_up(state, service, worker, Some(why), now, &mut todo),
         Event::HungUp { service, worker } => gives_up(state, service, worker, None, now, &mut todo),
         Event::Hung { service, worker, how } => hung(state, service, worker, &how, &mut todo),
+        Event::TooLarge { service, worker, how } => too_large(state, service, worker, &how, &mut todo),
         Event::Died { service, worker, clean, obituary } => {
             died(state, &Death { service, worker, clean, obituary }, now, &mut todo);
         }
@@ -176,6 +177,16 @@ fn hung(state: &mut State, key: ServiceKey, worker: WorkerId, how: &str, todo: &
         slot.phase = Phase::Draining;
         todo.push(Action::Say(format!("{} worker {}: its loop {how}; killing it", service.plan.name, worker.0)));
         todo.push(Action::Kill(key, worker));
+    }
+}
+
+/// The next one comes first: see `reconcile.rs`.
+fn too_large(state: &mut State, key: ServiceKey, worker: WorkerId, how: &str, todo: &mut Vec<Action>) {
+    let Some((service, index)) = state.find(key, worker) else { return };
+    let slot = &mut service.slots[index];
+    if slot.phase == Phase::Ready && !std::mem::replace(&mut slot.outgrown, true) {
+        let line = format!("{} worker {} {how}: it ends when another serves", service.plan.name, worker.0);
+        todo.push(Action::Say(line));
     }
 }
 

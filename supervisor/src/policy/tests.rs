@@ -235,6 +235,25 @@ fn a_new_version_is_ready_before_an_old_worker_goes() {
 }
 
 #[test]
+fn who_is_too_large_goes_when_another_serves() {
+    let mut state = running(vec![plan(2)]);
+    let too_large = |worker| Event::TooLarge { service: ECHO, worker: WorkerId(worker), how: "is large".to_owned() };
+    let actions = step(&mut state, too_large(1), ms(1));
+    assert_eq!(without_words(actions), [spawn(2)], "the next one first");
+    assert_eq!(step(&mut state, too_large(1), ms(2)), [], "once");
+    // Another one has grown, too: one at a time.
+    assert_eq!(without_words(step(&mut state, too_large(0), ms(2))), []);
+    assert!(without_words(step(&mut state, died(2), ms(3))).is_empty(), "and nobody is lost when that one dies");
+    assert_eq!(without_words(step(&mut state, Event::Tick, ms(200))), [spawn(3)]);
+    let actions = step(&mut state, ready(3), ms(300));
+    assert_eq!(without_words(actions), [Action::Drain(ECHO, WorkerId(0))], "the oldest");
+    assert_eq!(without_words(step(&mut state, died(0), ms(400))), [spawn(4)], "and then the other");
+    assert_eq!(without_words(step(&mut state, ready(4), ms(500))), [Action::Drain(ECHO, WorkerId(1))]);
+    assert_eq!(without_words(step(&mut state, died(1), ms(600))), []);
+    assert!(state.is_settled(ECHO) && state.is_outgrown(ECHO, WorkerId(1)).is_none());
+}
+
+#[test]
 fn a_version_that_does_not_start_is_taken_back() {
     let mut state = running(vec![plan(2)]);
     let actions = order(&mut state, Order::Renew(Plan { workers: 5, ..plan(2) }, Version(1)), ms(10));

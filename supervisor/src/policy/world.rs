@@ -227,6 +227,10 @@ impl World {
                 let Some((service, worker)) = self.pick(pick, false) else { return };
                 self.tell(Event::Hung { service, worker, how: "has not moved".to_owned() });
             }
+            Op::TooLarge(pick) => {
+                let Some((service, worker)) = self.pick(pick, false) else { return };
+                self.tell(Event::TooLarge { service, worker, how: "is large".to_owned() });
+            }
             Op::NoSpawns(count) => self.failing_spawns = count,
             Op::Stop => {
                 if self.exit.is_none() {

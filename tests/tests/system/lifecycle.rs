@@ -153,7 +153,7 @@ fn a_drain_that_takes_too_long_ends_with_a_kill() {
 
 #[test]
 fn workers_end_when_their_supervisor_is_killed() {
-    let mut engine = engine("workers = 3");
+    let mut engine = engine("workers = 3\norphan = \"0\"");
     let client = connect(&engine.address("test"));
     assert_eq!(client.echo("hi").unwrap(), "hi");
     engine.kill9();

@@ -13,8 +13,9 @@ const TEXT_HOMES: &[&str] = &[
     "config/src/document.rs", // TOML's own rules
     "config/src/fields.rs",   // one table
     "config/src/leaf.rs",     // one value
-    "config/src/listen.rs",   // one address
-    "config/src/raw.rs",      // the file as written
+    "config/src/leaf",
+    "config/src/listen.rs", // one address
+    "config/src/raw.rs",    // the file as written
     "config/src/raw",
     "config/src/resolve.rs", // inheritance and defaults
     "config/src/check.rs",   // rules between values

@@ -75,6 +75,9 @@ fn service_line(text: &mut String, service: &ServiceStatus) {
     if let Some(why) = &service.scaling {
         writeln!(text, "    scaling: {why}").expect("a text takes everything");
     }
+    if let Some(why) = &service.memory {
+        writeln!(text, "    memory: {why}").expect("a text takes everything");
+    }
     for worker in &service.workers {
         worker_line(text, worker);
     }
@@ -88,9 +91,10 @@ fn worker_line(text: &mut String, worker: &WorkerStatus) {
     let ready = worker.ready_s.map(|seconds| format!(" for {}", span(seconds))).unwrap_or_default();
     let method = worker.method.as_ref().map(|method| format!(" in {method}")).unwrap_or_default();
     let rss = worker.rss.map(|bytes| format!("; {} MiB", bytes >> 20)).unwrap_or_default();
+    let pss = worker.pss.map(|bytes| format!(", {} MiB of its own", bytes >> 20)).unwrap_or_default();
     writeln!(
         text,
-        "    worker {} (pid {}): {}{ready}; {}{method}{rss}",
+        "    worker {} (pid {}): {}{ready}; {}{method}{rss}{pss}",
         worker.worker, worker.pid, worker.state, worker.loop_state
     )
     .expect("a text takes everything");

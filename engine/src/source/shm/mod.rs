@@ -38,6 +38,8 @@ pub(crate) struct LinkBells {
     pub(crate) theirs: OwnedFd,
     /// The workers', which tell each other by it. No client holds it.
     pub(crate) ours: OwnedFd,
+    /// Held open, so that without a supervisor the client is hung up on when its last worker has gone.
+    pub(crate) _client: Option<OwnedFd>,
 }
 
 impl LinkBells {
