@@ -1,6 +1,7 @@
 //! Addresses as users write them. Pure: the environment is given, and nothing is looked up.
 
 mod named;
+mod wishes;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use speedysvc_protocol::status::Code;
 use crate::error::Error;
 
 pub(crate) use named::Named;
+pub(crate) use wishes::Wishes;
 
 const FORMS: &str = "an address is service://SERVICE, shm://SERVICE, shm://NAMESPACE/SERVICE, \
                      shm:///FOLDER/SERVICE.sock, tcp://HOST:PORT, tcp://[IPV6]:PORT or unix:///FOLDER/SOCKET";
@@ -34,11 +36,15 @@ pub(crate) enum Address {
         host: String,
         /// The port.
         port: u16,
+        /// How frames shall be.
+        wishes: Wishes,
     },
     /// On this machine, by frames as over TCP.
     Unix {
         /// The socket.
         path: PathBuf,
+        /// How frames shall be.
+        wishes: Wishes,
     },
 }
 
@@ -98,7 +104,7 @@ impl Address {
             Some(("shm", rest)) if rest.starts_with('/') => by_path(rest),
             Some(("shm", name)) => by_name(name, environment),
             Some(("tcp", rest)) => tcp(rest),
-            Some(("unix", path)) if path.starts_with('/') => socket_path(path).map(|path| Self::Unix { path }),
+            Some(("unix", rest)) if rest.starts_with('/') => unix(rest),
             _ => Err(FORMS.to_owned()),
         };
         parsed.map_err(|why| Error::not_started(Code::InvalidArgument, format!("`{text}` is no address: {why}")))
@@ -118,9 +124,9 @@ impl fmt::Display for Address {
         match self {
             Self::Shm { name: Some(name), .. } => write!(f, "shm://{name}"),
             Self::Shm { path, name: None } => write!(f, "shm://{}", path.display()),
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
-            Self::Unix { path } => write!(f, "unix://{}", path.display()),
+            Self::Tcp { host, port, wishes } if host.contains(':') => write!(f, "tcp://[{host}]:{port}{wishes}"),
+            Self::Tcp { host, port, wishes } => write!(f, "tcp://{host}:{port}{wishes}"),
+            Self::Unix { path, wishes } => write!(f, "unix://{}{wishes}", path.display()),
         }
     }
 }
@@ -180,7 +186,13 @@ fn fits(path: &Path) -> Result<(), String> {
     Err(format!("the socket's path `{}` has {len} bytes, and Linux takes {SOCKET_PATH_MAX}", path.display()))
 }
 
+fn unix(rest: &str) -> Result<Address, String> {
+    let (path, wishes) = Wishes::split(rest)?;
+    socket_path(path).map(|path| Address::Unix { path, wishes })
+}
+
 fn tcp(rest: &str) -> Result<Address, String> {
+    let (rest, wishes) = Wishes::split(rest)?;
     let (host, port) = rest.rsplit_once(':').ok_or_else(|| format!("the port is missing; {FORMS}"))?;
     let port = match port.parse::<u16>() {
         // `u16::from_str` takes a plus sign.
@@ -198,7 +210,7 @@ fn tcp(rest: &str) -> Result<Address, String> {
     if host.is_empty() || host.contains(|c: char| c.is_whitespace() || matches!(c, '/' | '@' | '[' | ']')) {
         return Err(format!("`{host}` is no host; {FORMS}"));
     }
-    Ok(Address::Tcp { host: host.to_owned(), port })
+    Ok(Address::Tcp { host: host.to_owned(), port, wishes })
 }
 
 #[cfg(test)]
@@ -263,15 +275,20 @@ mod tests {
             ("tcp://10.0.0.1:80", "10.0.0.1", 80),
         ] {
             let address = parse(text).unwrap();
-            assert_eq!(address, Address::Tcp { host: host.into(), port });
+            assert_eq!(address, Address::Tcp { host: host.into(), port, wishes: Wishes::default() });
             assert_eq!(address.to_string(), text);
         }
         let by_path = parse("shm:///tmp/x.sock").unwrap();
         assert_eq!(by_path, Address::Shm { path: "/tmp/x.sock".into(), name: None });
         assert_eq!(by_path.to_string(), "shm:///tmp/x.sock");
         let unix = parse("unix:///tmp/x.sock").unwrap();
-        assert_eq!(unix, Address::Unix { path: "/tmp/x.sock".into() });
+        assert_eq!(unix, Address::Unix { path: "/tmp/x.sock".into(), wishes: Wishes::default() });
         assert_eq!((unix.to_string().as_str(), unix.service()), ("unix:///tmp/x.sock", None));
+        for text in ["tcp://a:1?compression=zlib&checksum=crc32c", "unix:///x?checksum=crc32c"] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+        let error = parse("tcp://a:1?compression=lz5").unwrap_err();
+        assert!(error.message().contains("`lz5` is no compression"), "{error}");
     }
 
     #[test]

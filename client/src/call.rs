@@ -6,6 +6,7 @@ use std::time::Duration;
 use speedysvc_protocol::hello::{Given, Welcome};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::status::{Code, Outcome};
+use speedysvc_protocol::wire::Wire;
 
 use crate::clock::Deadline;
 use crate::error::Error;
@@ -125,6 +126,8 @@ pub(crate) struct Agreed {
     pub(crate) message_max: usize,
     /// Deadline of calls that bring none.
     pub(crate) deadline: Duration,
+    /// How frames are.
+    pub(crate) wire: Wire,
     /// The service's words for the client's methods, by their place in the client's contract.
     methods: Vec<Given>,
 }
@@ -142,7 +145,7 @@ impl Agreed {
         };
         // Bodies have 32 bits of length on the wire, whatever a service allows.
         let message_max = usize::try_from(welcome.message_max.min(u64::from(u32::MAX))).unwrap_or(usize::MAX);
-        Ok(Self { message_max, deadline, methods: welcome.methods })
+        Ok(Self { message_max, deadline, wire: welcome.wire, methods: welcome.methods })
     }
 
     /// The service's words for a method.

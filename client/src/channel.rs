@@ -38,7 +38,9 @@ pub struct Channel {
 
 impl Channel {
     /// Connects to the service at `service://NAME`, `shm://NAME`, `unix:///PATH/SOCKET` or `tcp://HOST:PORT`; of
-    /// several addresses, to the first that answers.
+    /// several addresses, to the first that answers. Behind `tcp://` and `unix://` addresses may stand
+    /// `?compression=lz4` (`snappy`, `zlib`, `none`) and `checksum=crc32c`: without it bodies to other machines are
+    /// compressed as the service likes, and none on this machine.
     ///
     /// # Errors
     /// At once when nobody is there; within 5 seconds when somebody is and does not answer; when the service's contract

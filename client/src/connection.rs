@@ -34,11 +34,11 @@ impl Connection {
             Address::Shm { path, .. } => {
                 shm::attach(path, hello, deadline, rescues).map(|link| Self::Shm(Arc::new(link)))
             }
-            Address::Tcp { host, port } => {
-                tcp::connect(host, *port, hello, deadline).map(|connection| Self::Tcp(Arc::new(connection)))
+            Address::Tcp { host, port, wishes } => {
+                tcp::connect((host, *port), *wishes, hello, deadline).map(|connection| Self::Tcp(Arc::new(connection)))
             }
-            Address::Unix { path } => {
-                tcp::connect_unix(path, hello, deadline).map(|connection| Self::Tcp(Arc::new(connection)))
+            Address::Unix { path, wishes } => {
+                tcp::connect_unix(path, *wishes, hello, deadline).map(|connection| Self::Tcp(Arc::new(connection)))
             }
         };
         opened.map_err(|error| error.within(&address.to_string()))

@@ -11,6 +11,7 @@ use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::hello::{Hello, LIBRARY, Welcome};
 use speedysvc_protocol::service::{Body, Call, Reply as Answered, Service};
 use speedysvc_protocol::status::{Code, Failure, Status};
+use speedysvc_protocol::wire::Wire;
 
 use crate::call::{Again, Agreed, Answer, Ask, Stop};
 use crate::clock::{self, Deadline};
@@ -49,6 +50,7 @@ impl InProcess {
             message_max: MESSAGE_MAX as u64,
             deadline_us: DEADLINE_US,
             methods,
+            wire: Wire::default(),
         };
         let agreed = Agreed::new(welcome, hello.methods.len())?;
         let state = State { faults, budget: Budget::new(0), now_ns: 0, calls: 0 };

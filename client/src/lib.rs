@@ -35,6 +35,8 @@ pub use speedysvc_protocol::shm::in_place::Trust;
 #[cfg(feature = "server")]
 pub use speedysvc_protocol::stats;
 pub use speedysvc_protocol::status::{Code, Outcome};
+#[cfg(feature = "server")]
+pub use speedysvc_protocol::wire::Compression;
 
 /// The guide, whose pieces run as tests.
 #[cfg(all(doctest, feature = "server"))]

@@ -29,6 +29,7 @@ const FILE: &[&str] = &["run_dir", "namespace", "drain", "log", "defaults", "ser
 const DEFAULTS: &[&str] = &[
     "workers",
     "driver",
+    "compression",
     "restart",
     "limits",
     "spin",
@@ -56,6 +57,7 @@ const SERVICE: &[&str] = &[
     "after", // of one service only; the rest is DEFAULTS
     "workers",
     "driver",
+    "compression",
     "restart",
     "limits",
     "spin",

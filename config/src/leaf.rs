@@ -12,8 +12,8 @@ use crate::problem::Complaint;
 use crate::suggest::closest;
 use crate::units::{UnitError, parse_duration, parse_size, show_duration};
 use crate::{
-    Builtin, ByteSize, DriverChoice, Log, LogLevel, Namespace, Principal, Refused, Restart, RestartLimit, Scale,
-    ScaleRule, SlotCount, Spin, Trust, WorkerCount,
+    Builtin, ByteSize, Compression, DriverChoice, Log, LogLevel, Namespace, Principal, Refused, Restart, RestartLimit,
+    Scale, ScaleRule, SlotCount, Spin, Trust, WorkerCount,
 };
 
 type Read<T> = Result<T, Complaint>;
@@ -78,6 +78,11 @@ pub(crate) fn driver(value: &DeValue<'_>) -> Read<DriverChoice> {
     let expected = "\"auto\", \"io_uring\" or \"epoll\"";
     let words = [("auto", DriverChoice::Auto), ("io_uring", DriverChoice::IoUring), ("epoll", DriverChoice::Epoll)];
     word(value, expected, &words)
+}
+
+pub(crate) fn compression(value: &DeValue<'_>) -> Read<Compression> {
+    let words = Compression::ALL.map(|compression| (compression.as_str(), compression));
+    word(value, "\"none\", \"lz4\", \"snappy\" or \"zlib\"", &words)
 }
 
 /// `true` or `false`.

@@ -95,8 +95,9 @@ pub use names::{Namespace, ServiceName};
 pub use process::{CpuSet, MEMORY, Process, Rlimit, RunAs, Umask};
 pub use quantity::{ByteSize, Refused, SlotCount, Spin, WorkerCount};
 pub use resolved::{
-    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN, DEFAULT_START_TIMEOUT,
-    DriverChoice, Launch, Limits, Log, LogLevel, Principal, Restart, RestartLimit, Service, Trust,
+    Allow, Builtin, Compression, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN,
+    DEFAULT_START_TIMEOUT, DriverChoice, Launch, Limits, Log, LogLevel, Principal, Restart, RestartLimit, Service,
+    Trust,
 };
 pub use run_dir::{MAX_SOCKET_PATH, NoRunDir, default_run_dir, socket_path};
 pub use scale::{Scale, ScaleRule};

@@ -54,6 +54,8 @@ pub struct Service {
     pub scale: Option<Scale>,
     /// How loops wait for sockets.
     pub driver: DriverChoice,
+    /// What is agreed with clients over sockets that offer it.
+    pub compression: Compression,
     /// What happens when a worker dies.
     pub restart: Restart,
     /// Sizes, slots and deadline of calls.
@@ -193,6 +195,36 @@ pub enum DriverChoice {
     IoUring,
     /// epoll, also where io_uring would do.
     Epoll,
+}
+
+/// How bodies over sockets are made smaller, where a client wants that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// By LZ4, or what a client can that has no LZ4.
+    #[default]
+    Lz4,
+    /// By Snappy, likewise.
+    Snappy,
+    /// By zlib, likewise: smallest, and several times slower.
+    Zlib,
+}
+
+impl Compression {
+    /// All choices.
+    pub const ALL: [Self; 4] = [Self::None, Self::Lz4, Self::Snappy, Self::Zlib];
+
+    /// What the file calls it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lz4 => "lz4",
+            Self::Snappy => "snappy",
+            Self::Zlib => "zlib",
+        }
+    }
 }
 
 /// Whose large requests workers read where they were written, without a copy.

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::keys::Home;
 use crate::{
-    Allow, Builtin, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN, DEFAULT_START_TIMEOUT,
-    DriverChoice, Launch, Limits, Log, Namespace, Process, Restart, Service, Spin, Surroundings, Trust, WorkerCount,
-    load, load_text,
+    Allow, Builtin, Compression, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN,
+    DEFAULT_START_TIMEOUT, DriverChoice, Launch, Limits, Log, Namespace, Process, Restart, Service, Spin, Surroundings,
+    Trust, WorkerCount, load, load_text,
 };
 
 const SHIPPED: &str = include_str!("../service.toml");
@@ -70,6 +70,7 @@ fn defaults_in_comments_are_the_constants() {
         workers: WorkerCount::default(),
         scale: None,
         driver: DriverChoice::default(),
+        compression: Compression::default(),
         restart: Restart::default(),
         limits: Limits::default(),
         spin: Spin::default(),

@@ -61,6 +61,7 @@ const IN_SERVICE: &[(&str, &str, &[&str])] = &[
     ("spin = \"2ms\"", "3:8", &["is out of range", "expected at most \"1ms\""]),
     ("spin = 0", "3:8", &["must not be an integer"]),
     ("driver = \"iouring\"", "3:10", &["\"io_uring\" or \"epoll\"", "did you mean `\"io_uring\"`?"]),
+    ("compression = \"lz5\"", "3:15", &["\"snappy\" or \"zlib\"", "did you mean `\"lz4\"`?"]),
     ("driver = true", "3:10", &["must not be a boolean", "expected \"auto\", \"io_uring\" or \"epoll\""]),
     ("limits = { shm_message = \"64KB\" }", "3:26", &["is not a size", "did you mean `\"64KiB\"`?"]),
     ("limits = { shm_message = \"2GiB\" }", "3:26", &["expected \"4KiB\" to \"1GiB\""]),
@@ -279,8 +280,9 @@ error: unknown key `service.echo.wokers`
 3 | wokers = 2
   | ^^^^^^ did you mean `workers`?
   |
-  = help: keys of service.echo: builtin, program, args, listen, after, workers, driver, restart, limits, spin, allow, \
-insecure, trust, drain, kill, hang, orphan, memory, run_as, umask, rlimits, working_dir, cpus, env, start_timeout
+  = help: keys of service.echo: builtin, program, args, listen, after, workers, driver, compression, restart, \
+limits, spin, allow, insecure, trust, drain, kill, hang, orphan, memory, run_as, umask, rlimits, working_dir, cpus, \
+env, start_timeout
 
 error: 1 mistake in service.toml: nothing was changed";
     assert_eq!(shown, expected);

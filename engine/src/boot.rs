@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use speedysvc_protocol::control::{Legacy, Report};
+use speedysvc_protocol::control::{Legacy, Report, Start};
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::link::Board;
@@ -25,7 +25,7 @@ use crate::log;
 use crate::meter::Meter;
 use crate::orphan::{Leaving, Orphan};
 use crate::source::shm::Links;
-use crate::source::tcp::Connections;
+use crate::source::tcp::{Connections, Settings};
 use crate::watcher::Watcher;
 
 /// Everything of a worker but its control socket, which must survive a failure to tell of it.
@@ -70,7 +70,9 @@ impl Parts {
         let watcher = Watcher::new(Arc::clone(&board), start.incarnation, bell);
         let watcher = watcher.map_err(StartError::resource("the watching thread"))?;
         let links = Links::new(start.incarnation, board, pool_bell, (shm_max, start.trust), Rc::clone(&meter));
-        let connections = Connections::new(listeners, start.peers, tcp_max, start.deadline_us, Rc::clone(&meter));
+        let Start { deadline_us, compression, .. } = start;
+        let settings = Settings { message_max: tcp_max, deadline_us, compression };
+        let connections = Connections::new(listeners, start.peers, settings, Rc::clone(&meter));
         for listener in connections.listeners() {
             bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;
         }

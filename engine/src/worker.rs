@@ -4,7 +4,7 @@ mod draining;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use speedysvc_protocol::control::{Order, Report};
@@ -48,12 +48,6 @@ pub fn serve(service: Arc<dyn Service>, control: OwnedFd, signals: Option<&UnixS
     };
     while !worker.is_done() {
         worker.turn()?;
-    }
-    if worker.driver.overflows() > 0 {
-        eprintln!(
-            "speedysvc: the completion queue was too small {} times: please report this",
-            worker.driver.overflows()
-        );
     }
     Ok(())
 }
@@ -135,7 +129,7 @@ impl Worker {
         self.runner.meter.count(Counter::Turns);
         if self.turns.is_multiple_of(CLOCK_EVERY) {
             self.now_ns = now_ns();
-            self.connections.tick(self.now_ns);
+            self.connections.tick(self.now_ns, &self.runner);
         }
         self.come_back();
         let mut worked = self.reap()?;
@@ -148,9 +142,20 @@ impl Worker {
         self.tell_broker();
         if self.driver.wants_submitting() {
             self.driver.submit().map_err(StartError::in_loop("submission"))?;
-            self.runner.meter.set(Counter::CqOverflows, self.driver.overflows().into());
+            self.note_overflows();
         }
         self.rest(worked)
+    }
+
+    /// The kernel has kept completions in a slower place: nothing is lost, but the budget is wrong. Said at once, as
+    /// whoever is killed says nothing at its end.
+    fn note_overflows(&self) {
+        let overflows = self.driver.overflows();
+        if overflows > 0 {
+            static SAID: Once = Once::new();
+            SAID.call_once(|| eprintln!("speedysvc: the completion queue was too small: please report this"));
+            self.runner.meter.set(Counter::CqOverflows, overflows.into());
+        }
     }
 
     /// A handler took so long that others were told to look at our links; it is over. What came meanwhile has rung.
@@ -317,7 +322,7 @@ impl Worker {
             return self.rest_draining();
         }
         self.now_ns = now_ns();
-        if self.connections.tick(self.now_ns) {
+        if self.connections.tick(self.now_ns, &self.runner) {
             return Ok(());
         }
         let rest = if self.crowd.allows(self.now_ns) { self.idle.rest(self.now_ns) } else { self.idle.give_way() };

@@ -10,6 +10,7 @@ use crate::hello::{Refusal, Welcome};
 use crate::ids::{Incarnation, LinkId, WorkerId};
 use crate::shm::in_place::Trust;
 use crate::shm::layout::Geometry;
+use crate::wire::Compression;
 
 pub mod operator;
 
@@ -120,6 +121,9 @@ pub struct Start {
     /// How its loop shall wait for sockets.
     #[serde(default)]
     pub driver: DriverWish,
+    /// What is agreed with clients over sockets that offer it.
+    #[serde(default)]
+    pub compression: Option<Compression>,
     /// From which level up the program logs.
     pub log_level: Level,
     /// Who may connect to its Unix sockets.

@@ -7,24 +7,30 @@
 //! | 0 | 4 | magic: `F5 53 56 43`; the first byte begins neither HTTP nor TLS |
 //! | 4 | 1 | version of the header: 1 |
 //! | 5 | 1 | kind |
-//! | 6 | 1 | flags: 0 in this version |
+//! | 6 | 1 | flags: 1 the body is compressed, 2 there is a checksum; both only where they were agreed on |
 //! | 7 | 1 | codec of the body (CALL), else 0 |
 //! | 8 | 8 | call id (CALL, REPLY, CANCEL), else 0 |
 //! | 16 | 8 | method id (CALL); status word (REPLY); else 0 |
 //! | 24 | 8 | time left until the deadline in microseconds, 0 for none (CALL); else 0 |
 //! | 32 | 4 | bytes of the body as sent |
-//! | 36 | 4 | bytes of the body when decompressed; equal to the former in this version |
-//! | 40 | 8 | 0, for later |
+//! | 36 | 4 | bytes of the body when decompressed; equal to the former when it is not compressed |
+//! | 40 | 4 | CRC-32C of the header, with 0 here, and the body as sent; 0 without a checksum |
+//! | 44 | 4 | 0, for later |
 
 use thiserror::Error;
 
 use crate::ids::{CallId, Codec, MethodId};
-use crate::limits::FRAME_HEADER;
+use crate::limits::{FRAME_HEADER, expands_to};
 use crate::status::Status;
+use crate::wire::Wire;
 
 /// A frame's first bytes.
 pub const MAGIC: [u8; 4] = [0xF5, b'S', b'V', b'C'];
 const HEADER_VERSION: u8 = 1;
+/// The body is compressed.
+const COMPRESSED: u8 = 1;
+/// There is a checksum.
+const CHECKED: u8 = 2;
 
 /// What a frame is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,8 +73,29 @@ pub enum Kind {
 pub struct Header {
     /// What the frame is.
     pub kind: Kind,
-    /// Bytes of the body that follows.
+    /// Bytes of the body that follows, as they are sent.
     pub body_len: u32,
+    /// Bytes of the body when it is decompressed. More than `body_len`, or it is not compressed.
+    pub full_len: u32,
+    /// CRC-32C of the frame.
+    pub checksum: Option<u32>,
+}
+
+/// A body as it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent<'a> {
+    /// What follows the header.
+    pub bytes: &'a [u8],
+    /// Bytes when it is decompressed.
+    pub full_len: usize,
+}
+
+impl<'a> Sent<'a> {
+    /// A body that is not compressed.
+    #[must_use]
+    pub fn plain(bytes: &'a [u8]) -> Self {
+        Self { bytes, full_len: bytes.len() }
+    }
 }
 
 /// Why bytes are not a frame. All of these are the sender's fault, and the connection cannot go on.
@@ -89,9 +116,56 @@ pub enum BadFrame {
     /// A field that must be zero is not.
     #[error("a reserved field is not zero")]
     Reserved,
+    /// Compressed, or with a checksum, where that was not agreed.
+    #[error("a frame that is compressed or has a checksum, although that was not agreed")]
+    NotAgreed,
+    /// Larger than its bytes can honestly become.
+    #[error("{sent} bytes that claim to be {full} when they are decompressed")]
+    Bomb {
+        /// Bytes of the body.
+        sent: u32,
+        /// Bytes that it claims to have.
+        full: u32,
+    },
+    /// The checksum is another one.
+    #[error("a frame was changed on its way: its checksum differs")]
+    Checksum,
+    /// The body is not what its header says when it is decompressed.
+    #[error("a compressed body cannot be decompressed, or not to the length that its header says")]
+    Body,
+}
+
+impl BadFrame {
+    /// Whether the sender may want to know: it spoke the language, and something became of its words on the way.
+    #[must_use]
+    pub fn is_corrupt(self) -> bool {
+        matches!(self, Self::Bomb { .. } | Self::Checksum | Self::Body)
+    }
 }
 
 impl Header {
+    /// A header without compression and checksum.
+    #[must_use]
+    pub fn plain(kind: Kind, body_len: u32) -> Self {
+        Self { kind, body_len, full_len: body_len, checksum: None }
+    }
+
+    /// Whether the body must be decompressed.
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.full_len != self.body_len
+    }
+
+    /// Whether it carries only what was agreed.
+    ///
+    /// # Errors
+    /// [`BadFrame::NotAgreed`] when it does not.
+    pub fn within(&self, wire: Wire) -> Result<(), BadFrame> {
+        let compressed = self.is_compressed() && wire.compression.is_none();
+        let checked = self.checksum.is_some() && !wire.checksum;
+        if compressed || checked { Err(BadFrame::NotAgreed) } else { Ok(()) }
+    }
+
     /// The header as bytes.
     #[must_use]
     pub fn to_bytes(self) -> [u8; FRAME_HEADER] {
@@ -106,12 +180,15 @@ impl Header {
         };
         let mut bytes = [0; FRAME_HEADER];
         bytes[..4].copy_from_slice(&MAGIC);
-        bytes[4..8].copy_from_slice(&[HEADER_VERSION, number, 0, codec]);
+        let compressed = if self.is_compressed() { COMPRESSED } else { 0 };
+        let checked = if self.checksum.is_some() { CHECKED } else { 0 };
+        bytes[4..8].copy_from_slice(&[HEADER_VERSION, number, compressed | checked, codec]);
         bytes[8..16].copy_from_slice(&id.to_le_bytes());
         bytes[16..24].copy_from_slice(&word.to_le_bytes());
         bytes[24..32].copy_from_slice(&left.to_le_bytes());
         bytes[32..36].copy_from_slice(&self.body_len.to_le_bytes());
-        bytes[36..40].copy_from_slice(&self.body_len.to_le_bytes());
+        bytes[36..40].copy_from_slice(&self.full_len.to_le_bytes());
+        bytes[CHECKSUM].copy_from_slice(&self.checksum.unwrap_or(0).to_le_bytes());
         bytes
     }
 
@@ -127,20 +204,69 @@ impl Header {
         if bytes[4] != HEADER_VERSION {
             return Err(BadFrame::Version(bytes[4]));
         }
-        let body_len = u32_at(bytes, 32);
-        let unused = bytes[6] != 0 || u64_at(bytes, 40) != 0 || u32_at(bytes, 36) != body_len;
-        let kind = parse_kind(bytes)?;
+        let (kind, body_len, full_len) = (parse_kind(bytes)?, u32_at(bytes, 32), u32_at(bytes, 36));
+        let checksum = (bytes[6] & CHECKED != 0).then(|| u32_at(bytes, CHECKSUM.start));
+        let header = Self { kind, body_len, full_len, checksum };
         // What the parsed kind does not carry must be zero: writing it again must give the same bytes. A status may be
         // of a later version: what is not known of it has been read as unknown.
-        let mut canonical = Self { kind, body_len }.to_bytes();
+        let mut canonical = header.to_bytes();
         if matches!(kind, Kind::Reply { .. }) {
             canonical[STATUS].copy_from_slice(&bytes[STATUS]);
         }
-        if unused || canonical != *bytes {
+        let grows = full_len > body_len && matches!(kind, Kind::Call { .. } | Kind::Reply { .. });
+        if canonical != *bytes || (header.is_compressed() && !grows) {
             return Err(BadFrame::Reserved);
         }
-        Ok(Self { kind, body_len })
+        if header.is_compressed() && full_len as usize > expands_to(body_len as usize) {
+            return Err(BadFrame::Bomb { sent: body_len, full: full_len });
+        }
+        Ok(header)
     }
+}
+
+/// Where the checksum is.
+const CHECKSUM: std::ops::Range<usize> = 40..44;
+
+/// CRC-32C of a frame: its header with zeros where the checksum goes, then its body as sent.
+fn checksum(head: &[u8; FRAME_HEADER], sent: &[u8]) -> u32 {
+    let mut without = *head;
+    without[CHECKSUM].fill(0);
+    crc32c::crc32c_append(crc32c::crc32c(&without), sent)
+}
+
+/// Compares the checksum in a frame's header with what it should be. On the bytes themselves: of a status of a later
+/// version a parsed header keeps only what is known.
+///
+/// # Errors
+/// [`BadFrame::Checksum`] when it differs.
+pub fn verify(head: &[u8; FRAME_HEADER], sent: &[u8]) -> Result<(), BadFrame> {
+    if u32_at(head, CHECKSUM.start) == checksum(head, sent) { Ok(()) } else { Err(BadFrame::Checksum) }
+}
+
+/// The header of a frame with this body, with a checksum or without.
+///
+/// # Panics
+/// When the body is 4 GiB or more: limits are far below, and checked before.
+#[must_use]
+pub fn head(kind: Kind, body: Sent<'_>, checked: bool) -> [u8; FRAME_HEADER] {
+    let narrow = |len: usize| u32::try_from(len).expect("message limits are below 4 GiB");
+    let (body_len, full_len) = (narrow(body.bytes.len()), narrow(body.full_len));
+    let mut header = Header { kind, body_len, full_len, checksum: None };
+    if checked {
+        // A zero in its place, and the flag that says that it is there.
+        header.checksum = Some(0);
+        header.checksum = Some(checksum(&header.to_bytes(), body.bytes));
+    }
+    header.to_bytes()
+}
+
+/// Appends a whole frame to `out`, with a checksum or without.
+///
+/// # Panics
+/// As [`head`].
+pub fn append_sent(out: &mut Vec<u8>, kind: Kind, body: Sent<'_>, checked: bool) {
+    out.extend_from_slice(&head(kind, body, checked));
+    out.extend_from_slice(body.bytes);
 }
 
 /// Where a REPLY has its status word.
@@ -188,87 +314,13 @@ pub fn peek(arrived: &[u8]) -> Result<Option<Header>, BadFrame> {
     Ok(None)
 }
 
-/// Appends a whole frame to `out`.
+/// Appends a whole plain frame to `out`.
 ///
 /// # Panics
-/// When the body is 4 GiB or more: limits are far below, and checked before.
+/// As [`head`].
 pub fn append(out: &mut Vec<u8>, kind: Kind, body: &[u8]) {
-    let body_len = u32::try_from(body.len()).expect("message limits are below 4 GiB");
-    out.extend_from_slice(&Header { kind, body_len }.to_bytes());
-    out.extend_from_slice(body);
+    append_sent(out, kind, Sent::plain(body), false);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::status::{Code, Outcome};
-
-    fn kinds() -> Vec<Kind> {
-        let id = CallId(u64::MAX - 1);
-        let method = MethodId(0x0123_4567_89ab_cdef);
-        vec![
-            Kind::Hello,
-            Kind::Welcome,
-            Kind::Refused,
-            Kind::Call { id, method, codec: Codec::Rkyv, left_us: 30_000_000 },
-            Kind::Call { id, method, codec: Codec::Json, left_us: 0 },
-            Kind::Reply { id, status: Status::Failed(Code::Internal, Outcome::Done) },
-            Kind::Cancel { id },
-            Kind::Goodbye,
-        ]
-    }
-
-    #[test]
-    fn every_kind_survives() {
-        for kind in kinds() {
-            for body_len in [0, 1, u32::MAX] {
-                let header = Header { kind, body_len };
-                assert_eq!(Header::parse(&header.to_bytes()), Ok(header));
-            }
-        }
-    }
-
-    /// The wire is a promise to other languages: these bytes may only change with the version.
-    #[test]
-    fn the_bytes_of_a_call_are_fixed() {
-        let kind = Kind::Call { id: CallId(7), method: MethodId(0x0102), codec: Codec::Json, left_us: 9 };
-        let mut expected = vec![0xF5, b'S', b'V', b'C', 1, 4, 0, 2];
-        expected.extend([7, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
-        expected.extend([3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(Header { kind, body_len: 3 }.to_bytes().to_vec(), expected);
-    }
-
-    #[test]
-    fn a_changed_byte_is_refused_or_read_as_another_valid_frame() {
-        for kind in kinds() {
-            let good = Header { kind, body_len: 5 }.to_bytes();
-            for at in 0..FRAME_HEADER {
-                let mut bad = good;
-                bad[at] ^= 0x41;
-                let is_status = matches!(kind, Kind::Reply { .. }) && STATUS.contains(&at);
-                if let (Ok(header), false) = (Header::parse(&bad), is_status) {
-                    assert_eq!(header.to_bytes(), bad, "byte {at} of {kind:?} was ignored");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_status_of_a_later_version_is_read_as_unknown() {
-        let reply = Kind::Reply { id: CallId(1), status: Status::Ok };
-        let mut bytes = Header { kind: reply, body_len: 0 }.to_bytes();
-        bytes[16..19].copy_from_slice(&[2, 99, 7]);
-        let status = Status::Failed(Code::Unknown, Outcome::Unknown);
-        assert_eq!(Header::parse(&bytes).unwrap().kind, Kind::Reply { id: CallId(1), status });
-        bytes[20] = 1;
-        assert_eq!(Header::parse(&bytes), Err(BadFrame::Reserved));
-    }
-
-    #[test]
-    fn a_wrong_beginning_is_refused_at_its_first_byte() {
-        assert_eq!(peek(b""), Ok(None));
-        assert_eq!(peek(&MAGIC[..3]), Ok(None));
-        assert!(matches!(peek(b"G"), Err(BadFrame::Magic(_))));
-        assert!(matches!(peek(b"POST / HTTP/1.1\r\n"), Err(BadFrame::Magic(_))));
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ use crate::archive;
 use crate::contract::Contract;
 use crate::ids::{MethodId, MethodIndex, Shape};
 use crate::status::{Code, Failure, Outcome};
+use crate::wire::{Offer, Wire};
 
 /// The newest version of the wire and the link layout that this library speaks.
 pub const VERSION: u32 = 1;
@@ -39,6 +40,9 @@ pub struct Hello {
     /// Whether it wants a link of one slot, so that its calls run one at a time, in the order in which they are made.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub in_order: bool,
+    /// How it would have frames over a socket. Means nothing over shared memory.
+    #[serde(default, skip_serializing_if = "Offer::is_plain")]
+    pub wire: Offer,
 }
 
 /// A method that a client wants to call.
@@ -73,6 +77,9 @@ pub struct Welcome {
     pub deadline_us: u64,
     /// The methods, in the order in which they were wanted.
     pub methods: Vec<Given>,
+    /// How frames are, of what the client offered.
+    #[serde(default, skip_serializing_if = "Wire::is_plain")]
+    pub wire: Wire,
 }
 
 /// What a client needs to call a method.
@@ -142,6 +149,7 @@ impl Hello {
             contract: None,
             methods,
             in_order: false,
+            wire: Offer::default(),
         }
     }
 

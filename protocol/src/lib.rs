@@ -5,6 +5,7 @@
 //!
 //! * [`frame`]: what travels over TCP. [`hello`]: how a connection or a link begins. [`control`]: what the supervisor's
 //!   broker and its workers say to each other.
+//! * [`wire`]: what the ends of a socket agree on beside the calls. [`packing`]: compressed bodies.
 //! * [`shm`]: what lies in shared memory: links, slots, claims, boards. The only room of this crate with `unsafe`.
 //! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`byte_string`]: of the archives that are
 //!   mostly bytes, only these. [`json`], [`msgpack`]: values in those.
@@ -30,6 +31,7 @@ pub mod json;
 pub mod limits;
 pub mod msgpack;
 pub mod openapi;
+pub mod packing;
 #[cfg(not(loom))] // the same
 pub mod service;
 #[expect(unsafe_code, reason = "room 1: memory that another process maps too")]
@@ -37,3 +39,4 @@ pub mod shm;
 pub mod standard;
 pub mod stats;
 pub mod status;
+pub mod wire;

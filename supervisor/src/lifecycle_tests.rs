@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use speedysvc_config::{
-    Allow, Builtin, Config, DriverChoice, Launch, Limits, Listen, Log, Namespace, Principal, Process, Restart,
-    RestartLimit, Service, ServiceName, Spin, Trust, WorkerCount,
+    Allow, Builtin, Compression, Config, DriverChoice, Launch, Limits, Listen, Log, Namespace, Principal, Process,
+    Restart, RestartLimit, Service, ServiceName, Spin, Trust, WorkerCount,
 };
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::control::{Order, Report, WORKER_ENV};
@@ -95,6 +95,7 @@ pub(crate) fn service(name: &str) -> Service {
         workers: WorkerCount::new(1).unwrap(),
         scale: None,
         driver: DriverChoice::Auto,
+        compression: Compression::Lz4,
         restart: Restart { backoff_min: Duration::from_millis(1), ..Restart::default() },
         limits: Limits::default(),
         spin: Spin::default(),

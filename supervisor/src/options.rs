@@ -9,6 +9,7 @@ use speedysvc_config::{Config, DriverChoice};
 use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::control::{DriverWish, Legacy};
 use speedysvc_protocol::shm::in_place::Trust;
+use speedysvc_protocol::wire::Compression;
 
 use crate::StartError;
 use crate::versions::Settings;
@@ -26,6 +27,7 @@ pub(crate) fn options(settings: &Settings, folder: PathBuf, log_level: Level) ->
         deadline: service.limits.deadline,
         spin: service.spin.get(),
         driver: wish(service.driver),
+        compression: compression(service.compression),
         trust: trust(service.trust),
         log_level,
         allow: settings.allow.clone(),
@@ -50,6 +52,15 @@ fn trust(written: speedysvc_config::Trust) -> Trust {
     match written {
         speedysvc_config::Trust::SameUser => Trust::SameUser,
         speedysvc_config::Trust::Never => Trust::Never,
+    }
+}
+
+fn compression(written: speedysvc_config::Compression) -> Option<Compression> {
+    match written {
+        speedysvc_config::Compression::None => None,
+        speedysvc_config::Compression::Lz4 => Some(Compression::Lz4),
+        speedysvc_config::Compression::Snappy => Some(Compression::Snappy),
+        speedysvc_config::Compression::Zlib => Some(Compression::Zlib),
     }
 }
 

@@ -74,6 +74,7 @@ fn renewing(old: &Service, new: &Service) -> Vec<String> {
         found.extend(differs("allow", &old.allow, &new.allow).map(|_| "allow".to_owned()));
     }
     found.extend(differs("driver", &old.driver, &new.driver));
+    found.extend(differs("compression", &old.compression, &new.compression));
     found.extend(differs("limits", &old.limits, &new.limits).map(|_| "limits".to_owned()));
     found.extend(differs("spin", &old.spin.get(), &new.spin.get()));
     // Workers know it from their start.

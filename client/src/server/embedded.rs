@@ -19,6 +19,7 @@ use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::in_place::Trust;
 use speedysvc_protocol::stats::Snapshot;
+use speedysvc_protocol::wire::Compression;
 
 use super::listener::{Listener, UnixPath};
 use crate::address::{Address, Environment};
@@ -74,6 +75,7 @@ struct Limits {
     deadline: Duration,
     spin: Duration,
     trust: Trust,
+    compression: Option<Compression>,
 }
 
 impl Server {
@@ -87,6 +89,7 @@ impl Server {
             deadline: Duration::from_secs(30),
             spin: Duration::from_micros(20),
             trust: Trust::default(),
+            compression: Some(Compression::Lz4),
         };
         Self { service: Arc::new(service), name, folder: None, listen: Vec::new(), limits }
     }
@@ -119,6 +122,13 @@ impl Server {
     #[must_use]
     pub fn trust(mut self, trust: Trust) -> Self {
         self.limits.trust = trust;
+        self
+    }
+
+    /// Which compression is agreed with clients over sockets that offer several, in place of LZ4; `None` for none.
+    #[must_use]
+    pub fn compression(mut self, compression: Option<Compression>) -> Self {
+        self.limits.compression = compression;
         self
     }
 
@@ -197,6 +207,7 @@ impl Server {
             deadline: self.limits.deadline,
             spin: self.limits.spin,
             driver: DriverWish::Auto,
+            compression: self.limits.compression,
             log_level: Level::Info,
             allow: Allow::default(),
             trust: self.limits.trust,

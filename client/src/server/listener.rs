@@ -75,7 +75,7 @@ fn bind_tcp(text: &str) -> Result<Listener, ServerError> {
 /// For the same user and root: who connects is asked for by the loop, and before that by the file's mode.
 fn bind_unix(text: &str) -> Result<Listener, ServerError> {
     let address = Address::parse(text, &Environment::default());
-    let Ok(Address::Unix { path }) = address else {
+    let Some(Address::Unix { path, .. }) = address.ok().filter(|_| !text.contains('?')) else {
         return Err(ServerError::Address(format!("`{text}` is not the path of a socket: unix:///run/echo.sock")));
     };
     let bound = UnixListener::bind(&path).and_then(|listener| {

@@ -9,6 +9,7 @@ use std::thread::Thread;
 
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::frame::Kind;
+use speedysvc_protocol::hello::Refusal;
 use speedysvc_protocol::ids::CallId;
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::status::{Code, Status};
@@ -216,6 +217,7 @@ impl Calls {
                 }
             }
             Kind::Goodbye => self.goodbye = true,
+            Kind::Refused => return Err(given_up(frame.body.as_slice())),
             other => {
                 let why = format!("the service sent a frame that it may not: {other:?}");
                 return Err(Broken { code: Code::Internal, why });
@@ -247,6 +249,14 @@ impl Calls {
         if let Some(next) = self.in_flight.values_mut().find(|call| call.sleeper.is_some() && call.reply.is_none()) {
             self.sleepers -= usize::from(wake(next));
         }
+    }
+}
+
+/// The service ends the connection and says why: what was sent to it was changed on its way.
+fn given_up(body: &[u8]) -> Broken {
+    match serde_json::from_slice::<Refusal>(body) {
+        Ok(Refusal { code, message }) => Broken { code, why: format!("the service closed the connection: {message}") },
+        Err(error) => Broken { code: Code::Internal, why: format!("the service refused, and why is unclear: {error}") },
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
-use speedysvc_protocol::frame::{Header, Kind};
+use speedysvc_protocol::frame::{self, Kind, Sent};
 use speedysvc_protocol::hello::{Hello, Refusal, Welcome};
 use speedysvc_protocol::limits::{HELLO_MAX, MESSAGE_TEXT_MAX};
 use speedysvc_protocol::status::{Code, Failure};
@@ -15,13 +15,19 @@ use speedysvc_protocol::status::{Code, Failure};
 use super::TcpConnection;
 use super::frames::Frame;
 use super::socket::{self, Input, NoInput, SetTimeout, Wait};
+use crate::address::Wishes;
 use crate::call::Agreed;
 use crate::clock::Deadline;
 use crate::error::Error;
 
 /// Connects to the first of the host's addresses that answers. Finding a host by name takes as long as the system's
 /// resolver does; everything else ends at the deadline.
-pub(crate) fn connect(host: &str, port: u16, hello: &Hello, deadline: Deadline) -> Result<TcpConnection, Error> {
+pub(crate) fn connect(
+    (host, port): (&str, u16),
+    wishes: Wishes,
+    hello: &Hello,
+    deadline: Deadline,
+) -> Result<TcpConnection, Error> {
     let unknown_host = |why: String| {
         let message = format!("{host}:{port}: the host cannot be found: {why}");
         Error::not_started(Code::Unavailable, message)
@@ -29,7 +35,8 @@ pub(crate) fn connect(host: &str, port: u16, hello: &Hello, deadline: Deadline) 
     let addresses = (host, port).to_socket_addrs().map_err(|error| unknown_host(error.to_string()))?;
     let mut last = None;
     for address in addresses {
-        match meet(|| reach(address, deadline), hello, deadline) {
+        let hello = Hello { wire: wishes.offer(address.ip().is_loopback()), ..hello.clone() };
+        match meet(|| reach(address, deadline), &hello, deadline) {
             Ok(met) => return met.map_err(|error| error.within(&address.to_string())),
             Err(unreached) => last = Some(unreached),
         }
@@ -72,8 +79,14 @@ fn reach(address: SocketAddr, deadline: Deadline) -> Result<TcpStream, Error> {
 }
 
 /// Connects to a Unix socket.
-pub(crate) fn connect_unix(path: &Path, hello: &Hello, deadline: Deadline) -> Result<TcpConnection, Error> {
-    meet(|| reach_unix(path, deadline), hello, deadline)?
+pub(crate) fn connect_unix(
+    path: &Path,
+    wishes: Wishes,
+    hello: &Hello,
+    deadline: Deadline,
+) -> Result<TcpConnection, Error> {
+    let hello = Hello { wire: wishes.offer(true), ..hello.clone() };
+    meet(|| reach_unix(path, deadline), &hello, deadline)?
 }
 
 /// A Unix socket in the clothes of a TCP stream: of those nothing is used that other streams do not have.
@@ -111,8 +124,7 @@ fn greet(stream: TcpStream, hello: &Hello, deadline: Deadline) -> Result<TcpConn
         let message = format!("the contract's greeting has {} bytes, over the limit of {HELLO_MAX}", text.len());
         return Err(Error::not_started(Code::ResourceExhausted, message));
     }
-    let body_len = u32::try_from(text.len()).expect("just checked");
-    let head = Header { kind: Kind::Hello, body_len }.to_bytes();
+    let head = frame::head(Kind::Hello, Sent::plain(&text), false);
     socket::send(&stream, &mut SetTimeout::default(), [&head, &text], deadline).map_err(|unsent| match unsent {
         Some(error) => broke(&error.to_string()),
         None => late(),
@@ -125,7 +137,7 @@ fn greet(stream: TcpStream, hello: &Hello, deadline: Deadline) -> Result<TcpConn
             let welcome: Welcome = serde_json::from_slice(body).map_err(|error| broke(&error.to_string()))?;
             let agreed = Agreed::new(welcome, hello.methods.len())?;
             // Texts of errors may be longer than the messages of a service that allows very short ones only.
-            input.frames.set_limit(agreed.message_max.saturating_add(MESSAGE_TEXT_MAX));
+            input.frames.agree(agreed.message_max.saturating_add(MESSAGE_TEXT_MAX), agreed.wire);
             Ok(TcpConnection::new(stream, agreed, input))
         }
         Kind::Refused => {

@@ -3,6 +3,8 @@
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::frame::{self, BadFrame, Header, Kind};
 use speedysvc_protocol::limits::FRAME_HEADER;
+use speedysvc_protocol::packing::{self, Unpacker};
+use speedysvc_protocol::wire::Wire;
 use thiserror::Error;
 
 /// What one read takes at most, unless it is the body of a large frame.
@@ -26,8 +28,10 @@ pub(super) enum BadInput {
 
 /// The frame at the end of what has arrived, while its body is incomplete.
 struct Partial {
-    kind: Kind,
+    head: [u8; FRAME_HEADER],
+    header: Header,
     body: Buffer,
+    /// Bytes of the body as sent.
     len: usize,
     filled: usize,
 }
@@ -77,6 +81,8 @@ impl Spares {
 /// Assembles frames. Its memory is bounded by the chunk and one body.
 pub(super) struct FrameReader {
     limit: usize,
+    wire: Wire,
+    unpacker: Unpacker,
     chunk: Vec<u8>,
     begin: usize,
     end: usize,
@@ -87,11 +93,13 @@ pub(super) struct FrameReader {
 impl FrameReader {
     /// A reader that refuses bodies over `limit` bytes before it makes room for them.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, chunk: vec![0; CHUNK], begin: 0, end: 0, partial: None, spares: Spares::default() }
+        let (wire, unpacker, spares) = (Wire::default(), Unpacker::default(), Spares::default());
+        Self { limit, wire, unpacker, chunk: vec![0; CHUNK], begin: 0, end: 0, partial: None, spares }
     }
 
-    pub(super) fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
+    /// What holds for the frames to come.
+    pub(super) fn agree(&mut self, limit: usize, wire: Wire) {
+        (self.limit, self.wire) = (limit, wire);
     }
 
     /// Where the next bytes go. Call [`FrameReader::next`] until it has nothing more before.
@@ -122,8 +130,11 @@ impl FrameReader {
     /// The next whole frame, if there is one.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, BadInput> {
         if self.partial.is_none() {
-            let Some(header) = frame::peek(&self.chunk[self.begin..self.end])? else { return Ok(None) };
-            self.partial = Some(self.begin_body(header)?);
+            let arrived = &self.chunk[self.begin..self.end];
+            let Some((header, head)) = frame::peek(arrived)?.zip(arrived.first_chunk().copied()) else {
+                return Ok(None);
+            };
+            self.partial = Some(self.begin_body(header, head)?);
             self.begin += FRAME_HEADER;
         }
         let Some(partial) = &mut self.partial else { return Ok(None) };
@@ -135,19 +146,32 @@ impl FrameReader {
         if partial.filled < partial.len {
             return Ok(None);
         }
-        Ok(self.partial.take().map(|whole| Frame { kind: whole.kind, body: whole.body }))
+        self.partial.take().map(|whole| self.finish(whole)).transpose()
     }
 
-    fn begin_body(&mut self, header: Header) -> Result<Partial, BadInput> {
-        let limit = self.limit;
-        let too_large = || BadInput::TooLarge { len: header.body_len, limit };
-        let len = usize::try_from(header.body_len).map_err(|_| too_large())?;
-        if len > self.limit {
-            return Err(too_large());
+    fn finish(&mut self, Partial { head, header, body, .. }: Partial) -> Result<Frame, BadInput> {
+        packing::check(&head, &header, body.as_slice(), self.wire)?;
+        let Some(how) = self.wire.compression.filter(|_| header.is_compressed()) else {
+            return Ok(Frame { kind: header.kind, body });
+        };
+        let (limit, len) = (self.limit, header.full_len);
+        let mut full = self.spares.take(len as usize, limit);
+        let room = full.room(len as usize).map_err(|_over| BadInput::TooLarge { len, limit })?;
+        self.unpacker.unpack(how, body.as_slice(), room)?;
+        self.spares.keep(body);
+        Ok(Frame { kind: header.kind, body: full })
+    }
+
+    fn begin_body(&mut self, header: Header, head: [u8; FRAME_HEADER]) -> Result<Partial, BadInput> {
+        header.within(self.wire)?;
+        let (len, limit) = (header.full_len, self.limit);
+        if len as usize > limit {
+            return Err(BadInput::TooLarge { len, limit });
         }
-        let mut body = self.spares.take(len, self.limit);
-        body.room(len).map_err(|_| too_large())?;
-        Ok(Partial { kind: header.kind, body, len, filled: 0 })
+        let len = header.body_len as usize;
+        let mut body = self.spares.take(len, limit);
+        body.room(len).map_err(|_over| BadInput::TooLarge { len: header.body_len, limit })?;
+        Ok(Partial { head, header, body, len, filled: 0 })
     }
 }
 
@@ -157,6 +181,7 @@ mod tests {
     use proptest::prelude::*;
     use speedysvc_protocol::ids::CallId;
     use speedysvc_protocol::status::Status;
+    use speedysvc_protocol::wire::Compression;
 
     const LIMIT: usize = 400_000;
 
@@ -206,9 +231,14 @@ mod tests {
 
     #[test]
     fn a_large_frame_is_refused_by_its_header_alone() {
-        let header = Header { kind: reply(1), body_len: 101 }.to_bytes();
+        let header = Header::plain(reply(1), 101).to_bytes();
         let refused = feed(&mut FrameReader::new(100), &header, &[1]).err();
         assert_eq!(refused, Some(BadInput::TooLarge { len: 101, limit: 100 }));
+        // Also when few bytes are sent, and would become more.
+        let mut reader = FrameReader::new(100);
+        reader.agree(100, Wire { compression: Some(Compression::Lz4), checksum: false });
+        let header = Header { kind: reply(1), body_len: 10, full_len: 101, checksum: None }.to_bytes();
+        assert_eq!(feed(&mut reader, &header, &[1]).err(), Some(BadInput::TooLarge { len: 101, limit: 100 }));
     }
 
     #[test]

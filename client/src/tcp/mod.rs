@@ -10,6 +10,7 @@ mod connect;
 mod flight;
 mod frames;
 mod outbox;
+mod packing;
 mod patience;
 mod reader;
 mod send;
@@ -33,6 +34,7 @@ use crate::clock::Deadline;
 use crate::error::Error;
 use crate::reply::Reply;
 use calls::{Broken, Calls};
+use packing::Rooms;
 use socket::{Input, NoInput, Wait};
 
 pub(crate) use connect::{connect, connect_unix};
@@ -52,6 +54,8 @@ pub(crate) struct TcpConnection {
     may_write: Condvar,
     /// Locked by who has the reading role only.
     input: Mutex<Input>,
+    /// Where callers compress.
+    rooms: Rooms,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -65,7 +69,10 @@ fn unavailable(why: String) -> Broken {
 
 impl TcpConnection {
     fn new(stream: TcpStream, agreed: Agreed, input: Input) -> Self {
-        Self { agreed, stream, calls: Mutex::default(), may_write: Condvar::new(), input: Mutex::new(input) }
+        let (mut calls, rooms) = (Calls::default(), Rooms::default());
+        calls.outbox.checked = agreed.wire.checksum;
+        let (calls, may_write, input) = (Mutex::new(calls), Condvar::new(), Mutex::new(input));
+        Self { agreed, stream, calls, may_write, input, rooms }
     }
 
     pub(crate) fn is_usable(&self) -> bool {

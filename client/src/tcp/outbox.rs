@@ -5,7 +5,7 @@
 
 use std::mem;
 
-use speedysvc_protocol::frame::{self, Kind};
+use speedysvc_protocol::frame::{self, Kind, Sent};
 
 /// Room that is kept between batches.
 const KEEP: usize = 256 * 1024;
@@ -17,6 +17,8 @@ pub(super) struct Outbox {
     spare: Vec<u8>,
     /// Everything before this place has been taken to be sent.
     taken: u64,
+    /// Frames carry checksums.
+    pub(super) checked: bool,
 }
 
 impl Outbox {
@@ -29,9 +31,9 @@ impl Outbox {
     }
 
     /// Queues a frame, and says where it begins.
-    pub(super) fn push(&mut self, kind: Kind, body: &[u8]) -> u64 {
+    pub(super) fn push(&mut self, kind: Kind, body: Sent<'_>) -> u64 {
         let begins = self.taken + self.waiting.len() as u64;
-        frame::append(&mut self.waiting, kind, body);
+        frame::append_sent(&mut self.waiting, kind, body, self.checked);
         begins
     }
 
@@ -90,7 +92,7 @@ mod tests {
     fn the_stream_is_whole_however_it_is_cut_and_knows_what_was_not_sent() {
         let (mut outbox, mut stream, mut begins) = (Outbox::default(), vec![], vec![]);
         for id in 0..100_usize {
-            begins.push(outbox.push(cancel(id as u64), &[7; 5]));
+            begins.push(outbox.push(cancel(id as u64), Sent::plain(&[7; 5])));
             if id % 7 == 0 {
                 let batch = outbox.take();
                 assert!(begins.iter().all(|begins| !outbox.is_unsent(*begins)));
@@ -112,7 +114,7 @@ mod tests {
     #[test]
     fn a_frame_is_withdrawn_from_between_others() {
         let mut outbox = Outbox::default();
-        let begins = [1, 2, 3].map(|id| outbox.push(cancel(id), &[]));
+        let begins = [1, 2, 3].map(|id| outbox.push(cancel(id), Sent::plain(&[])));
         outbox.withdraw(begins[1], FRAME_HEADER);
         let mut expected = vec![];
         [1, 3].into_iter().for_each(|id| frame::append(&mut expected, cancel(id), &[]));

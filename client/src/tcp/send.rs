@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{MutexGuard, PoisonError};
 
-use speedysvc_protocol::frame::{Header, Kind};
+use speedysvc_protocol::frame::{self, Kind, Sent};
 use speedysvc_protocol::ids::CallId;
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::status::Code;
@@ -26,14 +26,16 @@ pub(super) const AT_ONCE: Deadline = Deadline::PAST;
 impl TcpConnection {
     /// Queues a call's frame to go out with the next [`flush`](Self::flush), or sends it when it is large.
     pub(super) fn post(&self, kind: impl Fn(CallId) -> Kind, ask: &Ask<'_>) -> Result<CallId, Stop> {
+        let packed = self.rooms.pack(self.agreed.wire.compression, ask.body);
+        let body = packed.sent();
         let mut calls = locked(&self.calls);
         check(&calls)?;
-        if ask.body.len() >= LARGE {
-            return self.send_large(calls, kind, ask);
+        if body.bytes.len() >= LARGE {
+            return self.send_large(calls, kind, (body, ask.deadline));
         }
         let id = calls.next_id();
-        let begins = calls.outbox.push(kind(id), ask.body);
-        calls.begin(id, begins, ask.body.len());
+        let begins = calls.outbox.push(kind(id), body);
+        calls.begin(id, begins, body.bytes.len());
         if calls.outbox.len() >= OUTBOX_MAX {
             drop(self.flush_within(calls, ask.deadline));
         }
@@ -74,16 +76,16 @@ impl TcpConnection {
         &'a self,
         mut calls: MutexGuard<'a, Calls>,
         kind: impl Fn(CallId) -> Kind,
-        ask: &Ask<'_>,
+        (body, deadline): (Sent<'_>, Deadline),
     ) -> Result<CallId, Stop> {
         // What was gathered goes first: the stream has one order.
         loop {
-            calls = self.flush_within(calls, ask.deadline);
+            calls = self.flush_within(calls, deadline);
             check(&calls)?;
             if calls.outbox.is_empty() && !calls.writing {
                 break;
             }
-            let Some(left) = ask.deadline.left() else {
+            let Some(left) = deadline.left() else {
                 let message = "other calls kept the connection busy for too long";
                 return Err(Error::not_started(Code::DeadlineExceeded, message).into());
             };
@@ -92,14 +94,13 @@ impl TcpConnection {
             }
         }
         let id = calls.next_id();
-        let begins = calls.outbox.pass(FRAME_HEADER + ask.body.len());
-        calls.begin(id, begins, ask.body.len());
+        let begins = calls.outbox.pass(FRAME_HEADER + body.bytes.len());
+        calls.begin(id, begins, body.bytes.len());
         calls.writing = true;
         drop(calls);
-        let body_len = u32::try_from(ask.body.len()).expect("the limit fits 32 bits");
-        let head = Header { kind: kind(id), body_len }.to_bytes();
+        let head = frame::head(kind(id), body, self.agreed.wire.checksum);
         let mut sent = 0;
-        let result = self.send_all([&head, ask.body], &mut sent, ask.deadline);
+        let result = self.send_all([&head, body.bytes], &mut sent, deadline);
         let mut calls = self.give_writing();
         if matches!(result, Ok(true)) {
             return Ok(id);
@@ -161,7 +162,7 @@ impl TcpConnection {
         let was_sent = !calls.withdraw(id);
         calls.end(id);
         if was_sent && calls.broken.is_none() {
-            calls.outbox.push(Kind::Cancel { id }, &[]);
+            calls.outbox.push(Kind::Cancel { id }, Sent::plain(&[]));
             calls = self.flush_within(calls, AT_ONCE);
         }
         calls.pass_on();

@@ -3,6 +3,7 @@
 mod fake;
 mod retries;
 mod started;
+mod wire;
 
 use std::io::Write;
 use std::net::{Shutdown, TcpListener};
@@ -249,10 +250,8 @@ fn a_connection_lost_under_a_call_leaves_it_unknown_and_the_next_connects_anew()
 
 #[test]
 fn nonsense_breaks_the_connection() {
-    let too_long = speedysvc_protocol::frame::Header {
-        kind: Kind::Reply { id: CallId(1), status: Status::Ok },
-        body_len: u32::MAX,
-    };
+    let reply = Kind::Reply { id: CallId(1), status: Status::Ok };
+    let too_long = speedysvc_protocol::frame::Header::plain(reply, u32::MAX);
     let mut wrong_kind = Vec::new();
     speedysvc_protocol::frame::append(&mut wrong_kind, Kind::Hello, &[]);
     for (nonsense, code) in [

@@ -26,6 +26,7 @@ pub(super) fn write(page: &mut Page<'_>, service: &Service) {
     rows.own("after", &list(&service.after, |name| text(name)));
     rows.workers(service);
     rows.inherited(&["driver"], &text(driver(service.driver)));
+    rows.inherited(&["compression"], &text(service.compression.as_str()));
     let restart = &service.restart;
     let backoff = format!("{}..{}", show_duration(restart.backoff_min), show_duration(restart.backoff_max));
     rows.inherited(&["restart", "backoff"], &text(backoff));

@@ -10,7 +10,8 @@ use crate::keys::Home;
 use crate::leaf;
 use crate::problem::{Placed, Problem, Problems};
 use crate::{
-    ByteSize, DriverChoice, Limits, Principal, RestartLimit, Scale, ScaleRule, SlotCount, Spin, Trust, WorkerCount,
+    ByteSize, Compression, DriverChoice, Limits, Principal, RestartLimit, Scale, ScaleRule, SlotCount, Spin, Trust,
+    WorkerCount,
 };
 
 /// What a `drain` may be. `"0"` stops at once.
@@ -25,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) workers: Option<WorkerCount>,
     pub(crate) scale: ScaleSettings,
     pub(crate) driver: Option<DriverChoice>,
+    pub(crate) compression: Option<Compression>,
     pub(crate) backoff: Option<(Duration, Duration)>,
     /// The inner `None` is `"none"`: never gives up.
     pub(crate) restart_limit: Option<Option<RestartLimit>>,
@@ -94,6 +96,7 @@ impl Settings {
     pub(super) fn read(fields: &Fields<'_, '_>, problems: &mut Problems) -> Self {
         let mut settings = Self {
             driver: plain(fields.read("driver", leaf::driver, problems)),
+            compression: plain(fields.read("compression", leaf::compression, problems)),
             spin: plain(fields.read("spin", leaf::spin, problems)),
             insecure: plain(fields.read("insecure", leaf::yes_or_no, problems)),
             trust: plain(fields.read("trust", leaf::trust, problems)),

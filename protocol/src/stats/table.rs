@@ -138,6 +138,14 @@ declare! {
         HttpCalls "http_calls" Count,
         /// Connections closed because the peer did not greet, finish a frame or take its replies in time.
         ClosedSlow "connections_closed_slow" Count,
+        /// Connections closed because a frame's checksum was wrong, or its compressed body.
+        ClosedCorrupt "connections_closed_corrupt" Count,
+        /// Bytes of bodies over TCP that went compressed, both ways, as they are without compression.
+        CompressedFull "compressed_bytes_before" Bytes,
+        /// Bytes of the same bodies as they went.
+        CompressedSent "compressed_bytes_after" Bytes,
+        /// Replies that went as they are although compression was agreed: they would not have shrunk by an eighth.
+        CompressionSkipped "compression_skipped" Count,
     }
 }
 

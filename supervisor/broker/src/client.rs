@@ -12,6 +12,7 @@ use speedysvc_protocol::shm::link::LinkFiles;
 use speedysvc_protocol::shm::{doorbell, handover};
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
+use speedysvc_protocol::wire::Wire;
 
 use crate::service::{Link, Service};
 use crate::{Event, Peer, Source, Watch};
@@ -93,6 +94,7 @@ impl Service {
             message_max: self.options.shm_message_max,
             deadline_us: u64::try_from(self.options.deadline.as_micros()).unwrap_or(u64::MAX),
             methods,
+            wire: Wire::default(),
         };
         let sleeps_at_once = self.options.spin.is_zero();
         let answer = Attached::Welcome { welcome, link, geometry, sleeps_at_once };

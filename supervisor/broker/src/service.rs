@@ -22,6 +22,7 @@ use speedysvc_protocol::shm::link::Board;
 use speedysvc_protocol::shm::segment::Access;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
+use speedysvc_protocol::wire::Compression;
 
 use crate::access::{Allow, is_trusted};
 use crate::addresses::Addresses;
@@ -52,6 +53,8 @@ pub struct ServiceOptions {
     pub spin: Duration,
     /// How its loops wait for sockets.
     pub driver: DriverWish,
+    /// What workers agree on with clients over sockets that offer it.
+    pub compression: Option<Compression>,
     /// Workers log from here up.
     pub log_level: Level,
     /// Who may attach beside the own user and root.

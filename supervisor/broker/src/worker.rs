@@ -121,6 +121,7 @@ impl Service {
             spin_us: micros(self.options.spin),
             trust: self.options.trust,
             driver: self.options.driver,
+            compression: self.options.compression,
             log_level: self.options.log_level,
             peers: Peers { uids: self.options.allow.uids.clone(), gids: self.options.allow.gids.clone() },
             legacy: self.options.legacy.clone().filter(|_| self.heirs.is_some() && self.rendezvous.is_some()),

@@ -17,6 +17,7 @@ pub mod hello;
 pub mod http;
 mod input;
 mod json;
+pub mod packed;
 pub mod slots;
 pub mod types;
 pub mod words;
@@ -42,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "geometry", run: geometry::target, tries: 100_000 },
     Target { name: "hello", run: hello::target, tries: 60_000 },
     Target { name: "http", run: http::target, tries: 60_000 },
+    Target { name: "packed", run: packed::target, tries: 20_000 },
     Target { name: "slots", run: slots::target, tries: 100_000 },
     Target { name: "words", run: words::target, tries: 200_000 },
 ];

@@ -266,3 +266,15 @@ impl Engine {
         wait_for("the workers' end", || self.workers().is_empty());
     }
 }
+
+/// What no engine may say in any test: completions did not fit their queue (counter `ring_overflows`).
+const OVERFLOWED: &str = "the completion queue was too small";
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let overflowed = self.err().into_iter().find(|line| line.contains(OVERFLOWED));
+        if let (Some(line), false) = (overflowed, std::thread::panicking()) {
+            panic!("a queue of completions overflowed: {line}");
+        }
+    }
+}

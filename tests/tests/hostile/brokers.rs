@@ -11,6 +11,7 @@ use speedysvc_protocol::hello::{Given, Hello, Welcome};
 use speedysvc_protocol::ids::{LinkId, MethodId, MethodIndex};
 use speedysvc_protocol::shm::handover;
 use speedysvc_protocol::shm::layout::Geometry;
+use speedysvc_protocol::wire::Wire;
 use speedysvc_tests::test_service::TestServiceClient;
 
 /// Listens once, and hands these files to whoever greets.
@@ -32,6 +33,7 @@ fn false_broker(folder: &std::path::Path, files: Vec<OwnedFd>) -> thread::JoinHa
             message_max: 4096,
             deadline_us: 1_000_000,
             methods: (0..hello.methods.len()).map(given).collect(),
+            wire: Wire::default(),
         };
         let geometry = Geometry::for_messages(1, 4096).unwrap();
         let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();

@@ -15,6 +15,8 @@
 //! | `turns`       | long handlers hold up nobody else, and have their turns in the order of coming |
 //! | `stats`       | every call is counted once, also when its worker has died since |
 //! | `embedded`    | services without an engine, and the example as written |
+//! | `peers`       | peers of sockets that mean no good cost themselves, and nobody else |
+//! | `wire`        | compression and checksums are agreed, pay, and are of no use to an attacker |
 //! | `http`        | curl and scripts are clients, and nothing that could be two requests is one |
 //! | `in_process`  | services for unit tests behave as over any transport, and faults come as said |
 //! | `other_language` | a client written from docs/protocol.md alone is understood |
@@ -26,11 +28,13 @@ mod drivers;
 mod embedded;
 mod errors;
 mod fixture;
+mod frames;
 mod http;
 mod in_process;
 mod lifecycle;
 mod limits;
 mod other_language;
+mod peers;
 mod retries;
 mod routes;
 mod sharing;
@@ -40,3 +44,4 @@ mod started;
 mod stats;
 mod trust;
 mod turns;
+mod wire;

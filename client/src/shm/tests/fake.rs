@@ -18,6 +18,7 @@ use speedysvc_protocol::shm::link::{Board, LinkFiles, WorkerLink};
 use speedysvc_protocol::shm::segment::Access;
 use speedysvc_protocol::shm::{doorbell, handover};
 use speedysvc_protocol::status::Status;
+use speedysvc_protocol::wire::Wire;
 use tempfile::TempDir;
 
 use crate::test_calls::wait_for_client;
@@ -81,6 +82,7 @@ impl Broker {
             message_max,
             deadline_us: 20_000_000,
             methods: methods.collect(),
+            wire: Wire::default(),
         };
         let answer = Attached::Welcome { welcome, link: LinkId(1), geometry, sleeps_at_once: false };
         let descriptors = [files.request.as_fd(), files.reply_read_only.as_fd(), bell.as_fd(), board_read_only.as_fd()];

@@ -9,6 +9,7 @@ use speedysvc_protocol::hello::{Given, Hello, LIBRARY, Refusal, VERSION, Welcome
 use speedysvc_protocol::ids::{CallId, MethodId, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::status::Status;
+use speedysvc_protocol::wire::Wire;
 
 use crate::test_calls::wait_for_client;
 
@@ -20,13 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     listener: TcpListener,
     pub port: u16,
+    /// What it agrees to, whatever is offered. Plain is what a service answers that knows nothing of this.
+    pub wire: Wire,
 }
 
 impl Server {
     pub fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        Self { listener, port }
+        Self { listener, port, wire: Wire::default() }
     }
 
     /// Accepts one client and says nothing.
@@ -55,6 +58,7 @@ impl Server {
             message_max,
             deadline_us: 20_000_000,
             methods: methods.collect(),
+            wire: self.wire,
         };
         let mut bytes = Vec::new();
         frame::append(&mut bytes, Kind::Welcome, &serde_json::to_vec(&welcome).unwrap());
@@ -77,6 +81,11 @@ pub struct Peer {
 impl Peer {
     /// The next frame; `None` when the client has closed.
     pub fn frame(&mut self) -> Option<(Kind, Vec<u8>)> {
+        self.whole().map(|(header, body)| (header.kind, body))
+    }
+
+    /// The next frame with all that its header says.
+    pub fn whole(&mut self) -> Option<(Header, Vec<u8>)> {
         let mut head = [0; FRAME_HEADER];
         match self.stream.read(&mut head).unwrap() {
             0 => return None,
@@ -85,7 +94,7 @@ impl Peer {
         let header = Header::parse(&head).unwrap();
         let mut body = vec![0; header.body_len as usize];
         self.stream.read_exact(&mut body).unwrap();
-        Some((header.kind, body))
+        Some((header, body))
     }
 
     /// The next frame, which is a call.

@@ -49,6 +49,11 @@ impl Refusal {
         Self::new(400, Code::InvalidArgument, text)
     }
 
+    /// A request that was begun and does not end.
+    pub(super) fn too_slow() -> Self {
+        Self::new(408, Code::DeadlineExceeded, "the rest of the request did not come in time")
+    }
+
     /// A body over the limit; `None` for one whose length is not known before its end.
     pub(super) fn too_large(length: Option<u64>, limit: usize) -> Self {
         let length = length.map_or_else(|| "a body".to_owned(), |length| format!("a body of {length} bytes"));
@@ -119,6 +124,7 @@ pub(super) fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
         409 => "Conflict",
         413 => "Content Too Large",
         415 => "Unsupported Media Type",

@@ -70,6 +70,13 @@ impl Session {
         self.reader.is_between()
     }
 
+    /// The request that has begun does not end: says so (RFC 9110, section 15.5.9). It is the last answer.
+    pub(crate) fn give_up(&mut self, out: &mut Vec<u8>, runner: &Runner) {
+        let method = self.answers.call.take().map(|call| call.method);
+        let manner = Manner { close: true, ..Manner::default() };
+        self.answers.refuse(&Refusal::too_slow(), method, manner, out, runner);
+    }
+
     /// Handles the next piece of what has arrived: how many bytes are done with, and what to do.
     pub(crate) fn step(
         &mut self,

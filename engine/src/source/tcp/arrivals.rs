@@ -9,6 +9,9 @@ use std::collections::VecDeque;
 /// refused too early.
 const KEPT: usize = 64;
 
+/// The room for moments that an idle connection keeps: the least that there can be.
+const KEPT_IDLE: usize = 4;
+
 #[derive(Debug, Default)]
 pub(super) struct Arrivals {
     /// Bytes that have been handled, of all that ever came.
@@ -38,6 +41,13 @@ impl Arrivals {
         // The last one stays: it is what is known of bytes that are still to come.
         while self.moments.len() > 1 && self.moments[0].0 <= self.handled {
             self.moments.pop_front();
+        }
+    }
+
+    /// An idle connection keeps next to no memory.
+    pub(super) fn rest(&mut self) {
+        if self.moments.len() <= KEPT_IDLE {
+            self.moments.shrink_to(KEPT_IDLE);
         }
     }
 
@@ -73,5 +83,7 @@ mod tests {
             assert!(arrivals.next_ns() > byte, "byte {byte}");
             arrivals.handled(1);
         }
+        arrivals.rest();
+        assert!(arrivals.moments.capacity() <= KEPT_IDLE, "{}", arrivals.moments.capacity());
     }
 }

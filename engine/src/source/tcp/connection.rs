@@ -1,5 +1,6 @@
 //! One TCP connection: greeting, calls, replies, end.
 
+mod answers;
 mod native;
 mod speech;
 
@@ -9,8 +10,9 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
-use speedysvc_protocol::frame::{self, Kind};
+use speedysvc_protocol::frame::{self, Kind, Sent};
 use speedysvc_protocol::stats::Counter;
+use speedysvc_protocol::wire::{Compression, Wire};
 
 use super::arrivals::Arrivals;
 use super::patience::Owed;
@@ -25,9 +27,11 @@ use speech::Tongue;
 
 /// What all connections of a service share.
 #[derive(Clone, Copy)]
-pub(super) struct Settings {
-    pub(super) message_max: usize,
-    pub(super) deadline_us: u64,
+pub(crate) struct Settings {
+    pub(crate) message_max: usize,
+    pub(crate) deadline_us: u64,
+    /// What is agreed with clients that offer it.
+    pub(crate) compression: Option<Compression>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub(super) struct Connection {
     tongue: Tongue,
     /// The handshake is done.
     greeted: bool,
+    /// How frames are, since then.
+    wire: Wire,
     inbox: ReceiveBuffer,
     /// When what is in it came.
     arrivals: Arrivals,
@@ -72,8 +78,10 @@ pub(super) struct Connection {
     leaving: VecDeque<Outgoing>,
     /// What is being sent, as the peer's debt: to take it.
     sending: Option<Owed>,
-    /// When the greeting, or the half of a frame, began.
+    /// When the greeting, or the half of a frame or request, began.
     since_ns: u64,
+    /// Bytes of the request over HTTP that have been handled.
+    request: usize,
     receiving: bool,
     stopping: bool,
     /// In the list of connections with something to do.
@@ -102,6 +110,7 @@ impl Connection {
             stage: Stage::Greeting,
             tongue: Tongue::Undecided,
             greeted: false,
+            wire: Wire::default(),
             inbox: ReceiveBuffer::default(),
             arrivals: Arrivals::default(),
             large: None,
@@ -112,6 +121,7 @@ impl Connection {
             leaving: VecDeque::new(),
             sending: None,
             since_ns: now_ns(),
+            request: 0,
             receiving: false,
             stopping: false,
             dirty: false,
@@ -207,6 +217,7 @@ impl Connection {
             pool.keep_small(mem::take(&mut self.outbox));
         }
         self.inbox.rest(pool);
+        self.arrivals.rest();
         again
     }
 
@@ -231,9 +242,8 @@ impl Connection {
                     self.note_missing();
                     return false;
                 }
-                Err(_bad) => {
-                    // Nothing after a broken frame can be understood. The peer sees the end of the connection.
-                    self.shut_down(Counter::ClosedBroken);
+                Err(bad) => {
+                    self.end_for(bad);
                     return false;
                 }
             }
@@ -296,7 +306,8 @@ impl Connection {
 
     /// Half of something has come: since when, and what it needs to be whole.
     fn note_missing(&mut self) {
-        if self.greeted || self.stage != Stage::Greeting {
+        // Of a request over HTTP the beginning has been handled, and noted.
+        if self.greeted {
             self.since_ns = self.arrivals.next_ns();
         }
         if let Some(large) = &self.large {
@@ -313,8 +324,10 @@ impl Connection {
 
     /// What the peer has begun to send.
     fn owed(&self) -> Option<Owed> {
-        let half = self.large.is_some() || !self.inbox.waiting().is_empty() || self.skip > 0;
-        let bytes = self.missing.max(self.skip);
+        let half =
+            self.large.is_some() || !self.inbox.waiting().is_empty() || self.skip > 0 || !self.is_between_requests();
+        // Of what comes in chunks, each buys time for the next.
+        let bytes = self.missing.max(self.skip).saturating_add(self.request);
         match self.stage {
             Stage::Greeting | Stage::Parting(_) => Some(Owed { bytes, since_ns: self.since_ns }),
             // Whole frames that wait for their replies to be taken are no debt of sending.
@@ -335,7 +348,7 @@ impl Connection {
             return;
         }
         if self.stage == Stage::Serving {
-            frame::append(&mut self.outbox, Kind::Goodbye, &[]);
+            frame::append_sent(&mut self.outbox, Kind::Goodbye, Sent::plain(&[]), self.wire.checksum);
         } else if self.stage == Stage::Greeting {
             self.shut_down(Counter::ClosedDraining);
         }

@@ -10,6 +10,7 @@ mod receive_buffer;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Once;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -24,7 +25,8 @@ use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::driver::{Completion, Driver, Tag};
 use crate::meter::Meter;
-use connection::{Connection, Settings};
+use connection::Connection;
+pub(crate) use connection::Settings;
 use pool::Pool;
 
 /// Connections accepted from one listener in one turn, before those that are open have theirs.
@@ -60,14 +62,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(
-        listeners: Vec<OwnedFd>,
-        peers: Peers,
-        message_max: usize,
-        deadline_us: u64,
-        meter: Rc<Meter>,
-    ) -> Self {
-        let settings = Settings { message_max, deadline_us };
+    pub(crate) fn new(listeners: Vec<OwnedFd>, peers: Peers, settings: Settings, meter: Rc<Meter>) -> Self {
         let (open, dirty) = (Slab::new(), Vec::new());
         let (knocked, draining, starved) = (true, false, false);
         listeners.iter().for_each(keep_alive);
@@ -131,8 +126,7 @@ impl Connections {
                     }
                     Err(Errno::AGAIN) => break,
                     Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
-                        self.starved = true;
-                        self.meter.count(Counter::AcceptsStarved);
+                        self.starve();
                     }
                     // Whoever it was has gone again, or a signal came.
                     Err(_) => {}
@@ -142,6 +136,20 @@ impl Connections {
             self.knocked |= accepted;
         }
         accepted
+    }
+
+    /// Descriptors, or the kernel's memory, have run out. Trying again at once would only spin: the next try comes when
+    /// one of ours is closed, and with the next look at who owes something, as others may have closed theirs.
+    fn starve(&mut self) {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            eprintln!(
+                "speedysvc: no descriptors are left: who connects waits in the backlog. Raise the limit of this \
+                 process (ulimit -n; in systemd LimitNOFILE=)"
+            );
+        });
+        (self.starved, self.owing) = (true, true);
+        self.meter.count(Counter::AcceptsStarved);
     }
 
     /// Takes a completion that concerns sockets.
@@ -240,11 +248,12 @@ impl Connections {
     }
 
     /// Ends connections whose peers have left something undone for too long. Whether there were any.
-    pub(crate) fn tick(&mut self, now_ns: u64) -> bool {
+    pub(crate) fn tick(&mut self, now_ns: u64, runner: &Runner) -> bool {
         if !self.owing || now_ns < *self.check_ns.get_or_insert(now_ns + CHECK_NS) {
             return false;
         }
-        (self.check_ns, self.owing) = (None, false);
+        let starved = std::mem::take(&mut self.starved);
+        self.owing = false;
         let mut overdue = vec![];
         for (key, connection) in &self.open {
             if connection.is_overdue(now_ns) {
@@ -252,11 +261,13 @@ impl Connections {
             }
             self.owing |= connection.owes();
         }
+        // Before the loop sleeps nobody asks again: without a time it would sleep until somebody else wakes it.
+        self.check_ns = self.owing.then_some(now_ns + CHECK_NS);
         for key in &overdue {
-            self.open[*key].shut_down(Counter::ClosedSlow);
+            self.open[*key].give_up(runner);
             self.mark(*key);
         }
-        !overdue.is_empty()
+        starved || !overdue.is_empty()
     }
 
     /// How long the loop may sleep at most, from now on.
@@ -316,4 +327,25 @@ fn shutdown(socket: &OwnedFd) {
 fn half_close(socket: &OwnedFd) {
     // It fails when the peer is gone: then receiving ends, too.
     let _gone: Result<(), io::Error> = rustix::net::shutdown(socket, rustix::net::Shutdown::Write).map_err(Into::into);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::sockopt;
+    use std::net::{TcpListener, TcpStream};
+
+    /// Fault row C8. That the kernel keeps this promise is its own affair.
+    #[test]
+    fn accepted_sockets_find_out_about_peers_that_vanished() {
+        let listener: OwnedFd = TcpListener::bind("127.0.0.1:0").unwrap().into();
+        keep_alive(&listener);
+        let listener = TcpListener::from(listener);
+        let _theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let ours = listener.accept().unwrap().0;
+        assert!(sockopt::socket_keepalive(&ours).unwrap());
+        let (idle, between) = (sockopt::tcp_keepidle(&ours).unwrap(), sockopt::tcp_keepintvl(&ours).unwrap());
+        assert!(idle + between * sockopt::tcp_keepcnt(&ours).unwrap() <= Duration::from_secs(60));
+        assert_eq!(sockopt::tcp_user_timeout(&ours).unwrap(), 60_000);
+    }
 }

@@ -4,6 +4,7 @@ use speedysvc_protocol::stats::Counter;
 
 use super::{Connection, Next, Settings, Stage};
 use crate::budget::unhandled;
+use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::source::first_bytes::{Speech, TLS_REFUSAL, decide, say_once_that_tls_came};
 use crate::source::http::{Arrived, Session, Step};
@@ -23,7 +24,7 @@ impl Connection {
             // Whatever is none of the three breaks the rules of frames at once.
             Speech::Native | Speech::Unknown => self.tongue = Tongue::Native,
             Speech::Http => {
-                let Settings { message_max, deadline_us } = self.settings;
+                let Settings { message_max, deadline_us, .. } = self.settings;
                 self.tongue = Tongue::Http(Box::new(Session::new(message_max, deadline_us)));
                 if self.stage == Stage::Greeting {
                     self.stage = Stage::Serving;
@@ -40,8 +41,12 @@ impl Connection {
 
     pub(super) fn handle_request(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> Next {
         let Tongue::Http(session) = &mut self.tongue else { return Next::Wait };
+        if session.is_quiet() {
+            (self.since_ns, self.request) = (self.arrivals.next_ns(), 0);
+        }
         let arrived = Arrived { bytes: self.inbox.waiting(), at_ns: self.arrivals.next_ns() };
         let (used, step) = session.step(&arrived, &mut self.outbox, runner, elsewhere);
+        self.request += used;
         self.handled(used);
         match step {
             Step::Again => Next::Frame,
@@ -62,6 +67,20 @@ impl Connection {
         let Tongue::Http(session) = &mut self.tongue else { return false };
         session.drain();
         true
+    }
+
+    /// The peer has left something undone for too long. A request over HTTP that does not end is answered; else the
+    /// connection just ends.
+    pub(in crate::source::tcp) fn give_up(&mut self, runner: &Runner) {
+        let begun = self.stage == Stage::Serving && self.sending.is_none() && self.outbox.is_empty();
+        match &mut self.tongue {
+            Tongue::Http(session) if begun => {
+                session.give_up(&mut self.outbox, runner);
+                self.stage = Stage::Parting(Counter::ClosedSlow);
+                self.since_ns = now_ns();
+            }
+            _ => self.shut_down(Counter::ClosedSlow),
+        }
     }
 
     pub(super) fn is_between_requests(&self) -> bool {

@@ -1,0 +1,81 @@
+//! What a connection says: replies, compressed where that was agreed and pays, and refusals.
+
+use std::mem;
+
+use speedysvc_protocol::frame::{self, BadFrame, Kind, Sent};
+use speedysvc_protocol::hello::Refusal;
+use speedysvc_protocol::ids::{CallId, MethodIndex};
+use speedysvc_protocol::stats::Counter;
+use speedysvc_protocol::status::{Code, Failure, Status};
+
+use super::native::Asked;
+use super::{Connection, Stage};
+use crate::budget::LARGE;
+use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
+use crate::driver::Outgoing;
+use crate::log;
+use crate::source::tcp::pool::Pool;
+
+impl Connection {
+    /// Runs the handler on the runner's arguments, and queues the reply.
+    pub(super) fn run(
+        &mut self,
+        call: Asked,
+        index: MethodIndex,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+        pool: &mut Pool,
+    ) {
+        let room = Room { limit: self.settings.message_max, window: None };
+        log::serve(log::Call::Frame(call.id));
+        runner.run(index, (call.codec, Arguments::Copied), room, elsewhere);
+        let status = runner.reply.status();
+        self.reply(call.id, status, runner, pool);
+        runner.answered(index, Counter::TcpCalls, status);
+    }
+
+    /// Queues a reply. A large body leaves from where it lies.
+    fn reply(&mut self, id: CallId, status: Status, runner: &mut Runner, pool: &mut Pool) {
+        let (kind, body) = (Kind::Reply { id, status }, runner.reply.body());
+        let packed = self.wire.compression.and_then(|how| pool.pack(how, body, &runner.meter));
+        let sent = match &packed {
+            Some(packed) => Sent { bytes: packed.as_slice(), full_len: body.len() },
+            None => Sent::plain(body),
+        };
+        if sent.bytes.len() < LARGE {
+            frame::append_sent(&mut self.outbox, kind, sent, self.wire.checksum);
+            packed.into_iter().for_each(|packed| pool.keep_large(packed));
+            return;
+        }
+        self.outbox.extend_from_slice(&frame::head(kind, sent, self.wire.checksum));
+        self.leaving.push_back(Outgoing::Frames(mem::take(&mut self.outbox)));
+        self.outbox = pool.small();
+        let body = packed.unwrap_or_else(|| runner.reply.replace_body(pool.large(self.settings.message_max)));
+        self.leaving.push_back(Outgoing::Body(body));
+    }
+
+    /// Answers a call that does not reach its handler.
+    pub(super) fn refuse(&mut self, call: Asked, failure: &Failure, runner: &Runner) {
+        let kind = Kind::Reply { id: call.id, status: Status::Failed(failure.code, failure.outcome) };
+        let text = failure.wire_text();
+        frame::append_sent(&mut self.outbox, kind, Sent::plain(text.as_bytes()), self.wire.checksum);
+        runner.meter.refused(runner.contract().index_of(call.method), Counter::TcpCalls, failure);
+    }
+
+    pub(super) fn say<T: serde::Serialize>(&mut self, kind: Kind, message: &T) {
+        let text = serde_json::to_vec(message).expect("messages of ours have a JSON form");
+        frame::append_sent(&mut self.outbox, kind, Sent::plain(&text), self.wire.checksum);
+    }
+
+    /// Nothing after a broken frame can be understood. A peer whose words were changed on their way is told so; any
+    /// other one sees the end of the connection.
+    pub(super) fn end_for(&mut self, bad: BadFrame) {
+        if !bad.is_corrupt() {
+            return self.shut_down(Counter::ClosedBroken);
+        }
+        // What came behind it is thrown away, too.
+        self.handled(self.inbox.waiting().len());
+        self.say(Kind::Refused, &Refusal::new(Code::DataLoss, bad.to_string()));
+        self.stage = Stage::Parting(Counter::ClosedCorrupt);
+    }
+}

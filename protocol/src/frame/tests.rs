@@ -1,0 +1,132 @@
+//! Headers, streams and checksums of frames.
+
+use super::*;
+use crate::status::{Code, Outcome};
+
+fn kinds() -> Vec<Kind> {
+    let id = CallId(u64::MAX - 1);
+    let method = MethodId(0x0123_4567_89ab_cdef);
+    vec![
+        Kind::Hello,
+        Kind::Welcome,
+        Kind::Refused,
+        Kind::Call { id, method, codec: Codec::Rkyv, left_us: 30_000_000 },
+        Kind::Call { id, method, codec: Codec::Json, left_us: 0 },
+        Kind::Reply { id, status: Status::Failed(Code::Internal, Outcome::Done) },
+        Kind::Cancel { id },
+        Kind::Goodbye,
+    ]
+}
+
+#[test]
+fn every_kind_survives() {
+    for kind in kinds() {
+        for body_len in [0, 1, u32::MAX] {
+            let header = Header::plain(kind, body_len);
+            assert_eq!(Header::parse(&header.to_bytes()), Ok(header));
+        }
+    }
+}
+
+/// The wire is a promise to other languages: these bytes may only change with the version.
+#[test]
+fn the_bytes_of_a_call_are_fixed() {
+    let kind = Kind::Call { id: CallId(7), method: MethodId(0x0102), codec: Codec::Json, left_us: 9 };
+    let mut expected = vec![0xF5, b'S', b'V', b'C', 1, 4, 0, 2];
+    expected.extend([7, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
+    expected.extend([3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(Header::plain(kind, 3).to_bytes().to_vec(), expected);
+}
+
+#[test]
+fn a_changed_byte_is_refused_or_read_as_another_valid_frame() {
+    for kind in kinds() {
+        let good = Header::plain(kind, 5).to_bytes();
+        for at in 0..FRAME_HEADER {
+            let mut bad = good;
+            bad[at] ^= 0x41;
+            let is_status = matches!(kind, Kind::Reply { .. }) && STATUS.contains(&at);
+            if let (Ok(header), false) = (Header::parse(&bad), is_status) {
+                assert_eq!(header.to_bytes(), bad, "byte {at} of {kind:?} was ignored");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_status_of_a_later_version_is_read_as_unknown() {
+    let reply = Kind::Reply { id: CallId(1), status: Status::Ok };
+    let mut bytes = Header::plain(reply, 0).to_bytes();
+    bytes[16..19].copy_from_slice(&[2, 99, 7]);
+    let status = Status::Failed(Code::Unknown, Outcome::Unknown);
+    assert_eq!(Header::parse(&bytes).unwrap().kind, Kind::Reply { id: CallId(1), status });
+    bytes[20] = 1;
+    assert_eq!(Header::parse(&bytes), Err(BadFrame::Reserved));
+}
+
+#[test]
+fn a_wrong_beginning_is_refused_at_its_first_byte() {
+    assert_eq!(peek(b""), Ok(None));
+    assert_eq!(peek(&MAGIC[..3]), Ok(None));
+    assert!(matches!(peek(b"G"), Err(BadFrame::Magic(_))));
+    assert!(matches!(peek(b"POST / HTTP/1.1\r\n"), Err(BadFrame::Magic(_))));
+}
+
+fn call() -> Kind {
+    Kind::Call { id: CallId(7), method: MethodId(9), codec: Codec::Json, left_us: 0 }
+}
+
+#[test]
+fn only_calls_and_replies_grow_and_not_beyond_reason() {
+    let parse = |kind, body_len, full_len| {
+        let header = Header { kind, body_len, full_len, checksum: None };
+        Header::parse(&header.to_bytes()).map(|parsed| assert_eq!(parsed, header))
+    };
+    let most = u32::try_from(expands_to(100)).unwrap();
+    assert_eq!(parse(call(), 100, most), Ok(()));
+    assert_eq!(parse(call(), 100, most + 1), Err(BadFrame::Bomb { sent: 100, full: most + 1 }));
+    assert_eq!(parse(call(), u32::MAX, u32::MAX), Ok(()));
+    assert_eq!(parse(call(), 100, 99), Err(BadFrame::Reserved));
+    assert_eq!(parse(Kind::Hello, 100, 101), Err(BadFrame::Reserved));
+    let mut unflagged = Header { kind: call(), body_len: 1, full_len: 2, checksum: None }.to_bytes();
+    unflagged[6] = 0;
+    assert_eq!(Header::parse(&unflagged), Err(BadFrame::Reserved));
+}
+
+/// As any CRC-32 finds every burst of up to 32 bits, it finds a byte that was changed, wherever it is.
+#[test]
+fn a_byte_that_was_changed_is_found() {
+    let body = b"{\"hello\": \"world\"}";
+    let head = head(call(), Sent::plain(body), true);
+    assert_eq!(verify(&head, body), Ok(()));
+    for at in 0..FRAME_HEADER + body.len() {
+        let mut frame = [&head[..], body].concat();
+        frame[at] ^= 0x41;
+        let changed: &[u8; FRAME_HEADER] = frame.first_chunk().unwrap();
+        let is_found = match Header::parse(changed) {
+            Err(_) => true,
+            Ok(header) => header.checksum.is_none() || verify(changed, &frame[FRAME_HEADER..]).is_err(),
+        };
+        assert!(is_found, "byte {at}");
+        let unflagged = Header::parse(changed).is_ok_and(|header| header.checksum.is_none());
+        assert!(!unflagged, "byte {at} took the checksum away");
+    }
+}
+
+/// The catalogue's check value of CRC-32C (iSCSI): other languages must come to the same.
+#[test]
+fn the_checksum_is_castagnolis() {
+    assert_eq!(crc32c::crc32c(b"123456789"), 0xE306_9283);
+}
+
+#[test]
+fn what_was_not_agreed_is_refused() {
+    let (plain, wire) = (Wire::default(), Wire { compression: Some(crate::wire::Compression::Lz4), checksum: true });
+    let packed = Header { kind: call(), body_len: 1, full_len: 2, checksum: None };
+    let checked = Header { kind: call(), body_len: 1, full_len: 1, checksum: Some(5) };
+    for header in [packed, checked] {
+        assert_eq!(header.within(plain), Err(BadFrame::NotAgreed));
+        assert_eq!(header.within(wire), Ok(()));
+    }
+    assert_eq!(Header::plain(call(), 1).within(plain), Ok(()));
+}
