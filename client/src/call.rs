@@ -151,9 +151,7 @@ impl Agreed {
     /// The service's words for a method.
     #[inline]
     pub(crate) fn given(&self, method: MethodIndex) -> Result<Given, Error> {
-        self.methods.get(usize::from(method.0)).copied().ok_or_else(|| {
-            Error::not_started(Code::Unimplemented, format!("the contract has no method number {}", method.0))
-        })
+        self.methods.get(usize::from(method.0)).copied().ok_or_else(|| no_method(method))
     }
 
     /// Whether the service says that running this method twice does no more than running it once.
@@ -169,10 +167,17 @@ impl Agreed {
     /// Refuses a body that is too large for this connection, which stays as it is.
     #[inline]
     pub(crate) fn check_size(&self, len: usize) -> Result<(), Error> {
-        if len <= self.message_max {
-            return Ok(());
-        }
-        let message = format!("a request of {len} bytes is over the service's limit of {} bytes", self.message_max);
-        Err(Error::not_started(Code::ResourceExhausted, message))
+        if len <= self.message_max { Ok(()) } else { Err(too_large(len, self.message_max)) }
     }
+}
+
+#[cold]
+pub(crate) fn no_method(method: MethodIndex) -> Error {
+    Error::not_started(Code::Unimplemented, format!("the contract has no method number {}", method.0))
+}
+
+#[cold]
+fn too_large(len: usize, limit: usize) -> Error {
+    let message = format!("a request of {len} bytes is over the service's limit of {limit} bytes");
+    Error::not_started(Code::ResourceExhausted, message)
 }

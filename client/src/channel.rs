@@ -32,8 +32,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Channel {
     line: Arc<Line>,
-    /// In place of the service's own.
-    timeout: Option<Duration>,
+    /// In nanoseconds, in place of the service's own.
+    timeout_ns: Option<u64>,
 }
 
 impl Channel {
@@ -88,13 +88,13 @@ impl Channel {
     fn open(routes: Routes, hello: Hello, timeout: Duration) -> Result<Self, Error> {
         let line = Line::open(routes, hello, Deadline::after(timeout))?.shared();
         line.look_for_better_later();
-        Ok(Self { line, timeout: None })
+        Ok(Self { line, timeout_ns: None })
     }
 
     /// The same connection, with this deadline for each call in place of the service's own.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { line: Arc::clone(&self.line), timeout: Some(timeout) }
+        Self { line: Arc::clone(&self.line), timeout_ns: Some(clock::whole_ns(timeout)) }
     }
 
     /// The address in use; when that is not the best one, what the better ones said.
@@ -174,8 +174,9 @@ impl Channel {
     }
 
     /// Now, and a call's deadline.
+    #[inline]
     fn times(&self) -> (u64, Deadline) {
-        clock::begin(self.timeout.unwrap_or_else(|| self.line.default_deadline()))
+        clock::begin(self.timeout_ns.unwrap_or_else(|| self.line.default_deadline_ns()))
     }
 
     /// Calls that are started with it are published together: their workers are looked for once, when it is dropped or
@@ -207,21 +208,33 @@ impl Channel {
     fn exchange<W: Encode>(&self, method: MethodIndex, arguments: &W, scratch: &mut Scratch) -> Result<Answer, Error> {
         let (begun_ns, deadline) = self.times();
         let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline };
-        let mut failed = None;
         if self.line.is_large(method) {
-            let write = |sink: &mut dyn Sink| archive::encode_into(arguments, sink);
-            match self.line.exchange_written(&ask(&[]), &write, &mut scratch.reply) {
-                Some(Ok(answer)) => return Ok(answer),
-                Some(Err(stop)) => failed = Some(stop),
-                None => {}
-            }
+            return self.exchange_large(&ask(&[]), arguments, scratch);
         }
         scratch.request.set_limit(self.line.message_max());
         archive::encode(arguments, &mut scratch.request).map_err(not_sent)?;
-        let ask = ask(scratch.request.as_slice());
-        match failed {
-            None => self.line.exchange(&ask, &mut scratch.reply),
-            Some(stop) => self.line.exchange_again(&ask, stop, &mut scratch.reply),
+        self.line.exchange(&ask(scratch.request.as_slice()), &mut scratch.reply)
+    }
+
+    /// A call of a method whose requests are mostly large.
+    #[cold]
+    fn exchange_large<W: Encode>(
+        &self,
+        ask: &Ask<'_>,
+        arguments: &W,
+        scratch: &mut Scratch,
+    ) -> Result<Answer, Error> {
+        let write = |sink: &mut dyn Sink| archive::encode_into(arguments, sink);
+        let written = self.line.exchange_written(ask, &write, &mut scratch.reply);
+        if let Some(Ok(answer)) = written {
+            return Ok(answer);
+        }
+        scratch.request.set_limit(self.line.message_max());
+        archive::encode(arguments, &mut scratch.request).map_err(not_sent)?;
+        let ask = Ask { body: scratch.request.as_slice(), ..*ask };
+        match written {
+            Some(Err(stop)) => self.line.exchange_again(&ask, stop, &mut scratch.reply),
+            _ => self.line.exchange(&ask, &mut scratch.reply),
         }
     }
 }
@@ -232,6 +245,7 @@ impl fmt::Debug for Channel {
     }
 }
 
+#[cold]
 fn not_sent(failure: Failure) -> Error {
     Error::from(failure).with_outcome(Outcome::NotStarted).within("the arguments cannot be sent")
 }

@@ -9,21 +9,26 @@ pub(crate) fn now_ns() -> u64 {
     ns(clock_gettime(ClockId::Monotonic))
 }
 
-/// From this timeout on a call's deadline is counted from the tick before now: looking at the exact clock costs 23 ns,
+/// From this timeout on, in nanoseconds, a call's deadline is counted from the tick before now: looking at the exact clock costs 23 ns,
 /// at the last tick 4 ns (reference VM, ticks of 4 ms).
-const BY_TICKS: Duration = Duration::from_secs(1);
+const BY_TICKS: u64 = 1_000_000_000;
 
-/// When a call begins, and its deadline after `timeout`.
+/// A time in nanoseconds, the longest that there is for more.
+pub(crate) fn whole_ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When a call begins, and its deadline after so many nanoseconds.
 #[inline]
-pub(crate) fn begin(timeout: Duration) -> (u64, Deadline) {
-    if timeout < BY_TICKS {
+pub(crate) fn begin(timeout_ns: u64) -> (u64, Deadline) {
+    if timeout_ns < BY_TICKS {
         let now = now_ns();
-        return (now, Deadline::after_ns(now, timeout));
+        return (now, Deadline(now.saturating_add(timeout_ns)));
     }
     let last_tick = ns(clock_gettime(ClockId::MonotonicCoarse));
     // With the tick added, never earlier than was asked, and a tick later at most: 1 % of a second. Where ticks come
     // late themselves, as in a machine whose processors are taken away, it is as exact as everything else there.
-    (last_tick, Deadline::after_ns(last_tick.saturating_add(tick_ns()), timeout))
+    (last_tick, Deadline(last_tick.saturating_add(tick_ns()).saturating_add(timeout_ns)))
 }
 
 /// The timeout that [`begin`] was given, of what it returned.
@@ -64,10 +69,11 @@ impl Deadline {
 
     /// For who has just looked at the clock.
     pub(crate) fn after_ns(now_ns: u64, time: Duration) -> Self {
-        Self(now_ns.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+        Self(now_ns.saturating_add(whole_ns(time)))
     }
 
     /// As slots carry it.
+    #[inline]
     pub(crate) fn ns(self) -> u64 {
         self.0
     }
@@ -91,13 +97,13 @@ mod tests {
     #[test]
     fn a_deadline_counts_from_the_next_tick_at_the_latest() {
         assert!((1..=20_000_000).contains(&tick_ns()), "{} ns", tick_ns());
-        for timeout in [Duration::from_millis(1), BY_TICKS, Duration::from_secs(30)] {
+        for timeout in [Duration::from_millis(1), Duration::from_nanos(BY_TICKS), Duration::from_secs(30)] {
             let last_tick = ns(clock_gettime(ClockId::MonotonicCoarse));
-            let (begun, deadline) = begin(timeout);
+            let (begun, deadline) = begin(whole_ns(timeout));
             let now = now_ns();
             assert!((last_tick..=now).contains(&begun), "{timeout:?}");
             assert!(deadline <= Deadline::after_ns(now + tick_ns(), timeout), "{timeout:?}");
-            let exact = timeout < BY_TICKS;
+            let exact = whole_ns(timeout) < BY_TICKS;
             let earliest = if exact { begun } else { last_tick + tick_ns() };
             assert!(deadline >= Deadline::after_ns(earliest, timeout), "{timeout:?}");
             assert_eq!(timeout_of(begun, deadline), timeout);

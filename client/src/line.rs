@@ -16,7 +16,7 @@ use speedysvc_protocol::status::Code;
 
 use crate::address::Address;
 use crate::call::{Agreed, Answer, Ask, Stop};
-use crate::clock::{Deadline, now_ns};
+use crate::clock::{Deadline, now_ns, whole_ns};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::in_process::InProcess;
@@ -39,8 +39,8 @@ pub(crate) struct Line {
     /// An attempt to connect has ended.
     attempted: Condvar,
     rescues: Arc<AtomicU64>,
-    /// Of the last welcome: the default deadline in microseconds, and the largest message.
-    deadline_us: AtomicU64,
+    /// Of the last welcome: the default deadline in nanoseconds, and the largest message.
+    deadline_ns: AtomicU64,
     message_max: AtomicU64,
     /// Itself, for the thread that looks for a better address.
     me: OnceLock<Weak<Self>>,
@@ -118,7 +118,7 @@ impl Line {
             state: Mutex::new(State::new(agreed.clone(), list, place, texts(&passed_over))),
             attempted: Condvar::new(),
             rescues,
-            deadline_us: AtomicU64::new(0),
+            deadline_ns: AtomicU64::new(0),
             message_max: AtomicU64::new(0),
             me: OnceLock::new(),
         };
@@ -126,12 +126,14 @@ impl Line {
         line
     }
 
-    /// The deadline of calls that bring none.
-    pub(crate) fn default_deadline(&self) -> Duration {
-        Duration::from_micros(self.deadline_us.load(Ordering::Relaxed))
+    /// The deadline of calls that bring none, in nanoseconds.
+    #[inline]
+    pub(crate) fn default_deadline_ns(&self) -> u64 {
+        self.deadline_ns.load(Ordering::Relaxed)
     }
 
     /// The largest message that the service takes, as far as is known.
+    #[inline]
     pub(crate) fn message_max(&self) -> usize {
         usize::try_from(self.message_max.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
@@ -328,7 +330,7 @@ impl Line {
     }
 
     fn agree(&self, Agreed { deadline, message_max, .. }: &Agreed) {
-        self.deadline_us.store(u64::try_from(deadline.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.deadline_ns.store(whole_ns(*deadline), Ordering::Relaxed);
         self.message_max.store(*message_max as u64, Ordering::Relaxed);
     }
 

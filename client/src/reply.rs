@@ -1,7 +1,7 @@
 //! A reply as it comes in, and what is made of it.
 
 use speedysvc_protocol::archive::{self, Buffer, Decode};
-use speedysvc_protocol::status::Code;
+use speedysvc_protocol::status::{Code, Failure};
 
 use crate::call::Answer;
 use crate::error::{CallError, Error};
@@ -22,6 +22,7 @@ impl Reply {
         Self { body: Buffer::new(0), wants_bytes: false, bytes: None }
     }
 
+    #[inline]
     fn take_bytes(&mut self) -> Result<Vec<u8>, Error> {
         match self.bytes.take() {
             Some(bytes) => Ok(bytes),
@@ -63,12 +64,15 @@ pub(crate) fn read_fallible_bytes<E: Decode>(answer: Answer, reply: &mut Reply) 
 }
 
 fn read<T: Decode>(reply: &Reply) -> Result<T, Error> {
-    archive::decode(reply.body.as_slice()).map_err(|failure| {
-        let message = format!("the reply cannot be read: {}", failure.message);
-        Error::done(Code::DataLoss, message)
-    })
+    archive::decode(reply.body.as_slice()).map_err(|failure| unreadable(&failure))
 }
 
+#[cold]
+fn unreadable(failure: &Failure) -> Error {
+    Error::done(Code::DataLoss, format!("the reply cannot be read: {}", failure.message))
+}
+
+#[cold]
 fn unexpected_error() -> Error {
     Error::done(Code::Internal, "the service answered with an error that this method does not have")
 }

@@ -113,6 +113,7 @@ impl Runner {
     }
 
     /// Makes room for the arguments of a call of at most `limit` bytes.
+    #[inline]
     pub(crate) fn take_arguments(&mut self, len: usize, limit: usize) -> Result<&mut [u8], Failure> {
         self.arguments.trim(KEEP);
         self.arguments.set_limit(limit);
@@ -143,6 +144,7 @@ impl Runner {
     }
 
     /// Whether replies of this method are so large that they should be written where they are read.
+    #[inline]
     pub(crate) fn replies_largely(&self, method: MethodIndex) -> bool {
         self.replied.get(usize::from(method.0)).is_some_and(|bytes| *bytes >= WINDOW_FROM)
     }
@@ -217,12 +219,15 @@ impl Runner {
         match ended {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => self.reply.fail(&failure),
-            Err(panic) => {
-                self.meter.count(Counter::Panics);
-                let text = format!("the handler panicked: {}", panic_text(panic.as_ref()));
-                self.reply.fail(&Failure::done(Code::Internal, text));
-            }
+            Err(panic) => self.panicked(panic.as_ref()),
         }
+    }
+
+    #[cold]
+    fn panicked(&mut self, panic: &(dyn Any + Send)) {
+        self.meter.count(Counter::Panics);
+        let text = format!("the handler panicked: {}", panic_text(panic));
+        self.reply.fail(&Failure::done(Code::Internal, text));
     }
 }
 

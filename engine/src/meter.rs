@@ -21,11 +21,13 @@ impl Meter {
     }
 
     /// It happened once more.
+    #[inline]
     pub(crate) fn count(&self, counter: Counter) {
         self.page.add(counter, 1);
     }
 
     /// That much of it happened.
+    #[inline]
     pub(crate) fn add(&self, counter: Counter, more: u64) {
         self.page.add(counter, more);
     }
@@ -36,12 +38,14 @@ impl Meter {
     }
 
     /// A call that ran was answered.
+    #[inline]
     pub(crate) fn answered(&self, method: MethodIndex, transport: Counter, call: &Call) {
         self.page.add(transport, 1);
         self.page.record(self.row(method), call);
     }
 
     /// A call was refused before it started; `None` when its method is not known.
+    #[cold]
     pub(crate) fn refused(&self, method: Option<MethodIndex>, transport: Counter, failure: &Failure) {
         self.count(transport);
         self.count(if failure.code == Code::DeadlineExceeded { Counter::Expired } else { Counter::Refused });
@@ -50,6 +54,7 @@ impl Meter {
         self.page.record(row, &Call { status, bytes_in: 0, bytes_out: 0, times: None });
     }
 
+    #[inline]
     fn row(&self, method: MethodIndex) -> usize {
         let index = usize::from(method.0);
         if index < self.methods { index } else { usize::MAX }

@@ -1,14 +1,15 @@
 //! Which methods run long, learnt from a sample of their calls.
 
-/// One call in this many is timed; a method that is known to be long is always timed.
+/// One call in this many is timed at least; a method that is known to be long is always timed.
 const SAMPLE: u32 = 16;
 /// Long: more than waking another loop costs. Source: measured on the reference machine, 15 to 60 microseconds.
 const LONG_NS: u64 = 20_000;
 
 /// Moving average of one method's time in its handler.
-#[derive(Clone, Copy, Default, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Method {
-    calls: u32,
+    /// Calls since one was timed, for whatever reason.
+    untimed: u32,
     average_ns: u64,
 }
 
@@ -17,10 +18,11 @@ pub(crate) struct Predictor(Vec<Method>);
 
 impl Predictor {
     pub(crate) fn new(methods: usize) -> Self {
-        Self(vec![Method::default(); methods])
+        Self(vec![Method { untimed: SAMPLE, average_ns: 0 }; methods])
     }
 
     /// Whether this method is expected to run long.
+    #[inline]
     pub(crate) fn is_long(&self, method: usize) -> bool {
         self.0.get(method).is_some_and(|method| method.average_ns > LONG_NS)
     }
@@ -31,16 +33,22 @@ impl Predictor {
     }
 
     /// Whether to time the call that begins now.
+    #[inline]
     pub(crate) fn wants_time(&mut self, method: usize) -> bool {
         let Some(method) = self.0.get_mut(method) else { return false };
-        let first_or_sampled = method.calls.is_multiple_of(SAMPLE);
-        method.calls = method.calls.wrapping_add(1);
-        first_or_sampled || method.average_ns > LONG_NS
+        method.untimed += 1;
+        let is_due = method.untimed >= SAMPLE;
+        if is_due {
+            method.untimed = 0;
+        }
+        is_due || method.average_ns > LONG_NS
     }
 
     /// Takes a timed call in: a quarter of the new, three quarters of the old.
+    #[inline]
     pub(crate) fn took(&mut self, method: usize, ns: u64) {
         if let Some(method) = self.0.get_mut(method) {
+            method.untimed = 0;
             method.average_ns =
                 if method.average_ns == 0 { ns } else { method.average_ns - method.average_ns / 4 + ns / 4 };
         }

@@ -338,10 +338,13 @@ impl Worker {
     /// Looks at memory only, until something is there for the kernel or it is time to look at the clock. Slots are
     /// served here, without the other phases between two calls, as long as calls come.
     fn spin(&mut self) {
-        const LOOKS: u32 = 32;
+        // The first ones without a pause: that takes longer than a look (24 ns on the reference VM).
+        const QUICK_LOOKS: u32 = 64;
+        const LOOKS: u32 = QUICK_LOOKS + 16;
+        const KERNEL_EVERY: u32 = 8;
         let (mut looks, mut served) = (0, 0);
         while looks < LOOKS && served < SERVED_MAX {
-            if self.driver.has_work() {
+            if looks.is_multiple_of(KERNEL_EVERY) && self.driver.has_work() {
                 self.idle.worked(self.runner.take_moved());
                 return;
             }
@@ -356,7 +359,9 @@ impl Worker {
                 }
             } else {
                 looks += 1;
-                std::hint::spin_loop();
+                if looks > QUICK_LOOKS {
+                    std::hint::spin_loop();
+                }
             }
         }
     }

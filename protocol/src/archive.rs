@@ -9,14 +9,15 @@ use rkyv::api::low::{LowDeserializer, LowSerializer, LowValidator};
 use rkyv::bytecheck::CheckBytes;
 // Not `rancor::Error`, which says nothing in release builds.
 use rkyv::rancor::{BoxedError as Error, Fallible, Source};
-use rkyv::ser::allocator::ArenaHandle;
-use rkyv::ser::{Allocator, Positional, Writer};
+use rkyv::munge::munge;
+use rkyv::primitive::ArchivedUsize;
+use rkyv::ser::allocator::{Arena as Allocations, ArenaHandle};
+use rkyv::ser::{Positional, Writer};
 use rkyv::string::{ArchivedString, StringResolver};
 use rkyv::util::AlignedVec;
 use rkyv::validation::Validator;
 use rkyv::validation::archive::ArchiveValidator;
-use rkyv::vec::{ArchivedVec, VecResolver};
-use rkyv::{Archive, Deserialize, Place, Portable, Serialize, SerializeUnsized};
+use rkyv::{Archive, Deserialize, Place, Portable, RelPtr, Serialize, SerializeUnsized};
 
 use crate::limits::{ARCHIVE_ALIGN, DEPTH_MAX};
 use crate::status::{Code, Failure};
@@ -72,6 +73,8 @@ pub struct Buffer {
     limit: usize,
     /// How large it would have had to be, when something did not fit.
     refused: Option<usize>,
+    /// What some types need while they are archived, kept from call to call.
+    arena: Option<Allocations>,
 }
 
 impl Buffer {
@@ -79,7 +82,7 @@ impl Buffer {
     #[must_use]
     pub fn new(limit: usize) -> Self {
         // With room from the start, so that even an empty archive lies at an aligned address.
-        Self { bytes: AlignedVec::with_capacity(ARCHIVE_ALIGN), len: 0, limit, refused: None }
+        Self { bytes: AlignedVec::with_capacity(ARCHIVE_ALIGN), len: 0, limit, refused: None, arena: None }
     }
 
     /// What is in it, aligned to [`ARCHIVE_ALIGN`].
@@ -111,9 +114,15 @@ impl Buffer {
     #[inline]
     pub fn trim(&mut self, keep: usize) {
         if self.bytes.len() > keep {
-            self.bytes = AlignedVec::with_capacity(ARCHIVE_ALIGN);
-            self.len = 0;
+            self.give_back();
         }
+    }
+
+    #[cold]
+    fn give_back(&mut self) {
+        self.bytes = AlignedVec::with_capacity(ARCHIVE_ALIGN);
+        self.arena = None;
+        self.len = 0;
     }
 
     /// Makes it exactly `len` bytes long and returns them to be overwritten; what they hold before is not defined.
@@ -212,13 +221,14 @@ fn not_written(failure: Failure) -> Error {
 ///
 /// # Errors
 /// [`Failure`] with [`Code::ResourceExhausted`] when the archive is larger than the buffer's limit.
+#[inline]
 pub fn encode<T: Encode>(value: &T, out: &mut Buffer) -> Result<(), Failure> {
     out.clear();
     out.refused = None;
-    match write(value, Out::Buffer(out)) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(not_encoded(out, &error)),
-    }
+    let mut arena = out.arena.take().unwrap_or_default();
+    let written = write(value, Out::Buffer(out), &mut arena);
+    out.arena = Some(arena);
+    written.map_err(|error| not_encoded(out, &error))
 }
 
 #[cold]
@@ -234,13 +244,12 @@ fn not_encoded(out: &mut Buffer, error: &Error) -> Failure {
 /// # Errors
 /// [`Failure`] when it does not fit: what the sink holds then is of no use.
 pub fn encode_into<T: Encode>(value: &T, sink: &mut dyn Sink) -> Result<(), Failure> {
-    write(value, Out::Elsewhere(sink)).map_err(|error| not_archived(&error))
+    rkyv::util::with_arena(|arena| write(value, Out::Elsewhere(sink), arena)).map_err(|error| not_archived(&error))
 }
 
-fn write<T: Encode>(value: &T, out: Out<'_>) -> Result<(), Error> {
-    rkyv::util::with_arena(|arena| {
-        rkyv::api::low::to_bytes_in_with_alloc::<_, _, Error>(value, out, arena.acquire()).map(|_| ())
-    })
+#[inline]
+fn write<T: Encode>(value: &T, out: Out<'_>, arena: &mut Allocations) -> Result<(), Error> {
+    rkyv::api::low::to_bytes_in_with_alloc::<_, _, Error>(value, out, arena.acquire()).map(|_| ())
 }
 
 #[cold]
@@ -252,6 +261,7 @@ fn not_archived(error: &Error) -> Failure {
 ///
 /// # Errors
 /// [`Failure`] with [`Code::InvalidArgument`] when the bytes are not an archive of `T`.
+#[inline]
 pub fn view<T: View>(bytes: &[u8]) -> Result<&Archived<T>, Failure> {
     let depth = NonZeroUsize::new(DEPTH_MAX);
     let mut context = Validator::new(ArchiveValidator::with_max_depth(bytes, depth), ());
@@ -267,6 +277,7 @@ fn not_an_archive(error: &Error) -> Failure {
 ///
 /// # Errors
 /// [`Failure`] when the type's own conversion refuses.
+#[inline]
 pub fn take<T: Decode>(archived: &Archived<T>) -> Result<T, Failure> {
     rkyv::api::low::deserialize::<T, Error>(archived).map_err(|error| not_acceptable(&error))
 }
@@ -280,6 +291,7 @@ fn not_acceptable(error: &Error) -> Failure {
 ///
 /// # Errors
 /// [`Failure`] with [`Code::InvalidArgument`] when the bytes are not an archive of `T`.
+#[inline]
 pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Failure> {
     take::<T>(view::<T>(bytes)?)
 }
@@ -310,18 +322,35 @@ where
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes<'a>(pub &'a [u8]);
 
-impl Archive for Bytes<'_> {
-    type Archived = ArchivedVec<u8>;
-    type Resolver = VecResolver;
+/// What an `ArchivedVec<u8>` is in memory. Of our own, as that can only be made by ways that fit any element: for short
+/// byte strings they cost more than all the rest of archiving one.
+#[doc(hidden)]
+#[derive(rkyv::Portable)]
+#[repr(C)]
+pub struct ArchivedBytes {
+    ptr: RelPtr<u8>,
+    len: ArchivedUsize,
+}
 
-    fn resolve(&self, resolver: VecResolver, out: Place<ArchivedVec<u8>>) {
-        ArchivedVec::resolve_from_len(self.0.len(), resolver, out);
+impl Archive for Bytes<'_> {
+    type Archived = ArchivedBytes;
+    /// Where the bytes are.
+    type Resolver = usize;
+
+    #[inline]
+    fn resolve(&self, at: usize, out: Place<ArchivedBytes>) {
+        munge!(let ArchivedBytes { ptr, len } = out);
+        RelPtr::emplace(at, ptr);
+        self.0.len().resolve((), len);
     }
 }
 
-impl<S: Fallible + Allocator + Writer + ?Sized> Serialize<S> for Bytes<'_> {
-    fn serialize(&self, serializer: &mut S) -> Result<VecResolver, S::Error> {
-        ArchivedVec::<u8>::serialize_from_slice::<u8, S>(self.0, serializer)
+impl<S: Fallible + Writer + ?Sized> Serialize<S> for Bytes<'_> {
+    #[inline]
+    fn serialize(&self, serializer: &mut S) -> Result<usize, S::Error> {
+        let at = serializer.pos();
+        serializer.write(self.0)?;
+        Ok(at)
     }
 }
 

@@ -9,6 +9,7 @@ const ROOT_ALIGN: usize = 4;
 
 /// Where the bytes of a byte string lie in an archive of `len` bytes that ends with this root. `None` when it is no
 /// archive of bytes, or an odd one: [`decode`](crate::archive::decode) knows.
+#[inline]
 #[must_use]
 pub fn range(len: usize, root: [u8; ROOT]) -> Option<Range<usize>> {
     // As `archive::FORMAT` says; the pointer counts from itself. The tests compare with what rkyv reads.
@@ -17,6 +18,13 @@ pub fn range(len: usize, root: [u8; ROOT]) -> Option<Range<usize>> {
     let start = pointer.checked_add_signed(isize::try_from(i32::from_le_bytes([a, b, c, d])).ok()?)?;
     let end = start.checked_add(usize::try_from(u32::from_le_bytes(counts)).ok()?)?;
     (end <= pointer).then_some(start..end)
+}
+
+/// The bytes of the byte string whose archive this is; `None` as for [`range`].
+#[inline]
+#[must_use]
+pub fn slice(archive: &[u8]) -> Option<&[u8]> {
+    archive.get(range(archive.len(), *archive.last_chunk()?)?)
 }
 
 #[cfg(test)]
@@ -39,8 +47,8 @@ mod tests {
             buffer.room(archive.len()).unwrap().copy_from_slice(&archive);
             let read = decode::<Vec<u8>>(buffer.as_slice()).ok();
             prop_assert!(how != 0 || read.as_ref() == Some(&value));
-            if let Some(range) = range(archive.len(), archive[root..].try_into().unwrap()) {
-                prop_assert_eq!(Some(&archive[range]), read.as_deref());
+            if let Some(bytes) = slice(&archive) {
+                prop_assert_eq!(Some(bytes), read.as_deref());
             } else {
                 prop_assert!(read.is_none_or(|bytes| bytes.is_empty()), "a byte string was not found");
             }

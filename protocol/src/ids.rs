@@ -60,6 +60,7 @@ pub enum Codec {
 
 impl Codec {
     /// The codec with this number on the wire.
+    #[inline]
     #[must_use]
     pub fn from_wire(number: u8) -> Option<Self> {
         match number {

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{BytesDeserializer, Error as ValueError, SeqDeserializer};
 
 use crate::archive::{self, Archived, Buffer, Bytes, Decode, Encode, Sink, View};
+use crate::byte_string;
 use crate::contract::{Contract, ServiceSpec};
 use crate::ids::{Codec, MethodIndex};
 use crate::json::{self, Base64};
@@ -68,6 +69,7 @@ pub enum Body<'a> {
 
 impl Body<'_> {
     /// The arguments.
+    #[inline]
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {
@@ -93,12 +95,14 @@ impl Reply {
     }
 
     /// What the body is.
+    #[inline]
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
     /// The body as it goes to the caller, unless it is in the window.
+    #[inline]
     #[must_use]
     pub fn body(&self) -> &[u8] {
         self.body.as_slice()
@@ -110,6 +114,7 @@ impl Reply {
     }
 
     /// Bytes of the body in the window that was offered, when it is there.
+    #[inline]
     #[must_use]
     pub fn in_window(&self) -> Option<usize> {
         self.window.as_ref().map(|window| window.written()).filter(|written| *written > 0)
@@ -117,6 +122,7 @@ impl Reply {
 
     /// Takes a new limit for the next reply, and gives unusually large room back. An archive that fits into `window` is
     /// written there.
+    #[inline]
     pub fn prepare(&mut self, limit: usize, keep: usize, window: Option<Box<dyn Sink>>) {
         self.window = window;
         self.body.trim(keep);
@@ -126,6 +132,7 @@ impl Reply {
     }
 
     /// The arguments have been used: a large reply may go over them.
+    #[inline]
     pub fn over(&mut self, body: Body<'_>) {
         if let Body::InPlace { place, reply_over: true } = body {
             self.window = Some(Box::new(place.into_window()));
@@ -147,6 +154,7 @@ impl Reply {
     ///
     /// # Errors
     /// [`Failure`] when it is over the limit.
+    #[inline]
     pub fn ok<T: Encode + Serialize>(&mut self, codec: Codec, value: &T) -> Result<(), Failure> {
         self.status = Status::Ok;
         self.write(codec, value)
@@ -156,6 +164,7 @@ impl Reply {
     ///
     /// # Errors
     /// [`Failure`] when it is over the limit.
+    #[inline]
     pub fn ok_bytes(&mut self, codec: Codec, value: Vec<u8>) -> Result<(), Failure> {
         self.status = Status::Ok;
         match codec {
@@ -240,6 +249,37 @@ pub fn arguments<'a, W: View, J: DeserializeOwned>(
             archive::view::<W>(scratch.as_slice())
         }
     }
+}
+
+/// A byte string that is a method's only argument.
+pub struct ByteString<'a>(&'a [u8]);
+
+impl<'a> ByteString<'a> {
+    /// The bytes.
+    #[inline]
+    #[must_use]
+    pub fn as_slice(&self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// As [`arguments`], where they are one byte string: its archive is looked at without rkyv, which is made for any type.
+///
+/// # Errors
+/// As [`arguments`].
+#[inline]
+pub fn byte_string<'a, J: DeserializeOwned>(
+    codec: Codec,
+    body: &'a [u8],
+    form: &Form,
+    scratch: &'a mut Buffer,
+    archive: impl FnOnce(&J, &mut Buffer) -> Result<(), Failure>,
+) -> Result<(ByteString<'a>,), Failure> {
+    if let (Codec::Rkyv, Some(bytes)) = (codec, byte_string::slice(body)) {
+        return Ok((ByteString(bytes),));
+    }
+    let archived = arguments::<(Vec<u8>,), J>(codec, body, form, scratch, archive)?;
+    Ok((ByteString(archived.0.as_slice()),))
 }
 
 fn values<J: DeserializeOwned>(codec: Codec, body: &[u8], form: &Form) -> Result<J, Failure> {

@@ -147,6 +147,7 @@ pub enum Status {
 
 impl Status {
     /// The word on the wire: kind, code and outcome in the lowest three bytes.
+    #[inline]
     #[must_use]
     pub fn to_wire(self) -> u32 {
         match self {
@@ -158,6 +159,7 @@ impl Status {
     }
 
     /// What a word from the wire means; a kind that is not known is a failure whose outcome is not known.
+    #[inline]
     #[must_use]
     pub fn from_wire(word: u32) -> Self {
         let [kind, code, outcome, _] = word.to_le_bytes();

@@ -19,6 +19,9 @@ use crate::call::{Answer, Request, Stop};
 use crate::clock::Deadline;
 use crate::reply::Reply;
 
+/// Of calls that were started in a row, the reply of so many slots ahead is sent for.
+const AHEAD: usize = 2;
+
 /// A lease that may be kept as long as one likes.
 pub(super) type Owned = Lease<Arc<ShmConnection>>;
 
@@ -80,10 +83,13 @@ impl Flight {
     #[inline]
     fn take_answered(&mut self) -> Option<(Owned, ReplyHead)> {
         let Step::Out(lease) = &mut self.step else { return None };
-        let caller = lease.home().link.slot(lease.slot());
+        let (home, slot) = (lease.home(), lease.slot());
+        let caller = home.link.slot(slot);
         let head = caller.poll(lease.seq()).filter(|head| head.status != Status::Need && !self.sleeps)?;
         // The next call will probably go into this slot, and its loop has nothing to look for there meanwhile.
         caller.prepare();
+        // And the next reply that is waited for is probably there, a few slots on.
+        home.link.slot((slot + AHEAD) % home.slots.count()).expect();
         lease.settle();
         match std::mem::replace(&mut self.step, Step::Over) {
             Step::Out(lease) => Some((lease, head)),

@@ -72,10 +72,13 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
     #[inline]
     pub(super) fn check_link(&self, now_ns: u64) -> Result<(), Stop> {
         looking::begin(now_ns);
-        if self.home.slots.use_at(self.place.slot, now_ns) > STALE_NS && self.home.is_hung_up() {
-            return Err(self.home.gone());
-        }
-        Ok(())
+        let unused_ns = self.home.slots.use_at(self.place.slot, now_ns);
+        if unused_ns > STALE_NS { self.check_stale_link() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn check_stale_link(&self) -> Result<(), Stop> {
+        if self.home.is_hung_up() { Err(self.home.gone()) } else { Ok(()) }
     }
 
     #[inline]
@@ -102,10 +105,7 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
     /// The number for a request that is posted next. When there are none left the link must be made anew.
     #[inline]
     pub(super) fn next_seq(&mut self) -> Result<Seq, Stop> {
-        let Some(seq) = self.place.seq.next() else {
-            self.home.set_broken();
-            return Err(Stop::again("a slot of this link has used up its numbers"));
-        };
+        let Some(seq) = self.place.seq.next() else { return Err(self.home.numbers_used_up()) };
         self.place.seq = seq;
         self.stage = Stage::Posted;
         Ok(seq)
@@ -130,9 +130,11 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
     /// needed, and callers that held one while waiting for another could wait for each other.
     #[inline]
     pub(super) fn regrant(&mut self, len: u64, deadline: Deadline) -> Result<(), Stop> {
-        if len <= self.place.grant.capacity {
-            return Ok(());
-        }
+        if len <= self.place.grant.capacity { Ok(()) } else { self.regrant_larger(len, deadline) }
+    }
+
+    #[cold]
+    fn regrant_larger(&mut self, len: u64, deadline: Deadline) -> Result<(), Stop> {
         self.drop_grant(len)?;
         let home = &*self.home;
         self.place.grant = home.wait(Lack::Memory, deadline, |ticket, waker| home.block(len, ticket, waker))?;
@@ -179,6 +181,12 @@ impl<H: Deref<Target = ShmConnection>> Drop for Lease<H> {
 }
 
 impl ShmConnection {
+    #[cold]
+    fn numbers_used_up(&self) -> Stop {
+        self.set_broken();
+        Stop::again("a slot of this link has used up its numbers")
+    }
+
     pub(super) fn room(&self) -> MutexGuard<'_, Room> {
         // Nothing that holds this lock can panic half-way through a change.
         self.room.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -13,8 +13,9 @@ use speedysvc_protocol::shm::layout::SLOT_BUFFER;
 use crate::clock::now_ns;
 
 /// How long a caller looks before it sleeps: about what a sleep and a wake cost together (measured: 15 to 60 us), so
-/// that looking in vain at most doubles the price.
-const LONGEST: Duration = Duration::from_micros(20);
+/// that looking in vain at most doubles the price. Long enough for a worker that must be woken first: with 20 us every
+/// look of who calls a thousand times a second was in vain (decision 0034).
+const LONGEST: Duration = Duration::from_micros(60);
 /// How fast the other side copies a large request in and a large reply out, at least: measured between processors far
 /// from each other, 64 KiB there and back took 14 to 17 us.
 const BYTES_PER_NS: u64 = 8;
@@ -139,13 +140,13 @@ mod tests {
             looked
         };
         let looked: Vec<_> = (0..8).map(|_| wait()).collect();
-        assert_eq!(looked, [Some(20), Some(10), Some(5), Some(2), Some(1), None, None, None]);
+        assert_eq!(looked, [Some(60), Some(30), Some(15), Some(7), Some(3), None, None, None]);
         let tries = (0..160).filter(|_| wait().is_some()).count();
         assert_eq!(tries, 10, "one in {PROBE}");
         looking.hit();
         assert_eq!(looking.longest(1 << 20), LONGEST + Duration::from_nanos(131_072));
         assert_eq!(looking.longest(1 << 40), LONGEST + MORE_MAX);
-        assert_eq!(wait(), Some(20));
+        assert_eq!(wait(), Some(60));
         assert_eq!(looking.longest(1 << 20), (LONGEST + Duration::from_nanos(131_072)) / 2);
         assert!(!Looking::new(true).is_worth_while());
     }

@@ -27,6 +27,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use speedysvc_protocol::byte_string;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::layout::{Grant, INLINE, RequestHead};
@@ -34,7 +35,7 @@ use speedysvc_protocol::shm::link::{Board, ClientLink};
 use speedysvc_protocol::shm::slot::{Caller, Post, ReplyHead};
 use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 
-use crate::call::{Again, Agreed, Answer, Ask, Stop};
+use crate::call::{Again, Agreed, Answer, Ask, Stop, no_method};
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::reply::Reply;
@@ -243,8 +244,11 @@ impl ShmConnection {
         if len > INLINE && u64::from(head.len) > lease.grant().capacity {
             return Err(too_long(head.len, lease.grant()));
         }
-        if reply.wants_bytes && len > INLINE && head.status == Status::Ok {
-            reply.bytes = self.link.byte_string(lease.grant(), len);
+        if reply.wants_bytes && head.status == Status::Ok {
+            reply.bytes = match len {
+                ..=INLINE => inline_byte_string(caller, len),
+                _ => self.link.byte_string(lease.grant(), len),
+            };
             if reply.bytes.is_some() {
                 return Ok(Answer::Result);
             }
@@ -265,14 +269,18 @@ impl ShmConnection {
     }
 }
 
-fn wire_len(len: usize) -> u32 {
-    u32::try_from(len).expect("the limit fits 32 bits")
+/// The byte string whose archive is a reply's inline part.
+#[inline]
+fn inline_byte_string(caller: Caller<'_>, len: usize) -> Option<Vec<u8>> {
+    let mut inline = [0; INLINE];
+    let archive = &mut inline[..len];
+    caller.read_inline(archive);
+    byte_string::slice(archive).map(<[u8]>::to_vec)
 }
 
-#[cold]
-fn no_method(method: MethodIndex) -> Stop {
-    let message = format!("the contract has no method number {}", method.0);
-    Error::not_started(Code::Unimplemented, message).into()
+#[inline]
+fn wire_len(len: usize) -> u32 {
+    u32::try_from(len).expect("the limit fits 32 bits")
 }
 
 #[cold]

@@ -116,7 +116,12 @@ impl<'a> Names<'a> {
 
     /// Whether the method takes one byte string and gives one.
     pub fn has_raw_form(&self) -> bool {
-        matches!(&self.method.arguments[..], [one] if one.kind.is_byte_string()) && self.is_byte_string()
+        self.is_one_byte_string() && self.is_byte_string()
+    }
+
+    /// Whether a call's only argument is bytes.
+    pub fn is_one_byte_string(&self) -> bool {
+        matches!(&self.method.arguments[..], [one] if one.kind.is_byte_string())
     }
 
     /// The method's own error.

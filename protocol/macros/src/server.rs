@@ -105,8 +105,12 @@ fn read_arguments(names: &Names<'_>) -> TokenStream {
         None => (quote!(_), quote!(_), quote!([::core::primitive::u8; 0])),
         Some(_) => (quote!(archived), quote!(values), quote!((#(#json,)*))),
     };
+    let read = match names.is_one_byte_string() {
+        true => quote!(::speedysvc::__private::service::byte_string::<#json>),
+        false => quote!(::speedysvc::__private::service::arguments::<(#(#wire,)*), #json>),
+    };
     quote! {
-        let #archived = ::speedysvc::__private::service::arguments::<(#(#wire,)*), #json>(
+        let #archived = #read(
             codec,
             body.bytes(),
             &::speedysvc::__private::service::Form { names: &[#(#keys),*], raw: #raw },

@@ -61,6 +61,7 @@ impl Default for BoardLine {
 pub const BOARD_BYTES: u64 = (BOARD_LINES * BOARD_LINE_BYTES) as u64;
 
 /// The line of a loop: incarnations are allotted so that no two living loops share one.
+#[inline]
 #[must_use]
 pub fn line_of(incarnation: u16) -> usize {
     usize::from(incarnation) % BOARD_LINES

@@ -45,6 +45,7 @@ impl Request {
     ///
     /// # Errors
     /// [`PeerFault`] when it is not inside the arena, or too small for the request.
+    #[inline]
     pub fn grant(&self, geometry: Geometry) -> Result<Grant, PeerFault> {
         let grant = Grant::parse(self.grant, geometry)?;
         if self.head.len as usize > INLINE && u64::from(self.head.len) > grant.capacity {
@@ -126,6 +127,7 @@ impl Taker<'_> {
     }
 
     /// A request below the claim is a broken rule, unless another loop claimed between our two loads.
+    #[cold]
     fn backwards(self, old: u64) -> Look {
         if self.0.claim.load(Ordering::Acquire) == old { Look::Broken(PeerFault::Sequence) } else { Look::Nothing }
     }
@@ -167,6 +169,7 @@ impl Taker<'_> {
 }
 
 /// Whether a fetch is another loop's. A hint read before the claim; what counts is read again after it.
+#[inline]
 fn is_anothers(head: RequestHead, me: Incarnation, alive: impl Fn(u16) -> bool) -> bool {
     head.fetch && head.method != me.0.get() && alive(head.method)
 }

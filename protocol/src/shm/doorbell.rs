@@ -116,13 +116,19 @@ impl Taker<'_> {
 
     /// The same without the fence, which must have come between the reply and this; without it, `false` means nothing.
     /// Whether the system call was made.
+    #[inline]
     pub fn wake_who_says_it_sleeps(self, seq: Seq) -> bool {
         let sleeps = self.says_it_sleeps(seq);
         if sleeps {
-            // Waking nobody is no error: the client may just have seen the reply.
-            let _woken = futex::wake(lower_half(&self.0.reply.seq), futex::Flags::empty(), 1);
+            self.wake_one();
         }
         sleeps
+    }
+
+    #[cold]
+    fn wake_one(self) {
+        // Waking nobody is no error: the client may just have seen the reply.
+        let _woken = futex::wake(lower_half(&self.0.reply.seq), futex::Flags::empty(), 1);
     }
 }
 

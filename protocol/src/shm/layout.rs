@@ -131,40 +131,47 @@ impl Geometry {
     }
 
     /// The same with one slot, for calls that run one at a time.
+    #[inline]
     #[must_use]
     pub fn with_one_slot(self) -> Self {
         Self { slots: 1, ..self }
     }
 
     /// Slots, each with room for one call in flight.
+    #[inline]
     #[must_use]
     pub fn slots(self) -> usize {
         usize::from(self.slots)
     }
 
     /// Bytes of the arena that no slot owns.
+    #[inline]
     #[must_use]
     pub fn heap(self) -> u64 {
         self.heap
     }
 
     /// Where the heap begins in the arena: behind the slots' own buffers.
+    #[inline]
     #[must_use]
     pub fn heap_offset(self) -> u64 {
         u64::from(self.slots) * SLOT_BUFFER
     }
 
     /// Bytes of the whole arena.
+    #[inline]
     #[must_use]
     pub fn arena(self) -> u64 {
         self.heap_offset() + self.heap
     }
 
+    #[inline]
     pub(super) fn arena_offset(self) -> u64 {
         (u64::from(self.slots) * STRIDE).next_multiple_of(PAGE)
     }
 
     /// Bytes of the request segment.
+    #[inline]
     #[must_use]
     pub fn request_segment(self) -> u64 {
         self.arena_offset() + self.arena()
@@ -178,12 +185,14 @@ impl Geometry {
     }
 
     /// Bytes of the reply segment.
+    #[inline]
     #[must_use]
     pub fn reply_segment(self) -> u64 {
         (self.replies_offset() + u64::from(self.slots) * STRIDE).next_multiple_of(PAGE)
     }
 
     /// The buffer that slot `index` owns.
+    #[inline]
     #[must_use]
     pub fn slot_grant(self, index: usize) -> Grant {
         debug_assert!(index < self.slots());
@@ -202,6 +211,7 @@ pub struct Grant {
 
 impl Grant {
     /// As a word: offset and capacity in units of [`UNIT`] bytes.
+    #[inline]
     #[must_use]
     pub fn word(self) -> u64 {
         debug_assert!(self.offset.is_multiple_of(UNIT) && self.capacity.is_multiple_of(UNIT));
@@ -212,6 +222,7 @@ impl Grant {
     ///
     /// # Errors
     /// [`PeerFault::Grant`] when the buffer is not wholly inside the arena.
+    #[inline]
     pub fn parse(word: u64, geometry: Geometry) -> Result<Self, PeerFault> {
         let (offset, capacity) = ((word & u64::from(u32::MAX)) * UNIT, (word >> 32) * UNIT);
         // Both are below 2^38, so the sum cannot wrap.
@@ -237,12 +248,14 @@ pub struct RequestHead {
 
 impl RequestHead {
     /// As a word.
+    #[inline]
     #[must_use]
     pub fn word(self) -> u64 {
         u64::from(self.method) | u64::from(self.codec) << 16 | u64::from(self.fetch) << 24 | u64::from(self.len) << 32
     }
 
     /// Splits a word. Every word means something; whether it makes sense is judged later.
+    #[inline]
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
     pub fn from_word(word: u64) -> Self {

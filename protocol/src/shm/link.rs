@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use rustix::fs::Mode;
 
-use super::board::{BOARD_BYTES, BOARD_LINE_BYTES, BoardLine, Mode as LoopMode, line_of};
+use super::board::{BOARD_BYTES, BoardLine, Mode as LoopMode, line_of};
+use crate::limits::BOARD_LINES;
 use super::claim::Taker;
 use super::in_place::{InPlace, Trusted};
-use super::layout::{Geometry, Grant};
+use super::layout::{Geometry, Grant, ReplyLine, RequestLine};
+use super::lines::Lines;
 use super::segment::{Access, Segment, create, reopen_read_only};
 use super::slot::{Caller, Slot};
+use super::sync::AtomicU64;
 use super::wake::Poller;
 use super::window::Window;
 use crate::byte_string;
@@ -45,33 +48,40 @@ struct Mapped {
     geometry: Geometry,
     /// Shared with the windows that replies are written through.
     request: Arc<Segment>,
-    reply: Segment,
+    requests: Lines<RequestLine>,
+    replies: Lines<ReplyLine>,
+    claims: Lines<AtomicU64>,
+    /// One word.
+    poller: Lines<AtomicU64>,
 }
 
 impl Mapped {
     fn new(geometry: Geometry, request: impl AsFd, reply: impl AsFd, access: Access) -> io::Result<Self> {
         let request = Arc::new(Segment::map(request.as_fd(), geometry.request_segment(), Access::ReadWrite)?);
-        let reply = Segment::map(reply.as_fd(), geometry.reply_segment(), access)?;
-        Ok(Self { geometry, request, reply })
+        let reply = Arc::new(Segment::map(reply.as_fd(), geometry.reply_segment(), access)?);
+        let slots = geometry.slots();
+        Ok(Self {
+            requests: Lines::new(&request, 0, slots)?,
+            replies: Lines::new(&reply, geometry.replies_offset(), slots)?,
+            claims: Lines::new(&reply, Geometry::CLAIMS_OFFSET, slots)?,
+            poller: Lines::new(&reply, 0, 1)?,
+            geometry,
+            request,
+        })
     }
 
     #[inline]
     fn slot(&self, index: usize) -> Slot<'_> {
-        assert!(index < self.geometry.slots(), "slot {index} of {}", self.geometry.slots());
-        let index = index as u64;
-        Slot {
-            request: self.request.request_line(index * 128),
-            reply: self.reply.reply_line(self.geometry.replies_offset() + index * 128),
-            claim: self.reply.word(Geometry::CLAIMS_OFFSET + index * 8),
-        }
+        Slot { request: self.requests.get(index), reply: self.replies.get(index), claim: self.claims.get(index) }
     }
 
     #[inline]
     fn poller(&self) -> Poller<'_> {
-        Poller(self.reply.word(0))
+        Poller(self.poller.get(0))
     }
 
     /// Both come from a parsed [`Grant`], or from this side's own allocator.
+    #[inline]
     fn check(&self, grant: Grant, len: usize) -> u64 {
         assert!(len as u64 <= grant.capacity && grant.offset + grant.capacity <= self.geometry.arena());
         self.geometry.arena_offset() + grant.offset
@@ -119,12 +129,14 @@ macro_rules! both_sides {
             }
 
             /// Copies out of the beginning of a granted buffer.
+            #[inline]
             pub fn copy_out(&self, grant: Grant, out: &mut [u8]) {
                 let offset = self.0.check(grant, out.len());
                 self.0.request.copy_out(offset, out);
             }
 
             /// Copies into the beginning of a granted buffer.
+            #[inline]
             pub fn copy_in(&self, grant: Grant, bytes: &[u8]) {
                 let offset = self.0.check(grant, bytes.len());
                 self.0.request.copy_in(offset, bytes);
@@ -178,7 +190,7 @@ impl WorkerLink {
 
 /// A service's board.
 #[derive(Debug)]
-pub struct Board(Segment);
+pub struct Board(Lines<BoardLine>);
 
 impl Board {
     /// Makes a board: the file for workers, and one opened for reading only, for clients.
@@ -196,14 +208,15 @@ impl Board {
     /// # Errors
     /// When the file is not a board, or the kernel refuses.
     pub fn map(file: impl AsFd, access: Access) -> io::Result<Self> {
-        Segment::map(file.as_fd(), BOARD_BYTES, access).map(Self)
+        let segment = Arc::new(Segment::map(file.as_fd(), BOARD_BYTES, access)?);
+        Lines::new(&segment, 0, BOARD_LINES).map(Self)
     }
 
     /// The line where the loop of this incarnation writes.
     #[inline]
     #[must_use]
     pub fn line(&self, incarnation: u16) -> &BoardLine {
-        self.0.board_line((line_of(incarnation) * BOARD_LINE_BYTES) as u64)
+        self.0.get(line_of(incarnation))
     }
 
     /// Whether the loop of this incarnation lives.

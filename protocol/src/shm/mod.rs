@@ -26,6 +26,8 @@ pub mod handover;
 pub mod in_place;
 pub mod layout;
 #[cfg(not(loom))]
+mod lines;
+#[cfg(not(loom))]
 pub mod link;
 #[cfg(all(test, loom))]
 mod loom_tests;

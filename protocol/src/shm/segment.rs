@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
@@ -55,7 +55,7 @@ pub struct Segment {
 ///
 /// # Safety
 /// The type is made of atomics only: every bit pattern is a value of it, and it may change under a shared reference.
-unsafe trait SharedWords {}
+pub(super) unsafe trait SharedWords {}
 // SAFETY: an atomic integer.
 unsafe impl SharedWords for AtomicU64 {}
 // SAFETY: `repr(C)`, and every field is an `AtomicU64` or an array of them.
@@ -98,45 +98,11 @@ impl Segment {
         start
     }
 
-    /// The word at `offset`.
-    #[inline]
-    pub(super) fn word(&self, offset: u64) -> &AtomicU64 {
-        self.at(offset)
-    }
-
-    /// `N` words from `offset` on.
-    #[inline]
-    pub(super) fn words<const N: usize>(&self, offset: u64) -> &[AtomicU64; N] {
-        self.at(offset)
-    }
-
-    /// The request line at `offset`.
-    #[inline]
-    pub(super) fn request_line(&self, offset: u64) -> &RequestLine {
-        self.at(offset)
-    }
-
-    /// The reply line at `offset`.
-    #[inline]
-    pub(super) fn reply_line(&self, offset: u64) -> &ReplyLine {
-        self.at(offset)
-    }
-
-    /// The board line at `offset`.
-    #[inline]
-    pub(super) fn board_line(&self, offset: u64) -> &BoardLine {
-        self.at(offset)
-    }
-
-    #[inline]
-    fn at<T: SharedWords>(&self, offset: u64) -> &T {
-        let start = self.bounds(offset, size_of::<T>());
-        assert!(start.is_multiple_of(align_of::<T>()), "a line at {start} is not aligned");
-        // SAFETY: (1) `bounds` has shown that the bytes lie inside the mapping, which lives as long as `self` and is
-        // neither moved nor unmapped before; the file is sealed against shrinking, so the pages stay; (2) the mapping
-        // starts at a page and `start` is a multiple of the alignment; (3) `T` is made of atomics by `SharedWords`, so
-        // every bit pattern is valid and concurrent writers, also in other processes, are no data race.
-        unsafe { &*self.map.as_mut_ptr().add(start).cast::<T>() }
+    /// Where the `len` bytes at `offset` are mapped; `None` when they are not.
+    pub(super) fn range(&self, offset: u64, len: usize) -> Option<NonNull<u8>> {
+        let start = usize::try_from(offset).ok()?;
+        let is_inside = start.checked_add(len).is_some_and(|end| end <= self.map.len());
+        NonNull::new(self.map.as_mut_ptr().wrapping_add(start)).filter(|_| is_inside)
     }
 
     /// Copies bytes out. What another process writes meanwhile may arrive in part; it never changes `out` afterwards.
@@ -179,6 +145,7 @@ impl Segment {
     ///
     /// # Panics
     /// When the segment was mapped read-only.
+    #[inline]
     pub fn copy_in(&self, offset: u64, bytes: &[u8]) {
         assert!(self.access == Access::ReadWrite, "a store into a read-only segment");
         let start = self.bounds(offset, bytes.len());

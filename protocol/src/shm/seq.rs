@@ -17,18 +17,21 @@ impl Seq {
     pub const MAX: Self = Self((1 << BITS) - 1);
 
     /// The number in a word that a peer wrote; `None` beyond 48 bits.
+    #[inline]
     #[must_use]
     pub fn from_word(word: u64) -> Option<Self> {
         (word <= Self::MAX.0).then_some(Self(word))
     }
 
     /// The number as a word.
+    #[inline]
     #[must_use]
     pub fn word(self) -> u64 {
         self.0
     }
 
     /// The next number; `None` at the end of the range, where the link must be made anew.
+    #[inline]
     #[must_use]
     pub fn next(self) -> Option<Self> {
         Self::from_word(self.0 + 1)
@@ -46,6 +49,7 @@ pub struct ClaimWord {
 
 impl ClaimWord {
     /// Splits a word.
+    #[inline]
     #[must_use]
     pub fn from_word(word: u64) -> Self {
         let [.., low, high] = word.to_le_bytes();
@@ -54,6 +58,7 @@ impl ClaimWord {
     }
 
     /// Joins the two.
+    #[inline]
     #[must_use]
     pub fn word(self) -> u64 {
         let owner = self.owner.map_or(0, |owner| owner.0.get());

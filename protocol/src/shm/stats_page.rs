@@ -11,15 +11,17 @@ use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, SeekFrom, seek};
 use rustix::io::Errno;
 
+use super::lines::Lines;
 use super::segment::{Access, Segment, create, reopen_read_only};
 use super::sync::{AtomicU64, Ordering};
 use crate::stats::buckets::{BUCKETS, bucket_of};
 use crate::stats::{
-    Call, Counter, ERRORS, Histogram, METERED_MAX, MethodCounter, OTHER_NAME, Snapshot, Timing, error_place,
+    Call, Counter, ERRORS, Histogram, METERED_MAX, MethodCounter, OTHER_NAME, Snapshot, Times, Timing, error_place,
 };
 
 const PAGE: u64 = 4096;
@@ -36,7 +38,8 @@ const ROW_WORDS: usize = 32;
 const ERRORS_AT: usize = 8;
 const ROW_BYTES: u64 = (ROW_WORDS * 8) as u64;
 /// A row for each method, and one for all others.
-const ROWS: u64 = METERED_MAX as u64 + 1;
+const ALL_ROWS: usize = METERED_MAX + 1;
+const ROWS: u64 = ALL_ROWS as u64;
 const ROWS_AT: u64 = PAGE;
 
 /// Words from one histogram to the next, in whole pages.
@@ -56,14 +59,6 @@ const _: () = {
     assert!(ERRORS_AT + ERRORS <= ROW_WORDS);
 };
 
-fn row_at(row: u64) -> u64 {
-    ROWS_AT + row * ROW_BYTES
-}
-
-fn times_at(row: u64) -> u64 {
-    HISTOGRAMS_AT + row * HISTOGRAMS * HISTOGRAM_BYTES
-}
-
 /// Makes a page: the file for its loop, and a reader of it.
 ///
 /// # Errors
@@ -78,7 +73,9 @@ pub fn create_page() -> io::Result<(OwnedFd, StatsReader)> {
 /// cost less than a nanosecond.
 #[derive(Debug)]
 pub struct StatsWriter {
-    segment: Segment,
+    counters: Lines<[AtomicU64; COUNTER_WORDS]>,
+    rows: Lines<[AtomicU64; ROW_WORDS]>,
+    times: Lines<[AtomicU64; TIMES_WORDS]>,
     /// Threads cannot share it.
     _one_thread: PhantomData<Cell<()>>,
 }
@@ -89,12 +86,18 @@ impl StatsWriter {
     /// # Errors
     /// When the file is no stats page of this version, or the kernel refuses.
     pub fn map(file: impl AsFd) -> io::Result<Self> {
-        let segment = Segment::map(file.as_fd(), STATS_BYTES, Access::ReadWrite)?;
-        segment.word(0).store(LAYOUT, Ordering::Relaxed);
-        Ok(Self { segment, _one_thread: PhantomData })
+        let segment = Arc::new(Segment::map(file.as_fd(), STATS_BYTES, Access::ReadWrite)?);
+        Lines::<AtomicU64>::new(&segment, 0, 1)?.get(0).store(LAYOUT, Ordering::Relaxed);
+        Ok(Self {
+            counters: Lines::new(&segment, (HEADER_WORDS * 8) as u64, 1)?,
+            rows: Lines::new(&segment, ROWS_AT, ALL_ROWS)?,
+            times: Lines::new(&segment, HISTOGRAMS_AT, ALL_ROWS)?,
+            _one_thread: PhantomData,
+        })
     }
 
     /// Counts on.
+    #[inline]
     pub fn add(&self, counter: Counter, more: u64) {
         add(&self.counters()[counter as usize], more);
     }
@@ -105,13 +108,14 @@ impl StatsWriter {
     }
 
     fn counters(&self) -> &[AtomicU64; COUNTER_WORDS] {
-        self.segment.words((HEADER_WORDS * 8) as u64)
+        self.counters.get(0)
     }
 
     /// Counts a call that has been answered. Indexes from [`METERED_MAX`] on share one row.
+    #[inline]
     pub fn record(&self, method: usize, call: &Call) {
-        let row_number = method.min(METERED_MAX) as u64;
-        let row = self.segment.words::<ROW_WORDS>(row_at(row_number));
+        let row_number = method.min(METERED_MAX);
+        let row = self.rows.get(row_number);
         let count = |counter: MethodCounter, more| add(&row[counter as usize], more);
         count(MethodCounter::Calls, 1);
         count(MethodCounter::BytesIn, call.bytes_in);
@@ -119,18 +123,25 @@ impl StatsWriter {
         if let Some(place) = error_place(call.status) {
             add(&row[ERRORS_AT + place], 1);
         }
-        if let Some(times) = call.times {
-            count(MethodCounter::Timed, 1);
-            let histograms = self.segment.words::<TIMES_WORDS>(times_at(row_number));
-            for timing in Timing::ALL {
-                let ns = times.get(*timing);
-                count(timing.sum(), ns);
-                add(&histograms[*timing as usize * HISTOGRAM_WORDS + bucket_of(ns)], 1);
-            }
+        if let Some(times) = &call.times {
+            self.record_times(row_number, times);
+        }
+    }
+
+    /// Short calls are timed now and then only.
+    #[cold]
+    fn record_times(&self, row_number: usize, times: &Times) {
+        let (row, histograms) = (self.rows.get(row_number), self.times.get(row_number));
+        add(&row[MethodCounter::Timed as usize], 1);
+        for timing in Timing::ALL {
+            let ns = times.get(*timing);
+            add(&row[timing.sum() as usize], ns);
+            add(&histograms[*timing as usize * HISTOGRAM_WORDS + bucket_of(ns)], 1);
         }
     }
 }
 
+#[inline]
 fn add(word: &AtomicU64, more: u64) {
     // Nobody else writes this word, so nothing can come between the two.
     word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
@@ -140,7 +151,7 @@ fn add(word: &AtomicU64, more: u64) {
 #[derive(Debug)]
 pub struct StatsReader {
     file: OwnedFd,
-    segment: Segment,
+    words: Lines<[AtomicU64; WORDS_OF_PAGE]>,
 }
 
 impl StatsReader {
@@ -149,8 +160,9 @@ impl StatsReader {
     /// # Errors
     /// When the file is no stats page of this version, or the kernel refuses.
     pub fn map(file: OwnedFd) -> io::Result<Self> {
-        let segment = Segment::map(file.as_fd(), STATS_BYTES, Access::ReadOnly)?;
-        Ok(Self { file, segment })
+        let segment = Arc::new(Segment::map(file.as_fd(), STATS_BYTES, Access::ReadOnly)?);
+        let pages = usize::try_from(STATS_BYTES / PAGE).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        Ok(Self { words: Lines::new(&segment, 0, pages)?, file })
     }
 
     /// Reads what has been counted. `names` are the methods in the order of their indexes; as long as they are not
@@ -158,11 +170,11 @@ impl StatsReader {
     #[must_use]
     pub fn read(&self, names: Option<&[String]>) -> Snapshot {
         let mut snapshot = Snapshot::default();
-        if self.segment.word(0).load(Ordering::Relaxed) != LAYOUT {
+        if self.words.get(0)[0].load(Ordering::Relaxed) != LAYOUT {
             return snapshot;
         }
         for page in self.pages() {
-            let words = self.segment.words::<WORDS_OF_PAGE>(page);
+            let words = self.words.get(usize::try_from(page / PAGE).unwrap_or(usize::MAX));
             if page < ROWS_AT {
                 read_counters(words, &mut snapshot);
             } else if let Some(names) = names {

@@ -5,6 +5,7 @@ mod serve;
 mod waiting;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -73,7 +74,10 @@ struct Hot {
     found_ns: u64,
 }
 
-const FULL_EVERY: u32 = 64;
+/// Empty passes from one that looks at all slots to the next...
+const FULL_EVERY: u32 = 256;
+/// ...of which one that found requests counts for so many, as it takes longer.
+const WORKED: u32 = 4;
 /// Most links that a loop polls (rule 28). The others ring for every call.
 const HOT_MAX: usize = 64;
 /// Up to so many are polled even while they are quiet: looking at them costs less than their bells would.
@@ -104,6 +108,7 @@ pub(crate) struct Links {
     held: Held,
     /// Looks for sleepers that are still to be made: none between two passes, none while a long handler runs.
     owed: Vec<Owed>,
+    /// Passes since one that looked at all slots.
     passes: u32,
     meter: Rc<Meter>,
     /// Bells of clients that broke a rule, to be taken out of the set: they must wake nobody any more.
@@ -226,9 +231,11 @@ impl Links {
 
     /// One pass over the links that this loop polls. Whether anything was done.
     pub(crate) fn sweep(&mut self, runner: &mut Runner, now_ns: u64) -> bool {
-        self.passes = self.passes.wrapping_add(1);
         runner.timing.pass();
-        let full = self.passes.is_multiple_of(FULL_EVERY);
+        let full = self.passes >= FULL_EVERY;
+        if full {
+            self.passes = 0;
+        }
         let mut worked = false;
         let mut place = 0;
         while let Some(Hot { key, .. }) = self.hot.get(place) {
@@ -247,6 +254,7 @@ impl Links {
             }
             place += 1;
         }
+        self.passes += if worked { WORKED } else { 1 };
         self.look_for_sleepers();
         let is_quiet = |hot: &Hot| now_ns.saturating_sub(hot.found_ns) > QUIET_NS;
         if full && self.hot.len() > HOT_FREE && self.hot.iter().any(is_quiet) {
@@ -260,16 +268,10 @@ impl Links {
         let Some(attached) = self.all.get(key) else { return false };
         let is_full = slots == usize::MAX;
         let slots = slots.min(attached.link.geometry().slots());
-        let mut highest = None;
-        for slot in 0..slots {
-            let Some(attached) = self.all.get(key) else { return true };
-            let taker = attached.link.slot(slot);
-            if highest.is_some() && slot + AHEAD < slots {
-                attached.link.slot(slot + AHEAD).expect();
-            }
-            let alive = |number| self.board.alive(number);
-            let is_short = |_, head: RequestHead| head.fetch || !runner.is_long(MethodIndex(head.method));
-            match taker.claim_if(self.me, alive, is_short) {
+        let (mut highest, mut next) = (None, 0);
+        while let Some((slot, look)) = self.find(key, next..slots, highest.is_some(), runner) {
+            next = slot + 1;
+            match look {
                 Look::Nothing => {}
                 Look::Left(seq) => {
                     if self.let_wait(key, slot, seq, now_ns) {
@@ -277,9 +279,7 @@ impl Links {
                     }
                 }
                 Look::Taken(request) => {
-                    if highest.replace(slot).is_some() {
-                        taker.prepare();
-                    }
+                    highest = Some(slot);
                     self.serve(key, slot, &request, runner, now_ns);
                 }
                 Look::Broken(fault) => self.expel(key, fault),
@@ -289,6 +289,32 @@ impl Links {
             attached.reach.passed(is_full, highest);
         }
         highest.is_some()
+    }
+
+    /// The first of these slots in which there is something to do, and what; nothing once the link has gone. Of many
+    /// slots most are empty, so this is what a pass consists of. `more`: requests have been found in this pass.
+    #[inline]
+    fn find(&self, key: usize, slots: Range<usize>, more: bool, runner: &Runner) -> Option<(usize, Look)> {
+        let link = &self.all.get(key)?.link;
+        let alive = |number| self.board.alive(number);
+        let is_short = |_, head: RequestHead| head.fetch || !runner.is_long(MethodIndex(head.method));
+        let end = slots.end;
+        for slot in slots {
+            let taker = link.slot(slot);
+            if more && slot + AHEAD < end {
+                link.slot(slot + AHEAD).expect();
+            }
+            match taker.claim_if(self.me, alive, is_short) {
+                Look::Nothing => {}
+                look => {
+                    if more {
+                        taker.prepare();
+                    }
+                    return Some((slot, look));
+                }
+            }
+        }
+        None
     }
 
     /// A client broke a rule: this worker looks at its link no more, and the broker takes it away.

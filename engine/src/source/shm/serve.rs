@@ -35,6 +35,17 @@ struct At<'a> {
     request: &'a Request,
 }
 
+#[cold]
+fn too_late() -> Failure {
+    Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started")
+}
+
+#[cold]
+fn no_codec(codec: u8) -> Failure {
+    Failure::not_started(Code::Unimplemented, format!("codec {codec} does not exist"))
+}
+
+#[inline]
 fn wire_len(body: &[u8]) -> u32 {
     u32::try_from(body.len()).expect("message limits are below 4 GiB")
 }
@@ -89,16 +100,14 @@ impl Links {
     ) -> Result<(Codec, Arguments), Failure> {
         let request = at.request;
         if request.deadline_ns != 0 && request.deadline_ns <= now_ns {
-            return Err(Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started"));
+            return Err(too_late());
         }
         let left_ns = request.deadline_ns.wrapping_sub(now_ns);
         let is_in_vain = || runner.is_in_vain(MethodIndex(request.head.method), left_ns);
         if request.deadline_ns != 0 && self.has_waiting() && is_in_vain() {
             return Err(in_vain());
         }
-        let codec = Codec::from_wire(request.head.codec).ok_or_else(|| {
-            Failure::not_started(Code::Unimplemented, format!("codec {} does not exist", request.head.codec))
-        })?;
+        let codec = Codec::from_wire(request.head.codec).ok_or_else(|| no_codec(request.head.codec))?;
         let Attached { link, trusted, .. } = &self.all[at.key];
         let len = request.head.len as usize;
         if let Some(trusted) = trusted.filter(|_| (IN_PLACE_FROM..=self.message_max).contains(&len)) {
@@ -115,6 +124,7 @@ impl Links {
     }
 
     /// Answers with a failure, its text cut to the room that the client gave.
+    #[cold]
     fn refuse(&mut self, at: &At<'_>, grant: Option<Grant>, failure: &Failure) {
         let room = grant.map_or(0, |grant| usize::try_from(grant.capacity).unwrap_or(usize::MAX)).max(INLINE);
         let text = failure.wire_text().as_bytes();
@@ -128,6 +138,11 @@ impl Links {
             self.publish(at, Some(grant), status, body);
             return status;
         }
+        self.hold(at, grant, status, body, now_ns)
+    }
+
+    #[cold]
+    fn hold(&mut self, at: &At<'_>, grant: Grant, status: Status, body: &[u8], now_ns: u64) -> Status {
         let place = Place { link: self.all[at.key].id, slot: at.slot };
         if self.held.keep(place, status, body, now_ns) {
             let slot = self.all[at.key].link.slot(at.slot);
@@ -148,6 +163,7 @@ impl Links {
     }
 
     /// Publishes a body of so many bytes that lies in its buffer already.
+    #[cold]
     fn publish_written(&mut self, at: &At<'_>, grant: Grant, status: Status, len: usize) -> Status {
         let link = &self.all[at.key].link;
         let mut inline = [0; INLINE];
@@ -183,6 +199,7 @@ impl Links {
         }
     }
 
+    #[cold]
     fn serve_fetch(&mut self, at: &At<'_>, grant: Grant, now_ns: u64) {
         // A fetch of a reply that another loop held reaches us only after that loop's death.
         let ours = at.request.head.method == self.me.0.get();
