@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use speedysvc_protocol::archive::{self, Decode, Encode, Sink};
+use speedysvc_protocol::archive::{Arguments, Decode, Sink};
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
@@ -114,7 +114,7 @@ impl Channel {
     ///
     /// # Errors
     /// [`Error`], which says whether the call ran.
-    pub fn call<W: Encode, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Result<R, Error> {
+    pub fn call<W: Arguments, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Result<R, Error> {
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = false;
             read_plain(self.exchange(method, arguments, scratch)?, &mut scratch.reply)
@@ -125,7 +125,7 @@ impl Channel {
     ///
     /// # Errors
     /// [`Error`], which says whether the call ran.
-    pub fn call_for_bytes<W: Encode>(&self, method: MethodIndex, arguments: &W) -> Result<Vec<u8>, Error> {
+    pub fn call_for_bytes<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Result<Vec<u8>, Error> {
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = true;
             read_plain_bytes(self.exchange(method, arguments, scratch)?, &mut scratch.reply)
@@ -136,7 +136,7 @@ impl Channel {
     ///
     /// # Errors
     /// The method's, or [`Error`], which says whether the call ran.
-    pub fn call_fallible<W: Encode, R: Decode, E: Decode>(
+    pub fn call_fallible<W: Arguments, R: Decode, E: Decode>(
         &self,
         method: MethodIndex,
         arguments: &W,
@@ -151,7 +151,7 @@ impl Channel {
     ///
     /// # Errors
     /// The method's, or [`Error`], which says whether the call ran.
-    pub fn call_fallible_for_bytes<W: Encode, E: Decode>(
+    pub fn call_fallible_for_bytes<W: Arguments, E: Decode>(
         &self,
         method: MethodIndex,
         arguments: &W,
@@ -187,11 +187,11 @@ impl Channel {
     }
 
     /// Archives a call's arguments and starts it.
-    pub(crate) fn begin<W: Encode>(&self, method: MethodIndex, arguments: &W) -> Box<Started> {
+    pub(crate) fn begin<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Box<Started> {
         scratch::with(|scratch| {
             let (begun_ns, deadline) = self.times();
             scratch.request.set_limit(self.line.message_max());
-            let encoded = archive::encode(arguments, &mut scratch.request);
+            let encoded = arguments.archive(&mut scratch.request);
             let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline };
             match encoded {
                 Ok(()) => Started::begin(&self.line, &ask(scratch.request.as_slice())),
@@ -205,32 +205,37 @@ impl Channel {
         self.line.flush();
     }
 
-    fn exchange<W: Encode>(&self, method: MethodIndex, arguments: &W, scratch: &mut Scratch) -> Result<Answer, Error> {
+    fn exchange<W: Arguments>(
+        &self,
+        method: MethodIndex,
+        arguments: &W,
+        scratch: &mut Scratch,
+    ) -> Result<Answer, Error> {
         let (begun_ns, deadline) = self.times();
         let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline };
         if self.line.is_large(method) {
             return self.exchange_large(&ask(&[]), arguments, scratch);
         }
         scratch.request.set_limit(self.line.message_max());
-        archive::encode(arguments, &mut scratch.request).map_err(not_sent)?;
+        arguments.archive(&mut scratch.request).map_err(not_sent)?;
         self.line.exchange(&ask(scratch.request.as_slice()), &mut scratch.reply)
     }
 
     /// A call of a method whose requests are mostly large.
     #[cold]
-    fn exchange_large<W: Encode>(
+    fn exchange_large<W: Arguments>(
         &self,
         ask: &Ask<'_>,
         arguments: &W,
         scratch: &mut Scratch,
     ) -> Result<Answer, Error> {
-        let write = |sink: &mut dyn Sink| archive::encode_into(arguments, sink);
+        let write = |sink: &mut dyn Sink| arguments.archive_into(sink);
         let written = self.line.exchange_written(ask, &write, &mut scratch.reply);
         if let Some(Ok(answer)) = written {
             return Ok(answer);
         }
         scratch.request.set_limit(self.line.message_max());
-        archive::encode(arguments, &mut scratch.request).map_err(not_sent)?;
+        arguments.archive(&mut scratch.request).map_err(not_sent)?;
         let ask = Ask { body: scratch.request.as_slice(), ..*ask };
         match written {
             Some(Err(stop)) => self.line.exchange_again(&ask, stop, &mut scratch.reply),

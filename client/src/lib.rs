@@ -55,5 +55,5 @@ pub mod __private {
     pub use serde_json;
     pub use speedysvc_protocol::archive::rkyv;
     pub use speedysvc_protocol::service::Service;
-    pub use speedysvc_protocol::{archive, contract, ids, json, service, status};
+    pub use speedysvc_protocol::{archive, byte_string, contract, ids, json, service, status};
 }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use speedysvc_protocol::archive::{Buffer, Decode, Encode};
+use speedysvc_protocol::archive::{Arguments, Buffer, Decode};
 use speedysvc_protocol::ids::MethodIndex;
 
 use crate::call::{Answer, Ask, Request};
@@ -85,17 +85,17 @@ impl<'a> Starter<'a> {
     }
 
     /// Starts a call of a method that has no error of its own; `method` is its place in the contract.
-    pub fn call<W: Encode, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Pending<R> {
+    pub fn call<W: Arguments, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Pending<R> {
         Pending { call: self.0.begin(method, arguments), wants_bytes: false, read: read_plain::<R> }
     }
 
     /// The same for a method whose result is a byte string.
-    pub fn call_for_bytes<W: Encode>(&self, method: MethodIndex, arguments: &W) -> Pending<Vec<u8>> {
+    pub fn call_for_bytes<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Pending<Vec<u8>> {
         Pending { call: self.0.begin(method, arguments), wants_bytes: true, read: read_plain_bytes }
     }
 
     /// Starts a call of a method that has an error of its own.
-    pub fn call_fallible<W: Encode, R: Decode, E: Decode>(
+    pub fn call_fallible<W: Arguments, R: Decode, E: Decode>(
         &self,
         method: MethodIndex,
         arguments: &W,
@@ -104,7 +104,7 @@ impl<'a> Starter<'a> {
     }
 
     /// The same for a method whose result is a byte string.
-    pub fn call_fallible_for_bytes<W: Encode, E: Decode>(
+    pub fn call_fallible_for_bytes<W: Arguments, E: Decode>(
         &self,
         method: MethodIndex,
         arguments: &W,

@@ -8,9 +8,9 @@ use std::num::NonZeroUsize;
 use rkyv::api::low::{LowDeserializer, LowSerializer, LowValidator};
 use rkyv::bytecheck::CheckBytes;
 // Not `rancor::Error`, which says nothing in release builds.
-use rkyv::rancor::{BoxedError as Error, Fallible, Source};
 use rkyv::munge::munge;
 use rkyv::primitive::ArchivedUsize;
+use rkyv::rancor::{BoxedError as Error, Fallible, Source};
 use rkyv::ser::allocator::{Arena as Allocations, ArenaHandle};
 use rkyv::ser::{Positional, Writer};
 use rkyv::string::{ArchivedString, StringResolver};
@@ -55,6 +55,32 @@ pub trait Sink {
 /// What can be written as an archive.
 pub trait Encode: for<'o, 'a> Serialize<Arena<'o, 'a>> {}
 impl<T: for<'o, 'a> Serialize<Arena<'o, 'a>> + ?Sized> Encode for T {}
+
+/// A call's arguments, as they become an archive.
+pub trait Arguments {
+    /// Writes their archive into `out`, as [`encode`] does.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    fn archive(&self, out: &mut Buffer) -> Result<(), Failure>;
+
+    /// Writes it into an empty sink, as [`encode_into`] does.
+    ///
+    /// # Errors
+    /// As [`encode_into`].
+    fn archive_into(&self, sink: &mut dyn Sink) -> Result<(), Failure>;
+}
+
+impl<T: Encode> Arguments for T {
+    #[inline]
+    fn archive(&self, out: &mut Buffer) -> Result<(), Failure> {
+        encode(self, out)
+    }
+
+    fn archive_into(&self, sink: &mut dyn Sink) -> Result<(), Failure> {
+        encode_into(self, sink)
+    }
+}
 
 /// What can be read from an archive by borrowing.
 pub trait View: Archive<Archived: Portable + for<'a> CheckBytes<LowValidator<'a, Error>>> {}

@@ -168,6 +168,7 @@ impl Reply {
     pub fn ok_bytes(&mut self, codec: Codec, value: Vec<u8>) -> Result<(), Failure> {
         self.status = Status::Ok;
         match codec {
+            Codec::Rkyv if self.window.is_none() => byte_string::encode(&value, &mut self.body),
             Codec::Rkyv => self.archive(&Bytes(&value)),
             Codec::Json => json::encode(&Base64(value), &mut self.body),
             Codec::MsgPack => msgpack::encode(&Base64(value), &mut self.body),

@@ -185,7 +185,13 @@ fn inner_call(method: &Method, names: &Names<'_>, how: How) -> TokenStream {
     let index = Literal::usize_unsuffixed(method.index);
     let index = quote!(::speedysvc::__private::ids::MethodIndex(#index));
     let wire = names.arguments().map(|(place, argument)| wire(place, &argument.kind));
-    let (ok, error, wire) = (names.ok(), names.error(), quote!(&(#(#wire,)*)));
+    let wire = if names.is_one_byte_string() {
+        let only = value_ident(0);
+        quote!(&::speedysvc::__private::byte_string::OnlyArgument(#only))
+    } else {
+        quote!(&(#(#wire,)*))
+    };
+    let (ok, error) = (names.ok(), names.error());
     let body = match (&error, names.is_byte_string()) {
         (None, false) => quote!(channel.call::<_, #ok>(#index, #wire)),
         (None, true) => quote!(channel.call_for_bytes(#index, #wire)),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use rustix::fs::Mode;
 
 use super::board::{BOARD_BYTES, BoardLine, Mode as LoopMode, line_of};
-use crate::limits::BOARD_LINES;
 use super::claim::Taker;
 use super::in_place::{InPlace, Trusted};
 use super::layout::{Geometry, Grant, ReplyLine, RequestLine};
@@ -18,6 +17,7 @@ use super::sync::AtomicU64;
 use super::wake::Poller;
 use super::window::Window;
 use crate::byte_string;
+use crate::limits::BOARD_LINES;
 
 /// A link's memory files as the broker keeps and hands them out.
 #[derive(Debug)]
