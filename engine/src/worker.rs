@@ -136,15 +136,15 @@ impl Worker {
         if self.rang {
             worked |= self.hear_bells()?;
         }
-        worked |= self.links.sweep(&mut self.runner, self.now_ns);
-        worked |= self.serve_next();
+        let called = self.links.sweep(&mut self.runner, self.now_ns);
+        worked |= called | self.serve_next();
         worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut *self.driver);
         self.tell_broker();
         if self.driver.wants_submitting() {
             self.driver.submit().map_err(StartError::in_loop("submission"))?;
             self.note_overflows();
         }
-        self.rest(worked)
+        self.rest(worked, called)
     }
 
     /// The kernel has kept completions in a slower place: nothing is lost, but the budget is wrong. Said at once, as
@@ -313,9 +313,13 @@ impl Worker {
     }
 
     /// Phase: nothing more to do at once. Look on for a while, or sleep.
-    fn rest(&mut self, worked: bool) -> Result<(), StartError> {
+    fn rest(&mut self, worked: bool, called: bool) -> Result<(), StartError> {
         if worked {
             self.idle.worked(self.runner.take_moved());
+            // Whoever was answered may be back before another whole turn is over, again and again.
+            if called && !self.links.has_waiting() {
+                self.spin();
+            }
             return Ok(());
         }
         if self.draining.is_some() {
