@@ -9,8 +9,8 @@ pub(crate) fn now_ns() -> u64 {
     ns(clock_gettime(ClockId::Monotonic))
 }
 
-/// From this timeout on, in nanoseconds, a call's deadline is counted from the tick before now: looking at the exact clock costs 23 ns,
-/// at the last tick 4 ns (reference VM, ticks of 4 ms).
+/// From this timeout on, in nanoseconds, a call's deadline is counted from the tick before now: looking at the exact
+/// clock costs 23 ns, at the last tick 4 ns (reference VM, ticks of 4 ms).
 const BY_TICKS: u64 = 1_000_000_000;
 
 /// A time in nanoseconds, the longest that there is for more.
