@@ -58,7 +58,7 @@ impl Channel {
     pub fn in_process(contract: &'static Contract, service: impl Service, faults: Faults) -> Result<Self, Error> {
         let hello = Hello::typed(contract);
         let service = InProcess::new(Arc::new(service), &hello, faults)?;
-        Ok(Self { line: Line::here(hello, service).shared(), timeout: None })
+        Ok(Self { line: Line::here(hello, service).shared(), timeout_ns: None })
     }
 
     /// The same for calls that run one at a time, in the order in which they are made, whoever of the service's

@@ -33,9 +33,8 @@ pub(crate) fn begin(timeout_ns: u64) -> (u64, Deadline) {
 
 /// The timeout that [`begin`] was given, of what it returned.
 pub(crate) fn timeout_of(begun_ns: u64, deadline: Deadline) -> Duration {
-    let time = Duration::from_nanos(deadline.ns().saturating_sub(begun_ns));
-    let tick = Duration::from_nanos(tick_ns());
-    if time < BY_TICKS + tick { time.min(BY_TICKS) } else { time - tick }
+    let (time, tick) = (deadline.ns().saturating_sub(begun_ns), tick_ns());
+    Duration::from_nanos(if time < BY_TICKS + tick { time.min(BY_TICKS) } else { time - tick })
 }
 
 /// How far the clock that counts ticks is behind, at most: 1 to 10 ms, as the kernel was built.
