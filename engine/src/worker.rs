@@ -342,8 +342,7 @@ impl Worker {
     /// Looks at memory only, until something is there for the kernel or it is time to look at the clock. Slots are
     /// served here, without the other phases between two calls, as long as calls come.
     fn spin(&mut self) {
-        // The first ones without a pause: that takes longer than a look (24 ns on the reference VM).
-        const QUICK_LOOKS: u32 = 64;
+        const QUICK_LOOKS: u32 = 64; // without a pause, which takes longer than a look
         const LOOKS: u32 = QUICK_LOOKS + 16;
         const KERNEL_EVERY: u32 = 8;
         let (mut looks, mut served) = (0, 0);
