@@ -34,6 +34,21 @@ pub(crate) fn loopback(addresses: &[Placed<Listen>], insecure: bool, problems: &
     }
 }
 
+/// A dashboard that other machines reach asks who it is, and says that others can read along.
+pub(crate) fn dashboard(web: &raw::Web, problems: &mut Problems) {
+    let Some(Placed { value: Some(address), span }) = &web.listen else { return };
+    if address.ip().is_loopback() || (web.token_file.is_some() && web.insecure == Some(true)) {
+        return;
+    }
+    problems.push(
+        Problem::new("the dashboard would reach beyond this machine")
+            .at(span.clone(), "expected a loopback address, or `token_file` and `insecure = true` beside it")
+            .help("whoever reaches it can stop services: `token_file` names a file with a secret of 32 letters or more")
+            .help("there is no TLS yet, so whoever is between can read the secret: say so with `insecure = true`")
+            .help("or keep it on loopback, and reach it with `ssh -L 5155:127.0.0.1:5155 HOST`"),
+    );
+}
+
 /// An address and the name of the service that has it.
 struct Address<'a> {
     owner: &'a str,

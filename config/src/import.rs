@@ -8,6 +8,8 @@
 //! Pure: text in, text out. The result is commented where something is left to do, and `check` accepts it as soon as
 //! the programs that it names are there.
 
+use std::net::SocketAddr;
+
 use configparser::ini::{Ini, IniDefault};
 
 mod seed;
@@ -102,16 +104,25 @@ fn web(seed: &Seed, remarks: &mut Vec<String>) -> String {
     if seed.web.is_empty() {
         return String::new();
     }
-    let said: Vec<String> = seed.web.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-    remarks.push(format!(
-        "[web monitor] ({}): this version has no web page yet; `speedysvc-engine ctl status`, `ctl top` and \
-         `ctl logs` show what it showed",
-        said.join(", ")
-    ));
+    let value =
+        |name: &str, default| seed.web.iter().find(|(key, _)| key == name).map_or(default, |(_, value)| value.as_str());
+    let (host, port) = (value("host", "127.0.0.1"), value("port", "5155"));
+    let number = if host == "localhost" { "127.0.0.1" } else { host };
+    let address = format!("{number}:{port}").parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+    let text = match address {
+        Some(address) => format!("\n[web]\nlisten = \"{address}\"\n"),
+        None => {
+            remarks.push(format!(
+                "[web monitor] (host = {host}, port = {port}): beyond this machine the dashboard needs `token_file` \
+                 and `insecure = true` in [web]; it is left at 127.0.0.1:5155"
+            ));
+            String::new()
+        }
+    };
     for (key, _) in seed.web.iter().filter(|(key, _)| !matches!(key.as_str(), "host" | "port")) {
         remarks.push(format!("[web monitor] {key}: the Python project knew no such key"));
     }
-    String::new()
+    text
 }
 
 /// A text as TOML writes it.

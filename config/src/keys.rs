@@ -23,9 +23,11 @@ pub(crate) enum Home {
     Workers,
     /// `run_as = { ... }`
     RunAs,
+    /// `[web]`
+    Web,
 }
 
-const FILE: &[&str] = &["run_dir", "namespace", "drain", "log", "defaults", "service"];
+const FILE: &[&str] = &["run_dir", "namespace", "drain", "log", "web", "defaults", "service"];
 const DEFAULTS: &[&str] = &[
     "workers",
     "driver",
@@ -83,9 +85,10 @@ const ALLOW: &[&str] = &["users", "groups"];
 const WORKERS: &[&str] = &["min", "max", "rule", "up", "down", "up_after", "down_after", "queue"];
 const RUN_AS: &[&str] = &["user", "group", "groups"];
 const LOG: &[&str] = &["dir", "size", "age", "keep", "level"];
+const WEB: &[&str] = &["listen", "token_file", "insecure", "hosts", "history", "report"];
 
 /// Words of the design, and of people's hopes, that the engine does not have yet.
-const LATER: &[&str] = &["loops", "idle", "web", "include", "tls"];
+const LATER: &[&str] = &["loops", "idle", "include", "tls"];
 
 /// What other tools call it, and what it is called here.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -111,7 +114,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 impl Home {
-    pub(crate) const ALL: [Self; 9] = [
+    /// Where a key stands in several, advice names the first.
+    pub(crate) const ALL: [Self; 10] = [
         Self::File,
         Self::Service,
         Self::Defaults,
@@ -121,6 +125,7 @@ impl Home {
         Self::Log,
         Self::Workers,
         Self::RunAs,
+        Self::Web,
     ];
 
     /// The keys that may stand here.
@@ -135,6 +140,7 @@ impl Home {
             Self::Log => LOG,
             Self::Workers => WORKERS,
             Self::RunAs => RUN_AS,
+            Self::Web => WEB,
         }
     }
 
@@ -150,6 +156,7 @@ impl Home {
             Self::Log => format!("in [log]: `{key} = ...`"),
             Self::Workers => format!("in `workers = {{ {key} = ... }}`"),
             Self::RunAs => format!("in `run_as = {{ {key} = ... }}`"),
+            Self::Web => format!("in [web]: `{key} = ...`"),
         }
     }
 
@@ -175,7 +182,7 @@ impl Home {
 
 /// Every key that a file may have, in any of its tables. For tests that must leave none out.
 pub fn keys() -> impl Iterator<Item = &'static str> {
-    let is_table = |key: &str| ["defaults", "log", "service"].contains(&key);
+    let is_table = |key: &str| ["defaults", "log", "service", "web"].contains(&key);
     Home::ALL.into_iter().flat_map(Home::keys).copied().filter(move |key| !is_table(key))
 }
 

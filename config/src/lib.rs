@@ -11,6 +11,7 @@
 //! | `resolved` | [`Config`] and [`Service`]: what is in force, defaults included |
 //! | `process`  | [`Process`]: as whom a worker runs, and within which bounds of the kernel |
 //! | `scale`    | [`Scale`]: when a service has more workers, and when fewer |
+//! | `web`      | [`Web`]: where the dashboard is, and who may look |
 //! | `quantity` | sizes, counts and the spin time, each with its range |
 //! | `names`    | names of services and namespaces |
 //! | `run_dir`  | where the sockets live: the one rule that clients and the engine share |
@@ -48,6 +49,7 @@ mod quantity;
 mod resolved;
 mod run_dir;
 mod scale;
+mod web;
 
 #[cfg(feature = "file")]
 mod check;
@@ -101,6 +103,7 @@ pub use resolved::{
 };
 pub use run_dir::{MAX_SOCKET_PATH, NoRunDir, default_run_dir, socket_path};
 pub use scale::{Scale, ScaleRule};
+pub use web::{History, Web};
 
 #[cfg(feature = "file")]
 pub use {

@@ -4,6 +4,7 @@
 //! |-----------|------|
 //! | `origin`  | where a value stands in the file, or why it is what it is |
 //! | `service` | the rows of one service |
+//! | `web`     | those of the dashboard |
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::{Config, Report, Surroundings, document, load_text};
 
 mod origin;
 mod service;
+mod web;
 
 use origin::Origins;
 
@@ -45,6 +47,7 @@ fn written(config: &Config, origins: &Origins<'_>, surroundings: &Surroundings) 
     page.own("age", &["log"], &text(show_duration(config.log.age)));
     page.own("keep", &["log"], &i64::from(config.log.keep).into());
     page.own("level", &["log"], &text(config.log.level.as_str()));
+    web::write(&mut page, config.web.as_ref());
     for service in &config.services {
         service::write(&mut page, service);
     }

@@ -15,9 +15,11 @@ use crate::{Builtin, Listen, Namespace, ServiceName};
 mod log;
 mod process;
 mod settings;
+mod web;
 
 pub(crate) use log::Log;
 pub(crate) use settings::Settings;
+pub(crate) use web::Web;
 
 /// The whole file.
 pub(crate) struct File {
@@ -25,6 +27,7 @@ pub(crate) struct File {
     pub(crate) namespace: Option<Namespace>,
     pub(crate) drain: Option<Duration>,
     pub(crate) log: Log,
+    pub(crate) web: Web,
     pub(crate) defaults: Settings,
     /// In the order of the file.
     pub(crate) services: Vec<Service>,
@@ -54,11 +57,13 @@ impl File {
         let fields = Fields::open(document, "", Home::File, problems);
         let defaults = fields.inner("defaults", Home::Defaults, problems);
         let log = fields.inner("log", Home::Log, problems);
+        let web = fields.inner("web", Home::Web, problems);
         Self {
             run_dir: fields.read("run_dir", leaf::path, problems),
             namespace: plain(fields.read("namespace", leaf::namespace, problems)),
             drain: plain(fields.read("drain", leaf::duration(settings::DRAIN), problems)),
             log: log.map(|fields| Log::read(&fields, problems)).unwrap_or_default(),
+            web: web.map(|fields| Web::read(&fields, problems)).unwrap_or_default(),
             defaults: defaults.map(|fields| Settings::read(&fields, problems)).unwrap_or_default(),
             services: read_services(&fields, document, problems),
         }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::problem::{Complaint, Problem, Problems};
 use crate::raw::{self, Settings};
 use crate::{
-    Allow, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN, DEFAULT_START_TIMEOUT, Launch, Limits,
-    Listen, Log, NoRunDir, Restart, Service, ServiceName, Surroundings, check, default_run_dir, program,
+    Allow, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN, DEFAULT_START_TIMEOUT, History, Launch,
+    Limits, Listen, Log, NoRunDir, Restart, Service, ServiceName, Surroundings, Web, check, default_run_dir, program,
 };
 
 /// Resolves a whole file. `None` only after a mistake was said. `source` is absolute.
@@ -25,7 +25,9 @@ pub(crate) fn resolve(
     check::addresses(&file.services, problems);
     check::order(&file.services, problems);
 
+    check::dashboard(&file.web, problems);
     let log = log(file.log, folder);
+    let web = web(file.web, folder);
     let drain = file.drain.unwrap_or(DEFAULT_DRAIN);
     let mut defaults = file.defaults;
     defaults.drain = defaults.drain.or(Some(drain));
@@ -39,7 +41,7 @@ pub(crate) fn resolve(
         Some(Service { after, ..in_force(service.name?, launch?, listen, settings, folder) })
     });
     let services = resolved.collect();
-    Some(Config { source: source.to_owned(), run_dir: run_dir?, namespace, drain, log, services })
+    Some(Config { source: source.to_owned(), run_dir: run_dir?, namespace, drain, log, web, services })
 }
 
 fn log(written: raw::Log, folder: &Path) -> Log {
@@ -51,6 +53,24 @@ fn log(written: raw::Log, folder: &Path) -> Log {
         keep: written.keep.unwrap_or(default.keep),
         level: written.level.unwrap_or(default.level),
     }
+}
+
+fn web(written: raw::Web, folder: &Path) -> Option<Web> {
+    let default = Web::default();
+    let is_written = written.listen.is_some();
+    let listen = written.listen.map_or(Some(default.listen), |listen| listen.value)?;
+    Some(Web {
+        listen,
+        is_written,
+        token_file: written.token_file.map(|path| folder.join(path)),
+        hosts: written.hosts,
+        history: match written.history {
+            None => History::Default,
+            Some(None) => History::Forgotten,
+            Some(Some(path)) => History::File(folder.join(path)),
+        },
+        report: written.report.map(|path| folder.join(path)),
+    })
 }
 
 fn run_dir(file: &raw::File, folder: &Path, surroundings: &Surroundings, problems: &mut Problems) -> Option<PathBuf> {

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ByteSize, Listen, Namespace, Process, Scale, ServiceName, SlotCount, Spin, WorkerCount};
+use crate::{ByteSize, Listen, Namespace, Process, Scale, ServiceName, SlotCount, Spin, Web, WorkerCount};
 
 /// How long a stop waits for calls in flight, where nothing else is said.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
@@ -33,6 +33,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where lines of the log go.
     pub log: Log,
+    /// The dashboard; `None` when none is wanted.
+    pub web: Option<Web>,
     /// The services in the order of the file; at least one.
     pub services: Vec<Service>,
 }

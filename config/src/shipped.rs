@@ -7,7 +7,7 @@ use crate::keys::Home;
 use crate::{
     Allow, Builtin, Compression, Config, DEFAULT_DRAIN, DEFAULT_HANG, DEFAULT_KILL, DEFAULT_ORPHAN,
     DEFAULT_START_TIMEOUT, DriverChoice, Launch, Limits, Log, Namespace, Process, Restart, Service, Spin, Surroundings,
-    Trust, WorkerCount, load, load_text,
+    Trust, Web, WorkerCount, load, load_text,
 };
 
 const SHIPPED: &str = include_str!("../service.toml");
@@ -53,7 +53,10 @@ fn it_parses_as_shipped() {
 #[test]
 fn defaults_in_comments_are_those_in_force() {
     let programs = programs();
-    let (shipped, said) = (loaded(SHIPPED, programs.path()), loaded(&uncommented(), programs.path()));
+    let (shipped, mut said) = (loaded(SHIPPED, programs.path()), loaded(&uncommented(), programs.path()));
+    let web = said.web.as_mut().expect("it is on");
+    assert!(web.is_written, "this alone is different");
+    web.is_written = false;
     assert_eq!(shipped, said, "left: without the commented keys, right: with them");
 }
 
@@ -65,6 +68,7 @@ fn defaults_in_comments_are_the_constants() {
     assert_eq!(said.namespace, Namespace::default());
     assert_eq!(said.drain, DEFAULT_DRAIN);
     assert_eq!(said.log, Log::default());
+    assert_eq!(said.web, Some(Web { is_written: true, ..Web::default() }));
     let echo = said.services[0].clone();
     let expected = Service {
         workers: WorkerCount::default(),

@@ -101,12 +101,22 @@ const ALL: &str = r#"
 program = "true"
 "#;
 
+const WEB: &str = r#"
+[web]
+listen = "0.0.0.0:1"
+insecure = true
+token_file = "/t"
+hosts = ["dash.example"]
+history = "/h"
+report = "/r"
+"#;
+
 #[test]
 fn no_key_is_left_out() {
     let process = "run_as = { user = \"a\", group = 7, groups = [\"b\"] }\nrlimits = { nofile = 5 }\n";
     let builtin = "[service.echo]\nbuiltin = \"echo\"\nenv = { A = \"1\" }\nworkers = { max = 2 }\n";
     let with_builtin = printed(&format!("{builtin}{process}"));
-    let all = format!("{}{with_builtin}", printed(&format!("[log]\ndir = \"/l\"\n{ALL}")));
+    let all = format!("{}{with_builtin}", printed(&format!("[log]\ndir = \"/l\"\n{WEB}{ALL}")));
     for key in speedysvc_config::keys() {
         let row = |line: &str| line.starts_with(&format!("{key} =")) || line.contains(&format!(".{key} ="));
         let table = format!("{key}.");

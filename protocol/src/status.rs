@@ -48,7 +48,8 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 16] = [
+    /// All of them, by their numbers.
+    pub const ALL: [Self; 16] = [
         Self::Cancelled,
         Self::Unknown,
         Self::InvalidArgument,

@@ -39,7 +39,7 @@ impl Supervisor<'_, '_> {
             return Ok(Err((Reason::Stopping, "everything is being stopped".to_owned())));
         }
         let wrong = |why: String| Ok(Err((Reason::Config, why)));
-        let new = match (self.reread)() {
+        let mut new = match (self.reread)() {
             Ok(new) => new,
             Err(why) => return wrong(why),
         };
@@ -60,11 +60,13 @@ impl Supervisor<'_, '_> {
         }
         self.say_changes(&sentences);
         // First: whoever goes back to the version before changes it again.
+        new.web.clone_from(&self.config.web);
         let level_before = std::mem::replace(&mut self.config, new).log.level;
         let mut touched = Vec::new();
         for (change, settings) in changes.into_iter().zip(prepared) {
             touched.extend(self.apply(change, settings, level_before)?);
         }
+        self.show();
         Ok(Ok(Applied { changes: sentences, services: touched }))
     }
 
@@ -80,7 +82,7 @@ impl Supervisor<'_, '_> {
             Change::Renew(service) => self.hands.prepare(service, self.key_of(service.name.as_str())).map(Some),
             // Names of accounts may be wrong.
             Change::Adjust(service) => crate::accounts::resolve(service).map(|_| None),
-            Change::Remove(_) | Change::Log(_) => Ok(None),
+            Change::Remove(_) | Change::Log(_) | Change::Web => Ok(None),
         }
     }
 
@@ -128,6 +130,7 @@ impl Supervisor<'_, '_> {
                 self.journal.configure(log);
                 Ok(None)
             }
+            (Change::Web, _) => Ok(None),
             (Change::Add(_) | Change::Renew(_), None) => unreachable!("both were prepared"),
         }
     }
@@ -142,6 +145,13 @@ impl Supervisor<'_, '_> {
         self.feed(Event::Order(key, Order::Renew(plan, version)))
     }
 
+    /// Lets the window see what is in force.
+    pub(crate) fn show(&self) {
+        let services =
+            self.live_keys().into_iter().map(|key| (self.hands.name(key).to_owned(), self.hands.meters(key)));
+        self.seen.set(services.collect(), &self.config);
+    }
+
     fn new_version(&mut self) -> Version {
         self.versions += 1;
         Version(self.versions)
@@ -154,6 +164,7 @@ impl Supervisor<'_, '_> {
         if let Some(service) = self.config.services.iter_mut().find(|service| service.name == before.name) {
             *service = before;
         }
+        self.show();
         Ok(())
     }
 }

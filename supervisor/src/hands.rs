@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
-use speedysvc_broker::{Broker, Inherited, Look, ServiceKey, ServiceOptions, TakeError};
+use speedysvc_broker::{Broker, Inherited, Look, Meters, Peer, ServiceKey, ServiceOptions, TakeError};
 use speedysvc_config::{Config, Listen, Service};
 use speedysvc_protocol::control::operator::Level;
-use speedysvc_protocol::ids::WorkerId;
+use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::stats::Snapshot;
 
 use crate::obituary::obituary;
@@ -217,8 +218,18 @@ impl<'a> Hands<'a> {
         self.broker.meters(key).snapshot()
     }
 
+    /// Where they can be read from another thread.
+    pub(crate) fn meters(&self, key: ServiceKey) -> Arc<Meters> {
+        self.broker.meters(key)
+    }
+
     pub(crate) fn clients(&self, key: ServiceKey) -> usize {
         self.broker.clients(key)
+    }
+
+    /// Who is attached, with their slots.
+    pub(crate) fn links(&self, key: ServiceKey) -> Vec<(LinkId, Peer, usize)> {
+        self.broker.links(key)
     }
 
     pub(crate) fn look(&self, key: ServiceKey, worker: WorkerId) -> Option<Look> {

@@ -30,6 +30,8 @@
 //! | `folders`  | the run folder: made where missing, removed where made |
 //! | `accounts` | names of users and groups → numbers |
 //! | `systemd`  | what systemd wants to hear, and the sockets that it has for us |
+//! | `seen`     | what the dashboard may look at from its own thread |
+//! | `descriptors` | how many of them we may have |
 //! | `signals`  | SIGINT, SIGTERM and SIGHUP as bytes in a socket |
 //! | `lines`    | what people read: lines for standard output and standard error |
 //! | `run`      | the order of start, loop and end |
@@ -50,6 +52,7 @@ mod accounts;
 mod act;
 mod apply;
 mod control;
+mod descriptors;
 mod error;
 mod folders;
 mod hands;
@@ -68,6 +71,7 @@ mod reload;
 mod run;
 mod sampler;
 mod scaling;
+mod seen;
 mod signals;
 mod spares;
 mod spawn;
@@ -80,3 +84,5 @@ mod lifecycle_tests;
 
 pub use error::StartError;
 pub use run::{Parts, run};
+pub use seen::Seen;
+pub use speedysvc_broker::Meters;

@@ -128,6 +128,7 @@ pub(crate) fn config(folder: &Path, services: Vec<Service>) -> Config {
         namespace: Namespace::default(),
         drain: Duration::from_secs(60),
         log: Log::default(),
+        web: None,
         services,
     }
 }
@@ -182,7 +183,7 @@ fn run_in(folder: &Path, word: &'static str, services: Vec<Service>) -> Told {
     let (mut out, mut err) = (watcher(), watcher());
     let config = config(folder, services);
     let journal = Journal::new(Lines::new(&mut out, &mut err), Log::default(), Arc::default());
-    let result = run_with(config, (&launch, &no_file), &signals, journal, Default::default());
+    let result = run_with(config, (&launch, &no_file), &signals, journal, Default::default(), Arc::default());
     Told { result, out: out.text, err: err.text }
 }
 
@@ -284,7 +285,7 @@ fn a_taken_name_is_refused_and_leaves_the_holder_alone() {
     let first = config(folder.path(), vec![service("echo")]);
     let mut err = io::stderr();
     let journal = Journal::new(Lines::new(&mut out, &mut err), Log::default(), Arc::default());
-    let code = run_with(first, (&launch, &no_file), &signals, journal, Default::default()).unwrap();
+    let code = run_with(first, (&launch, &no_file), &signals, journal, Default::default(), Arc::default()).unwrap();
     assert_eq!(code, 0);
     let error = out.1.unwrap().result.unwrap_err();
     assert!(matches!(&error, StartError::EngineRuns { pid, .. } if *pid == std::process::id().to_string()), "{error}");
@@ -296,7 +297,7 @@ fn start_errors_leave_nothing_running() {
     let folder = tempfile::tempdir().unwrap();
     let fails = |services, launch: &dyn Fn(&Service) -> Command| {
         let reread = || Err(String::new());
-        let parts = Parts { launch, reread: &reread, out: &mut io::sink() };
+        let parts = Parts { launch, reread: &reread, out: &mut io::sink(), seen: Arc::default() };
         let error = run(config(folder.path(), services), parts).unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "no file is left behind");
         error

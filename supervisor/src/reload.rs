@@ -21,6 +21,8 @@ pub(crate) enum Change {
     Adjust(Service),
     /// The log.
     Log(Log),
+    /// The dashboard, which stays as it is.
+    Web,
 }
 
 /// Every difference, with a sentence for each; or why the file cannot be applied to a running engine.
@@ -44,6 +46,9 @@ pub(crate) fn differences(old: &Config, new: &Config) -> Result<Vec<(Change, Str
     }));
     if old.log != new.log {
         changes.push((Change::Log(new.log.clone()), format!("log: {}", log_difference(&old.log, &new.log))));
+    }
+    if old.web != new.web {
+        changes.push((Change::Web, "web: different, from the next start of the engine on".to_owned()));
     }
     Ok(changes)
 }
@@ -176,6 +181,15 @@ mod tests {
         let changes = between(vec![one], vec![two]);
         let sentences: Vec<_> = changes.iter().map(|(_, sentence)| sentence.as_str()).collect();
         assert_eq!(sentences, ["two: new, to be started", "one: not in the file any more, to be stopped"]);
+    }
+
+    #[test]
+    fn the_dashboard_stays_until_the_engine_starts_anew() {
+        let old = config(Path::new("/x"), vec![service("one")]);
+        let new = Config { web: Some(speedysvc_config::Web::default()), ..old.clone() };
+        let changes = differences(&old, &new).unwrap();
+        let [(Change::Web, sentence)] = &changes[..] else { panic!("{changes:?}") };
+        assert_eq!(sentence, "web: different, from the next start of the engine on");
     }
 
     #[test]

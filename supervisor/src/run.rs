@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::Resource;
 use speedysvc_broker::ServiceKey;
 use speedysvc_config::{Config, Service};
 use speedysvc_protocol::control::operator::{Level, Reason};
@@ -15,6 +14,7 @@ use speedysvc_protocol::ids::WorkerId;
 use crate::StartError;
 use crate::apply::plan;
 use crate::control::Control;
+use crate::descriptors;
 use crate::folders::{Folders, Reach};
 use crate::hands::{Hands, Launch};
 use crate::journal::{Detached, Journal, Origin};
@@ -22,6 +22,7 @@ use crate::lines::{Lines, Ration};
 use crate::memory::Memory;
 use crate::policy::{self, Event, State};
 use crate::sampler::Sampler;
+use crate::seen::Seen;
 use crate::signals::{Signals, take};
 use crate::spares::Spares;
 use crate::systemd::{Notifier, activated};
@@ -35,6 +36,8 @@ pub struct Parts<'a> {
     pub reread: &'a dyn Fn() -> Result<Config, String>,
     /// Lines that a start script may wait for; all others go to standard error.
     pub out: &'a mut dyn Write,
+    /// Where numbers and settings are shown.
+    pub seen: Arc<Seen>,
 }
 
 /// Reads the file again.
@@ -46,7 +49,7 @@ type Reread<'a> = &'a dyn Fn() -> Result<Config, String>;
 /// # Errors
 /// When something could not be started. Nothing is left running then, and no file is left behind.
 pub fn run(config: Config, parts: Parts<'_>) -> Result<u8, StartError> {
-    raise_descriptor_limit();
+    descriptors::raise_limit();
     // First of all: a signal during the start must not leave anything behind.
     let signals = Signals::install().map_err(StartError::denied("cannot listen to signals"))?;
     let lost = Arc::default();
@@ -57,16 +60,7 @@ pub fn run(config: Config, parts: Parts<'_>) -> Result<u8, StartError> {
     let notifier = notifier.map_err(StartError::denied("cannot speak to NOTIFY_SOCKET"))?;
     let (activated, unusable) = activated(|name| std::env::var_os(name), std::process::id());
     unusable.iter().for_each(|line| journal.say(Level::Warn, line));
-    run_with(config, (parts.launch, parts.reread), &signals, journal, (activated, notifier))
-}
-
-/// Every link takes four descriptors here and in each worker: the soft limit, made for `select`, is raised to the hard
-/// one. Workers inherit it.
-fn raise_descriptor_limit() {
-    let mut limit = rustix::process::getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // Without it there is room for fewer clients, and those that find none are told so.
-    let _refused = rustix::process::setrlimit(Resource::Nofile, limit);
+    run_with(config, (parts.launch, parts.reread), &signals, journal, (activated, notifier), parts.seen)
 }
 
 /// [`run`] with signals and a log of the caller's.
@@ -76,6 +70,7 @@ pub(crate) fn run_with(
     signals: &Signals,
     journal: Journal<'_>,
     (activated, notifier): (Spares, Notifier),
+    seen: Arc<Seen>,
 ) -> Result<u8, StartError> {
     let mut folders = Folders::default();
     let others = |service: &Service| !service.allow.users.is_empty() || !service.allow.groups.is_empty();
@@ -95,6 +90,7 @@ pub(crate) fn run_with(
         control,
         signals,
         journal,
+        seen,
         watchdog: Watchdog::default(),
         sampler: Sampler::default(),
         memory: Memory::default(),
@@ -114,6 +110,7 @@ pub(crate) fn run_with(
     }
     supervisor.feed(Event::Start)?;
     supervisor.has_started = true;
+    supervisor.show();
     supervisor.watch()
 }
 
@@ -127,6 +124,7 @@ pub(crate) struct Supervisor<'a, 'l> {
     pub(crate) control: Control,
     signals: &'a Signals,
     pub(crate) journal: Journal<'l>,
+    pub(crate) seen: Arc<Seen>,
     pub(crate) watchdog: Watchdog,
     pub(crate) sampler: Sampler,
     pub(crate) memory: Memory,

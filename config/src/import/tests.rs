@@ -123,6 +123,12 @@ fn the_web_monitor_and_unknown_keys_are_remarked_on() {
         assert!(imported.remarks.iter().any(|remark| remark.contains(word)), "{word}: {:?}", imported.remarks);
     }
     assert_eq!(checked(&imported).services.len(), 1);
+    let imported = import("[web monitor]\nhost = localhost\nport = 6000\n[A]\nimport_from = a\n").unwrap();
+    let listen = checked(&imported).web.map(|web| web.listen.to_string());
+    assert_eq!(
+        (listen.as_deref(), imported.remarks.iter().any(|remark| remark.contains("web"))),
+        (Some("127.0.0.1:6000"), false)
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod arguments;
 mod call;
 mod check;
 mod ctl;
+mod dashboard;
 mod describe;
 mod driver;
 mod echo;

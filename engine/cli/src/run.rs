@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
 use speedysvc_config::{Builtin, Config, Launch, Service};
 
-use crate::{check, exit};
+use crate::{check, dashboard, exit};
 
 /// Runs the services of a file: all of them, or `only` these and what they come `after`.
 pub(crate) fn run(path: Option<&Path>, only: &[String]) -> ExitCode {
@@ -30,11 +31,18 @@ pub(crate) fn run(path: Option<&Path>, only: &[String]) -> ExitCode {
         select(&mut config, only).map_err(|why| format!("this engine was started with --only: {why}"))?;
         Ok(config)
     };
-    let parts = speedysvc_supervisor::Parts { launch: &launch, reread: &reread, out: &mut std::io::stdout() };
-    match speedysvc_supervisor::run(config, parts) {
+    let seen = Arc::default();
+    let window = match dashboard::open(&config, &seen) {
+        Ok(window) => window,
+        Err(code) => return code,
+    };
+    let parts = speedysvc_supervisor::Parts { launch: &launch, reread: &reread, out: &mut std::io::stdout(), seen };
+    let code = match speedysvc_supervisor::run(config, parts) {
         Ok(code) => ExitCode::from(code),
         Err(error) => exit::say(&error, exit::UNAVAILABLE),
-    }
+    };
+    window.into_iter().for_each(speedysvc_web::Open::close);
+    code
 }
 
 /// Leaves out what `--only` does not name, and says so.

@@ -28,6 +28,8 @@ pub enum Request {
         /// Which; `None` for all.
         service: Option<String>,
     },
+    /// Who is attached over shared memory?
+    Clients,
     /// Run these services; failed ones get a new chance. Replied to when they are ready, or have failed.
     Start {
         /// Which; empty for all.
@@ -134,6 +136,11 @@ pub enum Reply {
     Stats {
         /// By service.
         services: BTreeMap<String, Numbers>,
+    },
+    /// To [`Request::Clients`].
+    Clients {
+        /// By service, and by the order of their coming.
+        clients: Vec<ClientStatus>,
     },
     /// What was wanted has been done.
     Done {
@@ -297,6 +304,21 @@ pub struct WorkerStatus {
     /// Memory of its own, in bytes, where `memory` in the file bounds it: shared pages count in parts.
     #[serde(default)]
     pub pss: Option<u64>,
+}
+
+/// A client that is attached over shared memory.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientStatus {
+    /// To which service.
+    pub service: String,
+    /// The number of its link.
+    pub link: u64,
+    /// Its process, as the kernel told it when it came.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// How many calls it may have in flight.
+    pub slots: u16,
 }
 
 /// All numbers of a service, named as in `docs/counters.md`.

@@ -319,6 +319,15 @@ impl Broker {
         self.services[service.0].links.len()
     }
 
+    /// Who is attached to a service: by link, with its slots.
+    #[must_use]
+    pub fn links(&self, service: ServiceKey) -> Vec<(LinkId, Peer, usize)> {
+        let links = self.services[service.0].links.iter();
+        let mut links: Vec<_> = links.map(|(id, link)| (*id, link.peer, link.geometry.slots())).collect();
+        links.sort_by_key(|(id, ..)| id.0);
+        links
+    }
+
     /// From now on the workers of a service log from this level up.
     pub fn set_level(&mut self, service: ServiceKey, level: Level) {
         self.services[service.0].set_level(level, &self.watch);

@@ -43,6 +43,13 @@ impl Meters {
         all
     }
 
+    /// The numbers of each living loop, its methods together.
+    #[must_use]
+    pub fn loops(&self) -> Vec<(WorkerId, Snapshot)> {
+        let living = self.kept().living.clone();
+        living.iter().map(|one| (one.worker, one.page.read(Some(&[])))).collect()
+    }
+
     /// How often the loop of a worker has turned: it stands still in a handler, in the kernel, and when it hangs.
     pub(crate) fn turns(&self, worker: WorkerId) -> u64 {
         let page = self.kept().living.iter().find(|one| one.worker == worker).map(|one| Arc::clone(&one.page));
@@ -114,6 +121,9 @@ mod tests {
             assert_eq!(calls(&meters, "echo"), before, "not yet: nobody knows what it is called");
             meters.name_methods(worker, names(&["echo"]));
             assert_eq!(calls(&meters, "echo"), before + 5);
+            writer.add(Counter::Turns, 7);
+            let loops = meters.loops();
+            assert_eq!((loops.len(), loops[0].0, loops[0].1.counter(Counter::Turns)), (1, worker, 7));
             meters.retire(worker);
             assert_eq!(calls(&meters, "echo"), before + 5);
         }

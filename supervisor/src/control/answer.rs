@@ -29,6 +29,7 @@ impl Supervisor<'_, '_> {
         let since = self.journal.tail().next();
         let begun = match request {
             Request::Status => Ok(Begun::Replied(Reply::Status(self.status()))),
+            Request::Clients => Ok(Begun::Replied(Reply::Clients { clients: self.clients() })),
             Request::Stats { service } => self.stats(service.as_deref()),
             Request::Logs(query) => self.logs(query),
             Request::Level { service, level } => self.set_level(service.as_deref(), level),
@@ -64,7 +65,11 @@ impl Supervisor<'_, '_> {
     /// Whoever changes something is named in the log.
     fn audit(&mut self, client: u64, request: &Request) {
         let what = match request {
-            Request::Status | Request::Stats { .. } | Request::Logs(_) | Request::Reload { dry_run: true } => return,
+            Request::Status
+            | Request::Clients
+            | Request::Stats { .. }
+            | Request::Logs(_)
+            | Request::Reload { dry_run: true } => return,
             Request::Start { services } => format!("start {}", all_of(services)),
             Request::Stop { services } => format!("stop {}", services.join(", ")),
             Request::Restart { services } => format!("restart {}", all_of(services)),

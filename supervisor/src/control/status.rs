@@ -1,8 +1,8 @@
 //! How everything is: from the policy's state, the broker's pages and the kernel.
 
-use speedysvc_broker::{Look, ServiceKey};
-use speedysvc_protocol::control::operator::{ServiceStatus, Status, WorkerStatus};
-use speedysvc_protocol::ids::WorkerId;
+use speedysvc_broker::{Look, Peer, ServiceKey};
+use speedysvc_protocol::control::operator::{ClientStatus, ServiceStatus, Status, WorkerStatus};
+use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::stats::{MethodCounter, Timing};
 
@@ -10,6 +10,9 @@ use crate::health::{Health, health};
 use crate::lines::plain;
 use crate::policy::{Phase, ServiceView, SlotView, count};
 use crate::run::Supervisor;
+
+/// Most clients of a reply: more than the broker has descriptors for.
+const CLIENTS_MAX: usize = 100_000;
 
 impl Supervisor<'_, '_> {
     pub(crate) fn status(&self) -> Status {
@@ -29,6 +32,19 @@ impl Supervisor<'_, '_> {
             services,
             log_lines_lost: self.journal.lost(),
         }
+    }
+
+    pub(crate) fn clients(&self) -> Vec<ClientStatus> {
+        let of_service = |key: ServiceKey| {
+            let service = self.hands.name(key).to_owned();
+            let client = move |(link, peer, slots): (LinkId, Peer, usize)| {
+                let service = service.clone();
+                let slots = u16::try_from(slots).unwrap_or(u16::MAX);
+                ClientStatus { service, link: link.0, pid: peer.pid, uid: peer.uid, slots }
+            };
+            self.hands.links(key).into_iter().map(client)
+        };
+        self.live_keys().into_iter().flat_map(of_service).take(CLIENTS_MAX).collect()
     }
 
     fn service_status(&self, key: ServiceKey) -> Option<ServiceStatus> {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::Parser;
-use speedysvc_tests::cost::{deaths, neighbours, storm};
+use speedysvc_tests::cost::{deaths, neighbours, storm, watchers};
 
 /// Measures; the machine should have nothing else to do. Build with `--release` first.
 #[derive(Parser)]
@@ -27,6 +27,9 @@ struct Arguments {
     /// Clients to kill.
     #[arg(long, default_value_t = 0)]
     clients: usize,
+    /// Instead of attacks: twenty watchers of the dashboard. A span of two seconds has two updates.
+    #[arg(long)]
+    watchers: bool,
 }
 
 fn main() {
@@ -37,12 +40,15 @@ fn main() {
     if arguments.kills > 0 {
         deaths::measure(arguments.kills);
     }
-    if arguments.rounds > 0 {
-        neighbours::measure(neighbours::Plan {
-            rounds: arguments.rounds,
-            span: Duration::from_millis(arguments.span_ms),
-            pause: Duration::from_micros(arguments.pause_us),
-            workers: arguments.workers,
-        });
+    let plan = neighbours::Plan {
+        rounds: arguments.rounds,
+        span: Duration::from_millis(arguments.span_ms),
+        pause: Duration::from_micros(arguments.pause_us),
+        workers: arguments.workers,
+    };
+    if arguments.watchers {
+        watchers::measure(plan);
+    } else if arguments.rounds > 0 {
+        neighbours::measure(plan);
     }
 }

@@ -133,7 +133,7 @@ fn start(engine: &Engine, attack: Attack) -> Process {
 }
 
 /// Microseconds of each call. Calls begin at fixed times, and one that is late counts from when it should have begun.
-fn call_for(client: &TestServiceClient, plan: Plan) -> Vec<f64> {
+pub(super) fn call_for(client: &TestServiceClient, plan: Plan) -> Vec<f64> {
     let begin = Instant::now();
     let mut micros = Vec::new();
     let mut due = Duration::ZERO;

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use speedysvc_protocol::control::operator::{LogLine, Numbers, Reply, ServiceStatus, Status, WorkerStatus};
+use speedysvc_protocol::control::operator::{
+    ClientStatus, LogLine, Numbers, Reply, ServiceStatus, Status, WorkerStatus,
+};
 
 use super::arguments::CtlVerb;
 
@@ -22,6 +24,11 @@ pub(super) fn reply(reply: &Reply, verb: &CtlVerb) -> String {
             let missed =
                 if *missed > 0 { format!("({missed} lines are not in memory any more)\n") } else { String::new() };
             missed + &lines.iter().map(log_line).collect::<Vec<_>>().join("\n")
+        }
+        Reply::Clients { clients } => {
+            let line =
+                |one: &ClientStatus| format!("{} link {} pid {} user {}", one.service, one.link, one.pid, one.uid);
+            clients.iter().map(line).collect::<Vec<_>>().join("\n")
         }
         Reply::Refused { why, .. } => why.clone(),
     }

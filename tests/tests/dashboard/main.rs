@@ -1,0 +1,15 @@
+//! The dashboard of a real engine: over bare HTTP.
+//!
+//! | module     | idea |
+//! |------------|------|
+//! | `fixture`  | an engine with a dashboard, and HTTP in a few lines |
+//! | `pages`    | what pages say, also after restarts of workers and of the engine |
+//! | `guard`    | what is refused: rows F1 to F9 of the faults |
+//! | `watchers` | slow and greedy visitors: rows F8 and F10 |
+//! | `machine`  | metrics, probes, API |
+
+mod fixture;
+mod guard;
+mod machine;
+mod pages;
+mod watchers;

@@ -1,0 +1,275 @@
+//! One look at everything, once a second.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use speedysvc_protocol::control::operator::{Reply, Request, ServiceStatus, Status};
+use speedysvc_protocol::stats::{Counter, MethodCounter, MethodStats, Snapshot};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::app::App;
+use crate::history::{Sample, Series, Usage};
+use crate::processes::{Host, Process, pss};
+use crate::words::as_float;
+
+/// Between two looks.
+const STEP: Duration = Duration::from_secs(1);
+/// How long the supervisor may take to say how everything is.
+const PATIENCE: Duration = Duration::from_millis(900);
+/// Proportional sizes are read once in so many looks, and only when somebody watches: the kernel walks all pages of a
+/// process for them, and holds up its faults meanwhile.
+const PSS_EVERY: u64 = 10;
+
+/// What was seen.
+#[derive(Default)]
+pub(crate) struct Moment {
+    /// Seconds since 1970.
+    pub(crate) at: u64,
+    /// When the dashboard began.
+    pub(crate) began: u64,
+    /// What the supervisor said last.
+    pub(crate) status: Option<Status>,
+    /// Why that is old, if it is.
+    pub(crate) unheard: Option<String>,
+    /// All numbers, by service.
+    pub(crate) numbers: BTreeMap<String, Arc<Snapshot>>,
+    pub(crate) loops: Vec<LoopNow>,
+    pub(crate) processes: HashMap<i32, ProcessNow>,
+    pub(crate) host: Host,
+}
+
+/// A loop over the last second.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LoopNow {
+    pub(crate) service: String,
+    pub(crate) worker: u32,
+    /// Shares of the time.
+    pub(crate) busy: f64,
+    pub(crate) asleep: f64,
+    /// A second.
+    pub(crate) turns: f64,
+    pub(crate) sleeps: f64,
+    pub(crate) calls: f64,
+    pub(crate) completions: f64,
+    /// Since it began.
+    pub(crate) counters: Snapshot,
+}
+
+impl LoopNow {
+    /// The share in which it looked for work.
+    pub(crate) fn looking(&self) -> f64 {
+        (1.0 - self.busy - self.asleep).max(0.0)
+    }
+}
+
+/// A process over the last second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct ProcessNow {
+    pub(crate) total: Process,
+    /// Processors in use: 1.0 is one.
+    pub(crate) cpu: f64,
+    /// Proportional resident bytes, where somebody wanted to know.
+    pub(crate) pss: Option<u64>,
+}
+
+impl Moment {
+    pub(crate) fn service(&self, name: &str) -> Option<&ServiceStatus> {
+        self.status.as_ref()?.services.iter().find(|service| service.name == name)
+    }
+
+    pub(crate) fn services(&self) -> &[ServiceStatus] {
+        self.status.as_ref().map_or(&[], |status| &status.services)
+    }
+
+    /// What the processes of a service use together.
+    pub(crate) fn usage(&self, service: &ServiceStatus) -> ProcessNow {
+        let mut sum = ProcessNow::default();
+        for process in service.workers.iter().filter_map(|worker| self.processes.get(&worker.pid)) {
+            sum.cpu += process.cpu;
+            sum.total.rss += process.total.rss;
+            sum.total.read += process.total.read;
+            sum.total.written += process.total.written;
+            sum.pss = sum.pss.unwrap_or(0).checked_add(process.pss.unwrap_or(process.total.rss));
+        }
+        sum
+    }
+}
+
+/// Looks for as long as the dashboard is there.
+pub(crate) async fn look(app: Arc<App>) {
+    let mut before = Before { at: Instant::now(), ..Before::new() };
+    let mut ticks = interval(STEP);
+    // After a pause of this process the time that passed is one long second.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let status = match app.control.ask(&Request::Status, PATIENCE).await {
+            Ok(Reply::Status(status)) => Ok(status),
+            Ok(_) => Err("the supervisor answers in an unknown way".to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        let is_watched = app.watchers.available_permits() < crate::app::WATCHERS_MAX;
+        let (moment, samples) = before.look(&app, status, is_watched);
+        app.history().record(moment.at, samples);
+        app.now.send_replace(Arc::new(moment));
+        app.hub.publish(&app);
+    }
+}
+
+/// What the look before saw.
+struct Before {
+    at: Instant,
+    looks: u64,
+    began: u64,
+    status: Option<Status>,
+    numbers: BTreeMap<String, Arc<Snapshot>>,
+    loops: HashMap<(String, u32), Snapshot>,
+    processes: HashMap<i32, ProcessNow>,
+    deaths: HashMap<String, u64>,
+    host: Option<Host>,
+}
+
+impl Before {
+    fn new() -> Self {
+        Self {
+            at: Instant::now(),
+            looks: 0,
+            began: seconds_now(),
+            status: None,
+            numbers: BTreeMap::new(),
+            loops: HashMap::new(),
+            processes: HashMap::new(),
+            deaths: HashMap::new(),
+            host: None,
+        }
+    }
+
+    fn look(&mut self, app: &App, status: Result<Status, String>, is_watched: bool) -> (Moment, Vec<(Series, Sample)>) {
+        let seconds = self.at.elapsed().as_secs_f64().max(0.001);
+        self.at = Instant::now();
+        let unheard = match status {
+            Ok(status) => {
+                self.status = Some(status);
+                None
+            }
+            Err(why) => Some(why),
+        };
+        let with_pss = is_watched && self.looks.is_multiple_of(PSS_EVERY);
+        self.looks += 1;
+        let numbers: BTreeMap<_, _> =
+            app.sight.numbers().into_iter().map(|(name, snapshot)| (name, Arc::new(snapshot))).collect();
+        let mut samples = self.samples(&numbers);
+        self.numbers.clone_from(&numbers);
+        let loops = self.loops(app.sight.loops(), seconds);
+        let usages = self.look_at_processes(seconds, with_pss);
+        add_usages(&mut samples, usages);
+        let host = Host::read(self.host.as_ref());
+        self.host = Some(host.clone());
+        let moment = Moment {
+            at: seconds_now(),
+            began: self.began,
+            status: self.status.clone(),
+            unheard,
+            numbers,
+            loops,
+            processes: self.processes.clone(),
+            host,
+        };
+        (moment, samples)
+    }
+
+    /// What came since the look before, of each service and each of its methods.
+    fn samples(&self, numbers: &BTreeMap<String, Arc<Snapshot>>) -> Vec<(Series, Sample)> {
+        let (empty, none) = (Arc::default(), MethodStats::default());
+        let mut samples = Vec::new();
+        for (service, now) in numbers {
+            let before = self.numbers.get(service).unwrap_or(&empty);
+            for (method, now) in now.methods() {
+                let sample = Sample::between(before.method(method).unwrap_or(&none), now);
+                samples.extend(sample.map(|sample| (Series::method(service, method), sample)));
+            }
+            let sample = Sample::between(&before.all_methods(), &now.all_methods());
+            samples.extend(sample.map(|sample| (Series::service(service), sample)));
+        }
+        samples
+    }
+
+    fn loops(&mut self, now: Vec<(String, u32, Snapshot)>, seconds: f64) -> Vec<LoopNow> {
+        let before = std::mem::take(&mut self.loops);
+        let empty = Snapshot::default();
+        let mut loops = Vec::new();
+        for (service, worker, counters) in now {
+            let key = (service.clone(), worker);
+            let old = before.get(&key).unwrap_or(&empty);
+            loops.push(loop_between(service, worker, old, &counters, seconds));
+            self.loops.insert(key, counters);
+        }
+        loops.sort_by(|a, b| (&a.service, a.worker).cmp(&(&b.service, b.worker)));
+        loops
+    }
+
+    /// What the processes of each service used.
+    fn look_at_processes(&mut self, seconds: f64, with_pss: bool) -> Vec<(String, Usage)> {
+        let before = std::mem::take(&mut self.processes);
+        let mut usages = Vec::new();
+        for service in self.status.iter().flat_map(|status| &status.services) {
+            let known = self.deaths.insert(service.name.clone(), service.deaths).unwrap_or(service.deaths);
+            let mut usage = Usage { deaths: service.deaths.saturating_sub(known), ..Usage::default() };
+            for worker in service.workers.iter().filter(|worker| worker.pid > 0) {
+                let Some(total) = Process::read(worker.pid) else { continue };
+                let old = before.get(&worker.pid).copied();
+                let was = old.map_or(total, |old| old.total);
+                let cpu_us = total.cpu_us.saturating_sub(was.cpu_us);
+                usage.cpu_us += cpu_us;
+                usage.read += total.read.saturating_sub(was.read);
+                usage.written += total.written.saturating_sub(was.written);
+                usage.rss += total.rss;
+                usage.workers += 1;
+                let kept = old.and_then(|old| old.pss);
+                let pss = if with_pss || kept.is_none() && self.looks == 1 { pss(worker.pid) } else { kept };
+                let cpu = as_float(cpu_us) / 1e6 / seconds;
+                self.processes.insert(worker.pid, ProcessNow { total, cpu, pss });
+            }
+            usages.push((service.name.clone(), usage));
+        }
+        usages
+    }
+}
+
+fn add_usages(samples: &mut Vec<(Series, Sample)>, usages: Vec<(String, Usage)>) {
+    for (service, usage) in usages {
+        if usage == Usage::default() {
+            continue;
+        }
+        let series = Series::service(&service);
+        match samples.iter_mut().find(|(of, _)| *of == series) {
+            Some((_, sample)) => sample.usage = Some(Box::new(usage)),
+            None => samples.push((series, Sample::of_usage(usage))),
+        }
+    }
+}
+
+fn loop_between(service: String, worker: u32, old: &Snapshot, new: &Snapshot, seconds: f64) -> LoopNow {
+    let more = |counter| as_float(new.counter(counter).saturating_sub(old.counter(counter)));
+    let (was, is) = (old.all_methods(), new.all_methods());
+    let more_of_methods = |counter| as_float(is.counter(counter).saturating_sub(was.counter(counter)));
+    let (calls, timed) = (more_of_methods(MethodCounter::Calls), more_of_methods(MethodCounter::Timed));
+    let handler_ns = if timed > 0.0 { more_of_methods(MethodCounter::HandlerNs) / timed * calls } else { 0.0 };
+    let asleep = (more(Counter::AsleepNs) / 1e9 / seconds).min(1.0);
+    LoopNow {
+        service,
+        worker,
+        busy: (handler_ns / 1e9 / seconds).min(1.0 - asleep),
+        asleep,
+        turns: more(Counter::Turns) / seconds,
+        sleeps: more(Counter::Sleeps) / seconds,
+        calls: calls / seconds,
+        completions: more(Counter::Completions) / seconds,
+        counters: new.clone(),
+    }
+}
+
+fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
