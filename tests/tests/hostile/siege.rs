@@ -108,6 +108,16 @@ impl Siege {
         command
     }
 
+    /// A counter of the service, as its operator reads it; 0 when it is not shown.
+    pub fn counter(&self, id: &str) -> u64 {
+        let mut command = self.engine.home().command("speedysvc-engine");
+        command.args(["ctl", "--run-dir"]).arg(self.engine.run_dir()).args(["stats", "test"]);
+        let ended = Ended::of(command);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let line = ended.out.lines().find(|line| line.trim_start().starts_with(&format!("{id} ")));
+        line.map_or(0, |line| line.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number"))
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.engine.run_dir().join("default/test.sock")
     }
