@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use speedysvc_tests::harness::{Engine, Home, Process, install_copy, wait_for, wait_until};
+use speedysvc_tests::harness::{Ended, Engine, Home, Process, install_copy, wait_for, wait_until};
 use speedysvc_tests::test_service::{TestServiceClient, pattern};
 
 /// A deadline that never comes.
