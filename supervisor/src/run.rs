@@ -1,5 +1,6 @@
 //! The order of start, loop and end.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::process::Command;
 use std::sync::Arc;
@@ -86,7 +87,7 @@ pub(crate) fn run_with(
         config,
         reread,
         hands,
-        state: State::new(plans),
+        state: State::new(plans).with_chance(RandomState::new().hash_one(())),
         control,
         signals,
         journal,

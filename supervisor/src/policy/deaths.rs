@@ -5,6 +5,7 @@ use std::time::Duration;
 use speedysvc_broker::ServiceKey;
 use speedysvc_protocol::ids::WorkerId;
 
+use super::jitter;
 use super::state::{Service, State, Wanted};
 use super::words::{count, show};
 use super::{Action, Phase};
@@ -18,7 +19,7 @@ pub(super) struct Death {
 }
 
 pub(super) fn died(state: &mut State, death: &Death, now: Duration, todo: &mut Vec<Action>) {
-    let is_stopping = state.stopping.is_some();
+    let (is_stopping, seed) = (state.stopping.is_some(), state.seed);
     let Some((service, index)) = state.find(death.service, death.worker) else { return };
     let who = format!("{} worker {} {}", service.plan.name, death.worker.0, death.obituary);
     let is_leaving = is_stopping || service.wanted != Wanted::Running || service.slots[index].leaving.is_some();
@@ -43,6 +44,8 @@ pub(super) fn died(state: &mut State, death: &Death, now: Duration, todo: &mut V
         return;
     }
     let pause = service.slots[index].pause_after_death(&service.plan, now);
+    let by_chance = |seed| jitter::moved(pause, &service.plan.restart, seed, death.service, death.worker);
+    let pause = seed.map_or(pause, by_chance);
     service.slots[index].phase = Phase::BackingOff { until: now.saturating_add(pause) };
     if service.gave_up || service.count_death_over_limit(now) {
         give_up(service, &who, todo);

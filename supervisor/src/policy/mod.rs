@@ -21,6 +21,7 @@
 //! How many slots there are, and of which version, is decided in one place, `reconcile.rs`, after every event.
 
 mod deaths;
+mod jitter;
 mod reconcile;
 mod state;
 mod step;

@@ -17,6 +17,8 @@ pub struct State {
     pub(super) said_all_ready: bool,
     /// `Exit` was given out; nothing comes after it.
     pub(super) ended: bool,
+    /// What moves pauses by chance; `None` leaves them as they are.
+    pub(super) seed: Option<u64>,
 }
 
 /// Whether a service is to run.
@@ -144,9 +146,15 @@ impl State {
     /// Nothing runs yet. Plans are in the order of their [`ServiceKey`]s.
     #[must_use]
     pub fn new(plans: Vec<Plan>) -> Self {
-        let mut state = Self { services: Vec::new(), stopping: None, said_all_ready: false, ended: false };
+        let mut state = Self { services: Vec::new(), stopping: None, said_all_ready: false, ended: false, seed: None };
         plans.into_iter().for_each(|plan| state.add(plan, Version::default()));
         state
+    }
+
+    /// Moves pauses before restarts by chance, which is all in the seed.
+    #[must_use]
+    pub fn with_chance(self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self }
     }
 
     pub(super) fn add(&mut self, plan: Plan, version: Version) {

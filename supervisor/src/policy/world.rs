@@ -60,7 +60,7 @@ impl World {
         };
         Self {
             services: plans.iter().map(known).collect(),
-            state: State::new(plans),
+            state: State::new(plans).with_chance(7),
             now: Duration::ZERO,
             living: BTreeMap::new(),
             stopped_at: None,
