@@ -49,6 +49,17 @@ pub(crate) fn dashboard(web: &raw::Web, problems: &mut Problems) {
     );
 }
 
+/// The first address for which a worker's message has no room is a mistake.
+pub(crate) fn count(addresses: &[Placed<Listen>], problems: &mut Problems) {
+    let most = Listen::PER_SERVICE_MAX;
+    let Some(over) = addresses.get(most) else { return };
+    problems.push(
+        Problem::new(format!("a service listens at {} addresses", addresses.len()))
+            .at(over.span.clone(), format!("expected at most {most} addresses in `listen`"))
+            .help("0.0.0.0 and [::] stand for every address of the machine, if `insecure = true` says that they may"),
+    );
+}
+
 /// An address and the name of the service that has it.
 struct Address<'a> {
     owner: &'a str,

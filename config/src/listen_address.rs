@@ -14,6 +14,9 @@ pub enum Listen {
 }
 
 impl Listen {
+    /// The most addresses of one service. Their sockets reach a worker in one message, which has room for so many.
+    pub const PER_SERVICE_MAX: usize = 15;
+
     /// Whether other machines can reach it.
     #[must_use]
     pub fn reaches_beyond(&self) -> bool {

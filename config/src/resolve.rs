@@ -35,6 +35,7 @@ pub(crate) fn resolve(
         let launch = launch(service.launch?, folder, surroundings, problems);
         let settings = service.settings.or(&defaults);
         let insecure = settings.insecure.unwrap_or_default();
+        check::count(&service.listen, problems);
         check::loopback(&service.listen, insecure, problems);
         let after = service.after.iter().filter_map(|name| ServiceName::new(&name.value).ok()).collect();
         let listen = service.listen.into_iter().map(|placed| placed.value).collect();

@@ -194,6 +194,16 @@ fn mistakes_at_the_top() {
 }
 
 #[test]
+fn more_addresses_than_a_worker_can_be_given() {
+    let listen = |count: u16| {
+        let addresses: Vec<String> = (1..=count).map(|port| format!("\"tcp://127.0.0.1:{port}\"")).collect();
+        format!("{ECHO}listen = [\n{}\n]\n", addresses.join(",\n"))
+    };
+    assert!(load_text(&listen(15), Path::new("service.toml"), &surroundings()).is_ok());
+    is_told(&listen(17), "19:1", &["listens at 17 addresses", "expected at most 15 addresses in `listen`"]);
+}
+
+#[test]
 fn columns_count_letters() {
     is_told(&format!("{ECHO}env = {{ \"é\" = \"ü\", B = 1 }}"), "3:24", &["`service.echo.env.B`"]);
 }

@@ -11,9 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use speedysvc_config::{Listen, Service};
+use speedysvc_protocol::limits::DESCRIPTORS_MAX;
 
 use crate::StartError;
 use crate::spares::{Found, Spares};
+
+/// With them a worker gets its board, its bell, its stats page, and the sockets of its service's clients and heirs.
+const _: () = assert!(Listen::PER_SERVICE_MAX + 5 == DESCRIPTORS_MAX);
 
 /// Connections that may wait to be accepted. The standard library asks for 128, which a burst of clients fills; the
 /// kernel cuts this to `net.core.somaxconn`.

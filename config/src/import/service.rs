@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::quoted;
 use super::seed::{Section, Seed, count, truth};
-use crate::{ServiceName, WorkerCount};
+use crate::{ByteSize, MEMORY, ServiceName, WorkerCount};
 
 /// A section, translated.
 pub(super) struct Made {
@@ -28,8 +28,8 @@ pub(super) fn translate(section: &Section, seed: &Seed, awaited: &[String]) -> M
     let mut to = Writer { seed, section, lines: Vec::new(), remarks: Vec::new() };
     to.program(&name);
     to.listen();
-    to.workers();
-    to.memory();
+    let workers = to.workers();
+    to.memory(workers);
     to.serialisation();
     if !awaited.is_empty() {
         let names: Vec<String> = awaited.iter().map(|name| quoted(name)).collect();
@@ -112,10 +112,11 @@ impl Writer<'_> {
         self.lines.push(format!("listen = [{}]", quoted(&format!("tcp://{address}"))));
     }
 
-    fn workers(&mut self) {
+    /// The most that there will be.
+    fn workers(&mut self) -> u64 {
         let (min, max) = (self.count("min_proc_num"), self.count("max_proc_num"));
         if min.is_none() && max.is_none() {
-            return;
+            return 1;
         }
         let min = self.at_most_all("min_proc_num", min.unwrap_or(1));
         let max = self.at_most_all("max_proc_num", max.unwrap_or(min));
@@ -128,6 +129,7 @@ impl Writer<'_> {
             true => format!("workers = {{ min = {min}, max = {max}, rule = \"cpu\" }}"),
             false => format!("workers = {min}"),
         });
+        max.max(min)
     }
 
     fn at_most_all(&mut self, key: &str, count: u64) -> u64 {
@@ -138,11 +140,19 @@ impl Writer<'_> {
         count.min(most)
     }
 
-    fn memory(&mut self) {
-        if let Some(bytes) = self.count("max_proc_mem_bytes") {
-            let what = format!("{bytes} bytes for all workers together: here `memory` says what each of them may have");
+    /// There for all workers together, here for each.
+    fn memory(&mut self, workers: u64) {
+        let Some(bytes) = self.count("max_proc_mem_bytes") else { return };
+        let whole = |bytes: u64| ByteSize::kib(bytes >> 10);
+        let share = whole(bytes / workers).clamp(*MEMORY.start(), *MEMORY.end());
+        if share.bytes().saturating_mul(workers) != bytes {
+            let what = format!("{bytes} bytes for all workers together are about {share} for each, in whole KiB");
+            self.remark("max_proc_mem_bytes", what);
+        } else if workers > 1 {
+            let what = format!("{bytes} bytes were for all workers together: each of {workers} gets its share");
             self.remark("max_proc_mem_bytes", what);
         }
+        self.lines.push(format!("memory = {}", quoted(&share.to_string())));
     }
 
     fn serialisation(&mut self) {

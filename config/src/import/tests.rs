@@ -2,14 +2,14 @@ use std::path::Path;
 
 use super::seed::KEYS;
 use super::*;
-use crate::{Config, Listen, Log, ScaleRule, Service, Surroundings, load_text};
+use crate::{ByteSize, Config, Listen, Log, ScaleRule, Service, Surroundings, load_text};
 
 /// What a table's row expects of the service that was made.
 type Expected = fn(&Service) -> bool;
 
 /// Every key of the Python project: how it may be written, what is in force then, and a word of the remark if there is
 /// one. `research`: section 1.7 of its inventory.
-const TABLE: [(&str, &str, Expected, Option<&str>); 22] = [
+const TABLE: [(&str, &str, Expected, Option<&str>); 25] = [
     ("import_from", "echo.server", |_| true, Some("class EchoServer of module echo.server")),
     ("log_dir", "/var/log/echo", |_| true, None),
     ("tcp_bind", "127.0.0.1", |to| to.listen == [tcp("127.0.0.1:0")], Some("attribute `port`")),
@@ -28,7 +28,10 @@ const TABLE: [(&str, &str, Expected, Option<&str>); 22] = [
     ("max_proc_num", "100", |to| to.scale.is_some_and(|scale| scale.max.get() == 64), Some("at most 64")),
     ("max_proc_num", "0", |to| to.workers.get() == 1 && to.scale.is_none(), Some("not a whole number")),
     ("min_proc_num", "3", |to| to.workers.get() == 3 && to.scale.is_none(), None),
-    ("max_proc_mem_bytes", "1073741824", |_| true, Some("1073741824")),
+    ("max_proc_mem_bytes", "1073741824", |to| to.memory == Some(ByteSize::gib(1)), None),
+    ("max_proc_mem_bytes", "1073741825", |to| to.memory == Some(ByteSize::gib(1)), Some("about 1GiB for each")),
+    ("max_proc_mem_bytes", "5", |to| to.memory == Some(ByteSize::mib(1)), Some("about 1MiB for each")),
+    ("max_proc_mem_bytes", "1e9", |to| to.memory.is_none(), Some("not a whole number")),
     ("wait_until_completed", "1", |_| true, None),
     ("wait_until_completed", "false", |_| true, None),
     ("wait_until_completed", "maybe", |_| true, Some("is not true, false")),
@@ -92,6 +95,14 @@ fn scaling_keeps_the_rule_and_its_numbers() {
     let less = import("[A]\nimport_from = a\nmin_proc_num = 5\nmax_proc_num = 2\n").unwrap();
     assert_eq!(checked(&less).services[0].workers.get(), 5);
     assert!(less.remarks.iter().any(|remark| remark.contains("less than min_proc_num")), "{:?}", less.remarks);
+}
+
+#[test]
+fn memory_of_all_workers_is_shared_out() {
+    let imported =
+        import("[A]\nimport_from = a\nmin_proc_num = 2\nmax_proc_num = 4\nmax_proc_mem_bytes = 4294967296\n").unwrap();
+    assert_eq!(checked(&imported).services[0].memory, Some(ByteSize::gib(1)));
+    assert!(imported.remarks.iter().any(|remark| remark.contains("each of 4 gets its share")), "{imported:?}");
 }
 
 #[test]

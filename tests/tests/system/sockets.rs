@@ -49,6 +49,17 @@ fn a_service_is_reached_at_each_of_its_addresses() {
     assert!(error.message().contains("nobody listens there"), "{error}");
 }
 
+/// As many as the file may say: one more is refused by `check`.
+#[test]
+fn a_service_is_reached_at_fifteen_addresses() {
+    let listen = ["\"tcp://127.0.0.1:0\""; 15].join(", ");
+    let mut engine = Engine::start(&file(&listen, ""));
+    let places = told(&mut engine);
+    assert_eq!(places.len(), 15, "{places:?}");
+    places.iter().for_each(|place| assert_eq!(connect(place).echo(place).unwrap(), *place));
+    assert_eq!(engine.stop(), 0);
+}
+
 fn connect_error(address: &str) -> speedysvc::Error {
     let connected = speedysvc_tests::test_service::TestServiceClient::connect(address);
     let error = connected.and_then(|client| client.echo("x")).expect_err("nobody is there");
