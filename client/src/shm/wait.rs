@@ -6,23 +6,21 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use speedysvc_protocol::crowd::HOLE_NS;
 use speedysvc_protocol::shm::doorbell::{LOOK_AGAIN, Slept};
 use speedysvc_protocol::shm::layout::Grant;
 use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::slot::{Caller, GivenUp, ReplyHead};
 use speedysvc_protocol::status::Code;
 
+use super::ShmConnection;
 use super::lease::Lease;
-use super::{ShmConnection, looking};
+use super::parks::PUNCTUAL_NS;
 use crate::call::Stop;
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 
 /// Looks between two looks at the clock: together below a microsecond or two.
 const LOOKS: u32 = 32;
-/// A thread that looks and does nothing else is away from its processor when so much time passes between two looks.
-const HOLE: Duration = Duration::from_nanos(HOLE_NS);
 /// How long a claimed call may still be answered after the broker has gone: its workers may be finishing.
 pub(super) const FINISHING: Duration = Duration::from_secs(1);
 
@@ -70,7 +68,6 @@ impl ShmConnection {
     #[cold]
     fn spin_on(&self, caller: Caller<'_>, seq: Seq, grant: Grant) -> Option<ReplyHead> {
         let (start, longest) = (Instant::now(), self.looking.longest(grant.capacity));
-        let mut looked = Duration::ZERO;
         loop {
             for _ in 0..LOOKS {
                 if let Some(answer) = caller.poll(seq) {
@@ -79,11 +76,7 @@ impl ShmConnection {
                 }
                 hint::spin_loop();
             }
-            let before = std::mem::replace(&mut looked, start.elapsed());
-            if looked.saturating_sub(before) >= HOLE {
-                looking::was_away();
-            }
-            if looked >= longest {
+            if start.elapsed() >= longest {
                 self.looking.missed();
                 return None;
             }
@@ -119,12 +112,14 @@ impl ShmConnection {
             }
             let Some(left) = deadline.left() else { return Waited::TimeIsUp };
             let Some(unanswered) = caller.announce_sleep(seq) else { continue };
+            let until = Deadline::after(LOOK_AGAIN);
             if caller.sleep(unanswered, left) == Slept::Woken {
                 continue;
             }
             if let Some(answer) = caller.poll(seq) {
-                // Found by looking, not by being woken: a lost wake, unless it came in the moment of the deadline.
-                if left >= LOOK_AGAIN {
+                // Found by looking, not by being woken: a lost wake, unless it came in the moment of the deadline, or
+                // since the sleep ended, because this thread itself runs late.
+                if left >= LOOK_AGAIN && now_ns().saturating_sub(until.ns()) < PUNCTUAL_NS {
                     self.rescues.fetch_add(1, Ordering::Relaxed);
                 }
                 return Waited::Answered(answer);

@@ -49,6 +49,8 @@ pub struct Stormed {
     pub tally: Tally,
     /// What was done.
     pub weather: Weather,
+    /// Callers that found their reply by looking: its worker was stopped before it woke them.
+    pub late_wakes: u64,
 }
 
 impl Weather {
@@ -68,7 +70,8 @@ impl fmt::Display for Stormed {
         writeln!(f, "  ({failed} of these orders failed, and said so), the disk full {fills} times ({disk})")?;
         let Tally { right, done, not_started, unknown, unknown_ran, runs, .. } = self.tally;
         writeln!(f, "  {right} calls answered rightly, {not_started} not started, {done} done without their reply,")?;
-        write!(f, "  {unknown} unknown ({unknown_ran} of them ran); {runs} runs written down")
+        writeln!(f, "  {unknown} unknown ({unknown_ran} of them ran); {runs} runs written down;")?;
+        write!(f, "  {} callers were not woken for their reply by a worker that stood still", self.late_wakes)
     }
 }
 
@@ -106,8 +109,8 @@ pub fn storm(options: &Options, span: Duration) -> Result<Stormed, String> {
     let records = record::read(&home.path().join("record")).map_err(|error| error.to_string())?;
     let tally = check(load.begun(), &ends.verdicts, &records, bounds(options, &weather.deaths));
     let tally = tally.map_err(|wrong| wrong.to_string())?;
-    refuse_surprises(options, &ends, &channels)?;
-    Ok(Stormed { tally, weather })
+    let late_wakes = refuse_surprises(options, &ends, &channels, weather.stops)?;
+    Ok(Stormed { tally, weather, late_wakes })
 }
 
 fn dice(plan: Plan) -> Dice {
