@@ -65,8 +65,11 @@ impl Worker {
 
     /// SIGKILL, to the worker and to everything in its group.
     pub(crate) fn kill(&self) {
-        // As above.
-        kill_process_group(self.pid, Signal::KILL).ok();
+        // Once it is reaped its number may be another's.
+        if !self.is_reaped {
+            // As above.
+            kill_process_group(self.pid, Signal::KILL).ok();
+        }
     }
 
     /// After its death: ends what it left behind, and takes its exit status. Does not wait once the pidfd is readable.
@@ -112,6 +115,27 @@ pub(crate) fn describe(status: ExitStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Somebody got the number of a worker that is reaped.
+    #[test]
+    fn a_number_that_is_anothers_by_now_is_left_alone() {
+        let sleeper = || {
+            let mut command = Command::new("sleep");
+            command.arg("1000");
+            Worker::spawn(command, fs::File::open("/dev/null").unwrap().into()).unwrap()
+        };
+        let (mut reaped, mut other) = (sleeper(), sleeper());
+        reaped.kill();
+        assert_eq!(reaped.reap().unwrap().signal(), Some(9));
+        reaped.pid = other.pid;
+        reaped.kill();
+        reaped.terminate();
+        drop(reaped);
+        assert!(other.child.try_wait().unwrap().is_none(), "it lives");
+        other.terminate();
+        assert_eq!(other.child.wait().unwrap().signal(), Some(15), "and dies of what was meant for it");
+        other.is_reaped = true;
+    }
 
     #[test]
     fn exits_in_words() {

@@ -27,6 +27,18 @@ pub fn cpu_ticks(pid: u32) -> u64 {
     after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
+/// The children of a process that have died and that it has not reaped.
+#[must_use]
+pub fn zombies_of(parent: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").expect("/proc can be read");
+    let pids = all.filter_map(|process| process.ok()?.file_name().to_str()?.parse().ok());
+    let is_zombie = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(&format!(" Z {parent} ")))
+    };
+    pids.filter(is_zombie).collect()
+}
+
 /// Sends a signal to a process, which may be gone already.
 pub fn signal(pid: u32, signal: Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {

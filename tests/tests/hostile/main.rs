@@ -3,7 +3,6 @@
 //! | module     | what must hold |
 //! |------------|----------------|
 //! | `attacks`  | whoever breaks rules harms nobody else, and is named |
-//! | `large`    | the same of requests that are large enough to be read where they lie |
 //! | `identity` | who may attach, and what others' processes keep for themselves |
 //! | `clients`  | clients that die leave nothing behind |
 //! | `workers`  | workers that die, hang or are stopped: what their callers are told is so |
@@ -14,6 +13,5 @@ mod attacks;
 mod brokers;
 mod clients;
 mod identity;
-mod large;
 mod siege;
 mod workers;

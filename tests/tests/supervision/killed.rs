@@ -194,11 +194,15 @@ fn a_start_succeeds_whatever_was_killed_before() {
 fn a_second_engine_is_refused_while_the_first_lives_and_names_it() {
     let home = Home::new(&file("orphan = \"10m\""));
     let mut first = home.start();
+    let refused = || {
+        let mut second = home.start_unready();
+        assert_eq!(second.wait(), 69);
+        says(&second, &format!("in process {}", first.pid()));
+    };
+    refused();
     // Stopped is not dead.
-    first.process().signal(Signal::STOP);
-    let mut second = home.start_unready();
-    assert_eq!(second.wait(), 69);
-    says(&second, &format!("in process {}", first.pid()));
+    proc::signal(first.pid(), Signal::STOP);
+    refused();
     let client = connect(&port(&first));
     assert_eq!(client.echo("served").unwrap(), "served");
     first.process().signal(Signal::CONT);

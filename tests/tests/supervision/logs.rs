@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Stdio;
 
 use serde_json::Value;
-use speedysvc_tests::harness::{Process, wait_for};
+use speedysvc_tests::harness::{Home, Process, install, wait_for};
 
 use crate::fixture::{connect, ctl, ctl_well, engine, file, says};
 
@@ -65,6 +65,26 @@ fn a_flood_is_bounded_and_counted_and_holds_up_nobody() {
     wait_for("lines to be counted", || status()["log_lines_lost"].as_u64().unwrap() > 50_000);
     assert_eq!(engine.stop(), 0);
     assert!(engine.err().iter().any(|line| line.contains("wrote too fast: ")), "it is said");
+}
+
+#[test]
+fn lines_without_end_sense_or_newline_are_kept_as_far_as_they_go() {
+    let rude = "[service.rude]\nprogram = \"./rude\"\nrestart = { limit = \"1 in 60s\" }\n";
+    let home = Home::new(&format!("{}{rude}", file("")));
+    let script = "#!/bin/sh\nprintf 'not \\377 text\\n'\nhead -c 10000000 /dev/zero | tr '\\000' x\n\
+                  printf '\\nnext\\nunfinished'\nkill -s SEGV $$\n";
+    install(script.as_bytes(), &home.path().join("rude"));
+    let mut engine = home.start_unready();
+    says(&engine, "rude has failed");
+    let found = lines(&ctl_well(&home, &["logs", "rude", "-n", "100", "--json"]));
+    let printed: Vec<_> = found.iter().filter(|line| line["target"] == "stdout").collect();
+    let texts: Vec<_> = printed.iter().map(|line| line["text"].as_str().unwrap()).collect();
+    let long = "x".repeat(16 * 1024);
+    assert!(texts == ["not \u{fffd} text", long.as_str(), "next", "unfinished"], "{texts:?}");
+    let cut: Vec<_> = printed.iter().map(|line| line["cut"] == true).collect();
+    assert_eq!(cut, [false, true, false, false]);
+    assert_eq!(connect(&engine.address("test")).echo("hi").unwrap(), "hi");
+    assert_eq!(engine.stop(), 0);
 }
 
 #[test]

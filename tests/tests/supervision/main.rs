@@ -6,7 +6,8 @@
 //! | `control` | `ctl`: what it says, what it does, what it refuses |
 //! | `rolling` | restarts, reloads and scaling under load: no call fails, no connection is refused |
 //! | `scaling` | workers follow the load |
-//! | `order`   | services that come after others |
+//! | `order`   | who is not ready yet |
+//! | `races`   | orders that cross each other, and calls that cross orders |
 //! | `logs`    | what workers print and log |
 //! | `top`     | the live view, on a terminal and elsewhere |
 //! | `full_disk` | lines are lost, and nobody waits |
@@ -22,6 +23,7 @@ mod logs;
 mod memory;
 mod neighbours;
 mod order;
+mod races;
 mod rolling;
 mod scaling;
 mod top;

@@ -1,10 +1,12 @@
-//! Services that come after others.
+//! Who is not ready yet: services that come after others, and workers that are slow to start.
 
 use std::fs;
+use std::sync::Arc;
+use std::thread;
 
-use speedysvc_tests::harness::{Home, install, wait_for};
+use speedysvc_tests::harness::{Home, install, program, wait_for};
 
-use crate::fixture::service;
+use crate::fixture::{connect, ctl, file, ready_pids, service};
 
 /// A service that is ready only when it is let: its program waits for a file first.
 #[test]
@@ -13,16 +15,47 @@ fn who_comes_after_another_waits_until_it_is_ready() {
     let home = Home::new(&format!("[service.first]\nprogram = \"./slow\"\n{second}"));
     let slow = home.path().join("slow");
     let gate = home.path().join("gate");
-    let real = speedysvc_tests::harness::program("speedysvc-engine");
+    let real = program("speedysvc-engine");
     let (gate_path, real) = (gate.display(), real.display());
     let script = format!("#!/bin/sh\nwhile [ ! -e {gate_path} ]; do sleep 0.05; done\nexec {real} builtin echo\n");
     install(script.as_bytes(), &slow);
     let mut engine = home.start_unready();
-    wait_for("the control socket", || crate::fixture::ctl(&home, &["status"]).code.is_some_and(|code| code != 69));
+    wait_for("the control socket", || ctl(&home, &["status"]).code.is_some_and(|code| code != 69));
     let second = service(&home, "second");
     assert_eq!((&second["state"], &second["why"]), (&"waiting".into(), &"it comes after first".into()));
     assert_eq!(second["workers"].as_array().unwrap().len(), 0);
     fs::write(&gate, "").unwrap();
     engine.process().wait_for_line("ready:");
+    assert_eq!(engine.stop(), 0);
+}
+
+/// A second worker whose program waits first, as one does that loads a model.
+#[test]
+fn a_worker_that_is_not_ready_gets_no_call() {
+    let home = Home::new(&file("").replace("\"test-service\"", "\"./slow\""));
+    let (slow, closed) = (home.path().join("slow"), home.path().join("closed"));
+    let real = program("test-service");
+    let (gate, real) = (closed.display(), real.display());
+    let script = format!("#!/bin/sh\nwhile [ -e {gate} ]; do sleep 0.05; done\nexec {real}\n");
+    install(script.as_bytes(), &slow);
+    let mut engine = home.start();
+    let first = ready_pids(&home, "test");
+    fs::write(&closed, "").unwrap();
+    let scaling = thread::spawn({
+        let home = Arc::clone(&home);
+        move || ctl(&home, &["scale", "test", "2"])
+    });
+    let workers = || service(&home, "test")["workers"].as_array().cloned().unwrap_or_default();
+    wait_for("the second worker", || workers().len() == 2);
+    for address in [engine.address("test"), engine.tcp_address("test")] {
+        for _ in 0..20 {
+            assert_eq!(u64::from(connect(&address).pid().unwrap()), first[0]);
+        }
+    }
+    assert_eq!(ready_pids(&home, "test"), first, "and status says so");
+    fs::remove_file(&closed).unwrap();
+    let ended = scaling.join().unwrap();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ready_pids(&home, "test").len(), 2);
     assert_eq!(engine.stop(), 0);
 }
