@@ -39,7 +39,7 @@ pub(crate) fn timeout_of(begun_ns: u64, deadline: Deadline) -> Duration {
 
 /// How far the clock that counts ticks is behind, at most: 1 to 10 ms, as the kernel was built.
 #[inline]
-fn tick_ns() -> u64 {
+pub(crate) fn tick_ns() -> u64 {
     static TICK: OnceLock<u64> = OnceLock::new();
     *TICK.get_or_init(|| ns(clock_getres(ClockId::MonotonicCoarse)))
 }

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use speedysvc_protocol::ids::LinkId;
+use speedysvc_protocol::stats::Counter;
 
 /// Who rang.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,13 +24,25 @@ pub(crate) enum Rang {
     Leave,
     /// This link's client has published, and nobody was looking.
     Link(LinkId),
+    /// Another worker has no time for a request of this link.
+    Passed(LinkId),
 }
 
+/// An even number: each link has two.
 const FIRST_LINK: u64 = 16;
 /// Most bells that one look takes; the rest stay in the set for the next.
 const BATCH: usize = 64;
 
 impl Rang {
+    /// What counts it.
+    pub(crate) fn counter(self) -> Option<Counter> {
+        match self {
+            Self::Link(_) | Self::Passed(_) => Some(Counter::BellsHeard),
+            Self::Pool => Some(Counter::PoolBellsHeard),
+            Self::Control | Self::Signal | Self::Knock | Self::Leave => None,
+        }
+    }
+
     fn token(self) -> u64 {
         match self {
             Self::Control => 0,
@@ -37,7 +50,8 @@ impl Rang {
             Self::Signal => 2,
             Self::Knock => 3,
             Self::Leave => 4,
-            Self::Link(link) => FIRST_LINK + link.0,
+            Self::Link(link) => FIRST_LINK + link.0 * 2,
+            Self::Passed(link) => FIRST_LINK + link.0 * 2 + 1,
         }
     }
 
@@ -48,7 +62,8 @@ impl Rang {
             2 => Self::Signal,
             3 => Self::Knock,
             4 => Self::Leave,
-            link => Self::Link(LinkId(link - FIRST_LINK)),
+            link if link.is_multiple_of(2) => Self::Link(LinkId((link - FIRST_LINK) / 2)),
+            link => Self::Passed(LinkId((link - FIRST_LINK) / 2)),
         }
     }
 }
@@ -91,5 +106,18 @@ impl Bells {
 impl AsFd for Bells {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_rings_is_known_by_its_token() {
+        let links = [0, 1, 2, 77].map(LinkId).into_iter().flat_map(|link| [Rang::Link(link), Rang::Passed(link)]);
+        let all: Vec<Rang> =
+            [Rang::Control, Rang::Pool, Rang::Signal, Rang::Knock, Rang::Leave].into_iter().chain(links).collect();
+        assert!(all.iter().all(|rang| Rang::from_token(rang.token()) == *rang));
     }
 }

@@ -134,6 +134,7 @@ impl Worker {
         if self.rang {
             worked |= self.hear_bells()?;
         }
+        worked |= self.links.look_at_muted(&mut self.runner, self.now_ns, &self.bells);
         let called = self.links.sweep(&mut self.runner, self.now_ns);
         worked |= called | self.serve_next();
         worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut *self.driver);
@@ -196,13 +197,16 @@ impl Worker {
             self.now_ns = now_ns();
             let is_pool = rang.contains(&Rang::Pool);
             for who in rang.drain(..) {
-                self.count_bell(who);
+                who.counter().into_iter().for_each(|counter| self.runner.meter.count(counter));
                 match who {
                     Rang::Control => self.obey()?,
                     Rang::Signal | Rang::Leave => self.drain(),
                     Rang::Knock => self.connections.knock(),
-                    Rang::Link(link) if self.draining.is_none() => self.links.adopt_belled(link, self.now_ns),
-                    Rang::Link(link) => self.links.look_for_fetches(link),
+                    Rang::Link(link) | Rang::Passed(link) if self.draining.is_some() => {
+                        self.links.look_for_fetches(link);
+                    }
+                    Rang::Link(link) => self.links.client_rang(link, self.now_ns, &self.bells),
+                    Rang::Passed(link) => self.links.adopt_belled(link, self.now_ns),
                     Rang::Pool => {}
                 }
             }
@@ -224,14 +228,6 @@ impl Worker {
         self.now_ns = served.ended_ns;
         self.rang |= served.took_ns > BELLS_NS;
         true
-    }
-
-    fn count_bell(&self, who: Rang) {
-        match who {
-            Rang::Link(_) => self.runner.meter.count(Counter::BellsHeard),
-            Rang::Pool => self.runner.meter.count(Counter::PoolBellsHeard),
-            Rang::Control | Rang::Signal | Rang::Knock | Rang::Leave => {}
-        }
     }
 
     fn obey(&mut self) -> Result<(), StartError> {
@@ -275,8 +271,8 @@ impl Worker {
         };
         let client = next();
         let link = WorkerLink::map(geometry, request, reply).map_err(StartError::resource("a link"))?;
-        for bell in [&theirs, &ours] {
-            self.bells.add(bell, Rang::Link(id)).map_err(StartError::resource("a link's bell"))?;
+        for (bell, rang) in [(&theirs, Rang::Link(id)), (&ours, Rang::Passed(id))] {
+            self.bells.add(bell, rang).map_err(StartError::resource("a link's bell"))?;
         }
         self.links.add(id, uid, link, LinkBells { theirs, ours, _client: client });
         Ok(())
@@ -313,6 +309,7 @@ impl Worker {
     /// Phase: nothing more to do at once. Look on for a while, or sleep.
     fn rest(&mut self, worked: bool, called: bool) -> Result<(), StartError> {
         if worked {
+            self.crowd.does_something_else();
             self.idle.worked(self.runner.take_moved());
             // Whoever was answered may be back before another whole turn is over, again and again.
             if called && !self.links.has_waiting() {
@@ -345,7 +342,8 @@ impl Worker {
             return Ok(());
         }
         self.links.say(Mode::Asleep);
-        self.wait(self.connections.longest_sleep(self.now_ns))?;
+        let longest = [self.connections.longest_sleep(self.now_ns), self.links.longest_sleep()];
+        self.wait(longest.into_iter().flatten().min())?;
         self.links.say(Mode::Scan);
         self.watcher.awake(self.now_ns);
         Ok(())
@@ -363,6 +361,7 @@ impl Worker {
 
     /// The one place where the loop sleeps. The time has just been looked at.
     fn wait(&mut self, longest: Option<Duration>) -> Result<(), StartError> {
+        self.crowd.does_something_else();
         self.driver.wait(longest).map_err(StartError::in_loop("wait"))?;
         let now_ns = now_ns();
         self.runner.meter.count(Counter::Sleeps);

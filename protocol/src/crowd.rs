@@ -6,6 +6,9 @@
 //! processors; asleep, a wake costs them microseconds. Nobody tells anybody: the kernel's count takes in all services,
 //! all clients and all other programs, and no peer can write it.
 //!
+//! Reading that count is a system call. So it is read only when there is a reason: who looks and is not taken off its
+//! processor shares it with nobody. A hole in one's own time while looking is the reason, for some milliseconds.
+//!
 //! The count is that of the whole machine. Who may use only a part of it (a cgroup's quota, pinned threads) is not seen
 //! to be crowded there; then the time that one look may take is what bounds the loss.
 
@@ -13,8 +16,14 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Between two looks at the count, while looking is allowed: together a thousandth of the time.
+/// Between two looks at the count, while there is a reason.
 const EVERY_NS: u64 = 1_000_000;
+/// So long one is away from one's processor when others get a slice of it. Wakes of who has little to do are shorter.
+pub const HOLE_NS: u64 = 1_000_000;
+/// For how long a hole is a reason: in a crowd the next one comes before.
+const SUSPECT_NS: u64 = 16_000_000;
+/// No time at all.
+const NEVER: u64 = u64::MAX;
 /// How long nobody looks after a crowd was seen, at first. A crowd that is still there when looking is tried again
 /// doubles it...
 const FIRST_NS: u64 = 8_000_000;
@@ -39,6 +48,8 @@ pub struct Crowd {
     pause_ns: u64,
     /// When the last pause ended.
     calm_since_ns: u64,
+    /// Until when the last hole is a reason to count.
+    suspect_until_ns: u64,
     next_ns: u64,
 }
 
@@ -46,7 +57,8 @@ impl Crowd {
     /// For a machine with so many processors.
     #[must_use]
     pub fn new(processors: u32) -> Self {
-        Self { processors, is_crowded: false, score: 0, pause_ns: 0, calm_since_ns: 0, next_ns: 0 }
+        let (is_crowded, score, pause_ns, calm_since_ns) = (false, 0, 0, 0);
+        Self { processors, is_crowded, score, pause_ns, calm_since_ns, suspect_until_ns: 0, next_ns: NEVER }
     }
 
     /// Whether one may wait by looking.
@@ -55,7 +67,18 @@ impl Crowd {
         !self.is_crowded
     }
 
-    /// When the count is wanted next, on the clock of the last [`note`](Self::note).
+    /// Who looks was away from its processor for [`HOLE_NS`] or more, until this time.
+    pub fn was_away(&mut self, now_ns: u64) {
+        if !self.is_crowded {
+            if self.next_ns == NEVER {
+                self.score = 0;
+                self.next_ns = now_ns;
+            }
+            self.suspect_until_ns = now_ns.saturating_add(SUSPECT_NS);
+        }
+    }
+
+    /// When the count is wanted next, on the clock of the last [`note`](Self::note); at the end of time for never.
     #[must_use]
     pub fn next_ns(&self) -> u64 {
         self.next_ns
@@ -79,7 +102,9 @@ impl Crowd {
         } else if calm_ns > self.pause_ns {
             self.pause_ns = 0;
         }
-        self.next_ns = now_ns.saturating_add(EVERY_NS);
+        let is_trial = self.pause_ns > 0 && now_ns.saturating_sub(self.calm_since_ns) < TRIAL_NS;
+        let has_reason = is_trial || now_ns < self.suspect_until_ns;
+        self.next_ns = if has_reason { now_ns.saturating_add(EVERY_NS) } else { NEVER };
     }
 }
 
@@ -89,6 +114,8 @@ pub struct Watch {
     crowd: Crowd,
     /// None when the kernel does not tell: then looking is always allowed.
     loadavg: Option<File>,
+    /// When one looked last, and has done nothing else since.
+    looked_ns: u64,
 }
 
 impl Watch {
@@ -96,19 +123,40 @@ impl Watch {
     #[must_use]
     pub fn new() -> Self {
         let processors = processors().unwrap_or(u32::MAX);
-        Self { crowd: Crowd::new(processors), loadavg: File::open("/proc/loadavg").ok() }
+        Self { crowd: Crowd::new(processors), loadavg: File::open("/proc/loadavg").ok(), looked_ns: NEVER }
     }
 
-    /// Whether one may wait by looking, at this time.
+    /// Whether one may go on waiting by looking, at this time. Asked again and again while one looks.
     #[inline]
     pub fn allows(&mut self, now_ns: u64) -> bool {
+        if now_ns.saturating_sub(self.looked_ns) >= HOLE_NS {
+            self.crowd.was_away(now_ns);
+        }
+        self.looked_ns = now_ns;
+        self.allows_after(now_ns)
+    }
+
+    /// One does not look now: how long that takes is no hole.
+    #[inline]
+    pub fn does_something_else(&mut self) {
+        self.looked_ns = NEVER;
+    }
+
+    /// Who looks was away from its processor until this time.
+    pub fn was_away(&mut self, now_ns: u64) {
+        self.crowd.was_away(now_ns);
+    }
+
+    /// As [`allows`](Self::allows), for who finds holes itself.
+    #[inline]
+    pub fn allows_after(&mut self, now_ns: u64) -> bool {
         if now_ns >= self.crowd.next_ns() {
             self.look(now_ns);
         }
         self.crowd.allows()
     }
 
-    /// When [`allows`](Self::allows) will look at the count again.
+    /// When the count is wanted next; at the end of time for never.
     #[must_use]
     pub fn next_ns(&self) -> u64 {
         self.crowd.next_ns()
@@ -159,30 +207,59 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    /// Counts as often as wanted from `from` to `until`; for how long looking was allowed.
-    fn live(crowd: &mut Crowd, from: u64, until: u64, count: impl Fn(u64, bool) -> u32) -> u64 {
-        let (mut now, mut allowed) = (from, 0);
-        while now < until {
-            crowd.note(now, count(now, crowd.allows()));
-            let next = crowd.next_ns();
-            assert!(next > now);
-            allowed += if crowd.allows() { next - now } else { 0 };
-            now = next;
+    /// From `from` to `until`: counts as often as wanted, and who looks is away each 8 ms while there are too many. For
+    /// how long looking was allowed, and how often it was counted.
+    fn live(crowd: &mut Crowd, from: u64, until: u64, count: impl Fn(u64, bool) -> u32) -> (u64, u32) {
+        let (mut allowed, mut counts) = (0, 0);
+        for now in (from..until).step_by(250_000) {
+            if now >= crowd.next_ns() {
+                crowd.note(now, count(now, crowd.allows()));
+                counts += 1;
+                assert!(crowd.next_ns() > now);
+            }
+            if crowd.allows() {
+                allowed += 250_000;
+                if now % (8 * MS) == 0 && count(now, true) > 2 {
+                    crowd.was_away(now);
+                }
+            }
         }
-        allowed
+        (allowed, counts)
+    }
+
+    #[test]
+    fn without_a_hole_nobody_counts() {
+        let mut crowd = Crowd::new(2);
+        assert_eq!(live(&mut crowd, 0, 1_000 * MS, |_, _| 2), (1_000 * MS, 0));
+        crowd.was_away(1_000 * MS);
+        let (allowed, counts) = live(&mut crowd, 1_000 * MS, 2_000 * MS, |_, _| 2);
+        assert_eq!((allowed, u64::from(counts)), (1_000 * MS, SUSPECT_NS / EVERY_NS + 1));
+    }
+
+    #[test]
+    fn holes_are_found_between_looks_and_only_there() {
+        let mut watch = Watch::new();
+        (0..100).for_each(|ms| assert!(watch.allows(ms * (MS - 1))));
+        assert_eq!(watch.next_ns(), NEVER);
+        watch.does_something_else();
+        assert!(watch.allows(500 * MS));
+        assert_eq!(watch.next_ns(), NEVER);
+        watch.allows(501 * MS);
+        assert_eq!(watch.next_ns(), 502 * MS);
     }
 
     #[test]
     fn a_moment_of_company_is_no_crowd() {
         let mut crowd = Crowd::new(2);
-        let allowed = live(&mut crowd, 0, 1_000 * MS, |now, _| if now % (2 * MS) < MS { 7 } else { 2 });
+        let (allowed, counts) = live(&mut crowd, 0, 1_000 * MS, |now, _| if now % (2 * MS) < MS { 7 } else { 2 });
         assert_eq!(allowed, 1_000 * MS);
+        assert!(counts > 900, "{counts}");
     }
 
     #[test]
     fn in_a_crowd_that_shows_only_while_all_look_they_hardly_look() {
         let mut crowd = Crowd::new(2);
-        let allowed = live(&mut crowd, 0, 10_000 * MS, |_, looks| if looks { 4 } else { 1 });
+        let (allowed, _) = live(&mut crowd, 0, 10_000 * MS, |_, looks| if looks { 4 } else { 1 });
         assert!((5 * MS..50 * MS).contains(&allowed), "{allowed} ns of 10 s");
     }
 
@@ -190,9 +267,9 @@ mod tests {
     fn when_the_crowd_has_gone_looking_comes_back_and_the_past_is_forgotten() {
         let mut crowd = Crowd::new(2);
         live(&mut crowd, 0, 5_000 * MS, |_, _| 4);
-        let from = crowd.next_ns();
-        let allowed = live(&mut crowd, from, 10_000 * MS, |_, _| 2);
+        let (allowed, _) = live(&mut crowd, 5_000 * MS, 10_000 * MS, |_, _| 2);
         assert!(allowed > 3_900 * MS, "{allowed} ns of the last 5 s");
+        crowd.was_away(10_000 * MS);
         (0..3).for_each(|ms| crowd.note((10_000 + ms) * MS, 4));
         assert!(crowd.allows(), "three times is no crowd again");
         crowd.note(10_003 * MS, 4);

@@ -3,14 +3,15 @@
 //! A look that finds the reply saves a sleep and a wake on the caller's side. One in vain costs what it saves, so it is
 //! tried only while it has been paying off, and while there are processors to spare.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
-use speedysvc_protocol::crowd::Watch;
+use speedysvc_protocol::crowd::{HOLE_NS, Watch};
 use speedysvc_protocol::shm::layout::SLOT_BUFFER;
 
-use crate::clock::now_ns;
+use crate::clock::{now_ns, tick_ns};
 
 /// How long a caller looks before it sleeps: about what a sleep and a wake cost together (measured: 15 to 60 us), so
 /// that looking in vain at most doubles the price. Long enough for a worker that must be woken first: with 20 us every
@@ -27,32 +28,59 @@ const MISSES_MAX: u32 = 5;
 const PROBE: u32 = 16;
 
 /// Of the whole process: its threads share the machine.
-static CROWD: Crowd = Crowd { next_ns: AtomicU64::new(0), is_crowded: AtomicBool::new(false), watch: Mutex::new(None) };
+static CROWD: Crowd =
+    Crowd { next_ns: AtomicU64::new(u64::MAX), is_crowded: AtomicBool::new(false), watch: Mutex::new(None) };
+
+thread_local! {
+    /// When this thread's last call began.
+    static BEGAN: Cell<u64> = const { Cell::new(u64::MAX) };
+}
 
 struct Crowd {
-    /// When the machine is looked at again.
+    /// When the machine is looked at again; at the end of time for never.
     next_ns: AtomicU64,
     is_crowded: AtomicBool,
     watch: Mutex<Option<Watch>>,
 }
 
-/// A call begins at this time: looks at the machine when that is due.
+/// A call begins at this time, exactly or by the last tick: looks at the machine when that is due.
 #[inline]
-pub(super) fn begin(now_ns: u64) {
-    if now_ns >= CROWD.next_ns.load(Ordering::Relaxed) {
-        CROWD.look();
+pub(super) fn begin(began_ns: u64) {
+    let before_ns = BEGAN.replace(began_ns);
+    if began_ns.saturating_sub(before_ns) >= HOLE_NS {
+        find_hole(before_ns, began_ns);
     }
+    if began_ns >= CROWD.next_ns.load(Ordering::Relaxed) {
+        CROWD.look(false);
+    }
+}
+
+/// It is a tick or more since this thread's last call. Who was on its processor all the time sees each tick at once.
+#[cold]
+fn find_hole(before_ns: u64, began_ns: u64) {
+    let is_late = now_ns().saturating_sub(began_ns) >= HOLE_NS;
+    if is_late || began_ns.saturating_sub(before_ns) >= 2 * tick_ns() {
+        CROWD.look(true);
+    }
+}
+
+/// A thread that looked at a reply line was away from its processor for [`HOLE_NS`] or more.
+#[cold]
+pub(super) fn was_away() {
+    CROWD.look(true);
 }
 
 /// A thread has made many calls: their times may be those of one tick, which is longer than a crowd may last.
 #[cold]
 pub(super) fn many_calls() {
-    CROWD.look();
+    if CROWD.next_ns.load(Ordering::Relaxed) != u64::MAX {
+        CROWD.look(false);
+    }
 }
 
 impl Crowd {
     #[cold]
-    fn look(&self) {
+    fn look(&self, was_away: bool) {
         let mut watch = match self.watch.try_lock() {
             Ok(watch) => watch,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -60,7 +88,11 @@ impl Crowd {
             Err(TryLockError::WouldBlock) => return,
         };
         let watch = watch.get_or_insert_with(Watch::new);
-        let is_crowded = !watch.allows(now_ns());
+        let now_ns = now_ns();
+        if was_away {
+            watch.was_away(now_ns);
+        }
+        let is_crowded = !watch.allows_after(now_ns);
         self.is_crowded.store(is_crowded, Ordering::Relaxed);
         self.next_ns.store(watch.next_ns(), Ordering::Relaxed);
     }

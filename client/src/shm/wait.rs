@@ -6,21 +6,24 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use speedysvc_protocol::crowd::HOLE_NS;
 use speedysvc_protocol::shm::doorbell::{LOOK_AGAIN, Slept};
 use speedysvc_protocol::shm::layout::Grant;
 use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::slot::{Caller, GivenUp, ReplyHead};
 use speedysvc_protocol::status::Code;
 
-use super::ShmConnection;
 use super::lease::Lease;
 use super::parks::PUNCTUAL_NS;
+use super::{ShmConnection, looking};
 use crate::call::Stop;
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 
 /// Looks between two looks at the clock: together below a microsecond or two.
 const LOOKS: u32 = 32;
+/// A thread that looks and does nothing else is away from its processor when so much time passes between two looks.
+const HOLE: Duration = Duration::from_nanos(HOLE_NS);
 /// How long a claimed call may still be answered after the broker has gone: its workers may be finishing.
 pub(super) const FINISHING: Duration = Duration::from_secs(1);
 
@@ -68,6 +71,7 @@ impl ShmConnection {
     #[cold]
     fn spin_on(&self, caller: Caller<'_>, seq: Seq, grant: Grant) -> Option<ReplyHead> {
         let (start, longest) = (Instant::now(), self.looking.longest(grant.capacity));
+        let mut looked = Duration::ZERO;
         loop {
             for _ in 0..LOOKS {
                 if let Some(answer) = caller.poll(seq) {
@@ -76,7 +80,11 @@ impl ShmConnection {
                 }
                 hint::spin_loop();
             }
-            if start.elapsed() >= longest {
+            let before = std::mem::replace(&mut looked, start.elapsed());
+            if looked.saturating_sub(before) >= HOLE {
+                looking::was_away();
+            }
+            if looked >= longest {
                 self.looking.missed();
                 return None;
             }

@@ -59,6 +59,11 @@ impl<S: Copy> Turns<S> {
         self.order.is_empty()
     }
 
+    /// The user to whom all belongs that waits.
+    pub(crate) fn only_user(&self) -> Option<u32> {
+        self.order.front().copied().filter(|_| self.order.len() == 1)
+    }
+
     /// A request came that may have to wait.
     pub(crate) fn wait(&mut self, link: usize, user: u32, request: Waiting<S>, now_ns: u64) {
         if let Some(known) = self.links.get_mut(&link) {
@@ -166,6 +171,13 @@ impl<S: Copy> Turns<S> {
 pub(crate) struct Turn {
     user: u32,
     link: usize,
+}
+
+impl Turn {
+    /// Its user.
+    pub(crate) fn user(self) -> u32 {
+        self.user
+    }
 }
 
 /// Takes the first who may go out of the line; who is passed over gets a quantum. When nobody may go, all get as much

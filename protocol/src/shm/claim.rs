@@ -113,6 +113,12 @@ impl Taker<'_> {
         (requested > claimed && self.0.reply.seq.load(Ordering::Acquire) == claimed.word()).then_some(requested)
     }
 
+    /// The number of the request that was claimed last, by whomever.
+    #[must_use]
+    pub fn claimed(self) -> Seq {
+        ClaimWord::from_word(self.0.claim.load(Ordering::Relaxed)).seq
+    }
+
     /// The request is about to be looked at: a hint.
     #[inline]
     pub fn expect(self) {

@@ -146,6 +146,14 @@ declare! {
         CompressedSent "compressed_bytes_after" Bytes,
         /// Replies that went as they are although compression was agreed: they would not have shrunk by an eighth.
         CompressionSkipped "compression_skipped" Count,
+        /// Times a link rang so often without a call that its bell was left out of the wait for a while.
+        BellsMuted "bells_muted" Count,
+        /// Times a pass left a link out because its user had taken its part of the loop's time.
+        PassedOver "links_passed_over" Count,
+        /// Links that the loop polls no more because another user had fewer places.
+        Displaced "links_displaced" Count,
+        /// Times a long call was put off for a moment, so that users with short ones come between two of one user's.
+        PutOff "calls_put_off" Count,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use speedysvc_tests::cost::{deaths, neighbours, storm, watchers};
+use speedysvc_tests::hostile::attacks::Attack;
 
 /// Measures; the machine should have nothing else to do. Build with `--release` first.
 #[derive(Parser)]
@@ -12,6 +13,9 @@ struct Arguments {
     /// Rounds of control, attack and control for each attack.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
+    /// Only these attacks, instead of all that go on for as long as they are told to.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    attacks: Vec<Attack>,
     /// Milliseconds of each.
     #[arg(long, default_value_t = 200)]
     span_ms: u64,
@@ -41,14 +45,15 @@ fn main() {
         deaths::measure(arguments.kills);
     }
     let plan = neighbours::Plan {
+        attacks: arguments.attacks,
         rounds: arguments.rounds,
         span: Duration::from_millis(arguments.span_ms),
         pause: Duration::from_micros(arguments.pause_us),
         workers: arguments.workers,
     };
     if arguments.watchers {
-        watchers::measure(plan);
+        watchers::measure(&plan);
     } else if arguments.rounds > 0 {
-        neighbours::measure(plan);
+        neighbours::measure(&plan);
     }
 }

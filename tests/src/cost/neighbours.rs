@@ -31,8 +31,10 @@ const NOBODY: u32 = 65534;
 const LONGEST: &str = "60000";
 
 /// What to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
+    /// Which attacks; all when there are none.
+    pub attacks: Vec<Attack>,
     /// Rounds of control, attack and control.
     pub rounds: usize,
     /// How long the neighbour calls in each.
@@ -47,7 +49,7 @@ pub struct Plan {
 ///
 /// # Panics
 /// When a neighbour's call fails: that is no question of cost.
-pub fn measure(plan: Plan) {
+pub fn measure(plan: &Plan) {
     let is_root = geteuid().is_root();
     let allow = if is_root { "allow = { users = [65534] }" } else { "" };
     let home = Home::new(&format!("[service.test]\nprogram = \"test-service\"\nworkers = {}\n{allow}\n", plan.workers));
@@ -55,28 +57,52 @@ pub fn measure(plan: Plan) {
     let engine = home.start();
     let client = TestServiceClient::connect(&engine.address("test")).expect("the service is there");
     println!("neighbours: {plan:?}; attackers run as {}", if is_root { "nobody" } else { "ourselves" });
-    let measured: Vec<_> = ATTACKS.iter().map(|attack| rounds(&engine, &client, *attack, plan)).collect();
+    let wanted = |attack: Attack| plan.attacks.is_empty() || plan.attacks.contains(&attack);
+    let attacks: Vec<_> = ATTACKS.into_iter().filter(|(attack, _)| wanted(*attack)).collect();
+    let measured: Vec<_> = attacks.iter().map(|attack| rounds(&engine, &client, *attack, plan)).collect();
     for threads in [1, 2] {
-        let group = || ATTACKS.iter().zip(&measured).filter(|((_, busy), _)| *busy == threads);
-        let controls = group().flat_map(|(_, rounds)| rounds.iter().flat_map(|round| [&round[0], &round[2]]));
-        let controls = Spread::of(controls.map(|span| span.p99).collect());
-        let (low, high) = controls.median_of(plan.rounds);
-        let (low, high) = (low / controls.median(), high / controls.median());
-        println!(
-            "\nagainst {threads} spinning: p99 {controls} µs; medians of {} of these are {low:.2}..{high:.2} of it",
-            plan.rounds
-        );
-        println!("| attack | p99 beside it, µs | of the control's | within | processor time of the control's |");
-        println!("|---|---|---|---|---|");
-        for ((attack, _), rounds) in group() {
-            let p99 = Spread::of(rounds.iter().map(|round| round[1].p99).collect());
-            let ratio = p99.median() / controls.median();
-            let within = if ratio <= high { "yes" } else { "NO" };
-            let of_control = rounds.iter().map(|[a, it, b]| it.ticks / f64::midpoint(a.ticks, b.ticks).max(1.0));
-            let cpu = Spread::of(of_control.collect()).median();
-            let name = attack.to_possible_value().expect("every attack has a name");
-            println!("| {} | {p99} | {ratio:.2} | {within} | {cpu:.2} |", name.get_name());
+        let group = || attacks.iter().zip(&measured).filter(|((_, busy), _)| *busy == threads);
+        if group().count() > 0 {
+            print_group(threads, plan.rounds, group);
         }
+    }
+}
+
+/// The lines of all attacks with so many busy threads, against all of their controls.
+fn print_group<'a, G>(threads: usize, count: usize, group: impl Fn() -> G)
+where
+    G: Iterator<Item = (&'a (Attack, usize), &'a Vec<[Span; 3]>)>,
+{
+    let all = |of: fn(&Span) -> f64| {
+        let spans = group().flat_map(|(_, rounds)| rounds.iter().flat_map(|round| [&round[0], &round[2]]));
+        Spread::of(spans.map(of).collect())
+    };
+    let (p50, p99, engine) = (all(|span| span.p50), all(|span| span.p99), all(|span| span.engine).median());
+    let (_, high50) = p50.median_of(count);
+    let (low, high) = p99.median_of(count);
+    let (low, high) = (low / p99.median(), high / p99.median());
+    println!(
+        "\nagainst {threads} spinning: p50 {p50}, p99 {p99} µs, engine {engine:.0} % of a processor; \
+         medians of {count} of these p99 are {low:.2}..{high:.2} of it, of p50 at most {:.2}",
+        high50 / p50.median()
+    );
+    println!(
+        "| attack | p50 beside it, µs | of the control's | p99 | of the control's | within | its time | engine's |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for ((attack, _), rounds) in group() {
+        let of = |of: fn(&Span) -> f64| Spread::of(rounds.iter().map(|round| of(&round[1])).collect());
+        let (beside50, beside99, busy) = (of(|span| span.p50), of(|span| span.p99), of(|span| span.engine).median());
+        let ratio = beside99.median() / p99.median();
+        let within = if ratio <= high { "yes" } else { "NO" };
+        let of_control = rounds.iter().map(|[a, it, b]| it.ticks / f64::midpoint(a.ticks, b.ticks).max(1.0));
+        let cpu = Spread::of(of_control.collect()).median();
+        let name = attack.to_possible_value().expect("every attack has a name");
+        println!(
+            "| {} | {beside50} | {:.2} | {beside99} | {ratio:.2} | {within} | {cpu:.2} | {busy:.0} % |",
+            name.get_name(),
+            beside50.median() / p50.median()
+        );
     }
 }
 
@@ -85,7 +111,7 @@ fn rounds(
     engine: &Engine,
     client: &TestServiceClient,
     (attack, threads): (Attack, usize),
-    plan: Plan,
+    plan: &Plan,
 ) -> Vec<[Span; 3]> {
     let control = || span(engine, client, Attack::Spin, threads, plan);
     (0..plan.rounds).map(|_| [control(), span(engine, client, attack, 1, plan), control()]).collect()
@@ -93,24 +119,33 @@ fn rounds(
 
 /// What a neighbour saw while something else ran, and the processor time that this had.
 struct Span {
+    p50: f64,
     p99: f64,
     ticks: f64,
+    /// Processor time of the engine's processes, in hundredths of the time.
+    engine: f64,
 }
 
-fn span(engine: &Engine, client: &TestServiceClient, attack: Attack, count: usize, plan: Plan) -> Span {
+fn span(engine: &Engine, client: &TestServiceClient, attack: Attack, count: usize, plan: &Plan) -> Span {
     let mut others: Vec<Process> = (0..count).map(|_| start(engine, attack)).collect();
     others.iter_mut().for_each(|other| drop(other.wait_for_line("began")));
     let ticks = |others: &[Process]| others.iter().map(|other| proc::cpu_ticks(other.pid())).sum::<u64>();
-    let before = ticks(&others);
-    let micros = call_for(client, plan);
-    let used = ticks(&others) - before;
+    // Attackers of the same folder count as its workers elsewhere.
+    let workers: Vec<u32> =
+        engine.workers().into_iter().filter(|pid| others.iter().all(|it| it.pid() != *pid)).collect();
+    let engines = || workers.iter().copied().chain([engine.pid()]).map(proc::cpu_ticks).sum::<u64>();
+    let (before, begin, engine_before) = (ticks(&others), Instant::now(), engines());
+    let micros = Spread::of(call_for(client, plan));
+    let (used, took, engine_used) = (ticks(&others) - before, begin.elapsed(), engines() - engine_before);
     for other in &mut others {
         assert!(!other.has_ended(), "{attack:?} ended by itself: {:?}", other.err());
         other.signal(Signal::KILL);
         other.wait();
     }
     #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
-    Span { p99: Spread::of(micros).percentile(99), ticks: used as f64 }
+    let [ticks, engine] = [used, engine_used].map(|ticks| ticks as f64);
+    // A tick is a hundredth of a second.
+    Span { p50: micros.median(), p99: micros.percentile(99), ticks, engine: engine / took.as_secs_f64() }
 }
 
 fn start(engine: &Engine, attack: Attack) -> Process {
@@ -133,7 +168,7 @@ fn start(engine: &Engine, attack: Attack) -> Process {
 }
 
 /// Microseconds of each call. Calls begin at fixed times, and one that is late counts from when it should have begun.
-pub(super) fn call_for(client: &TestServiceClient, plan: Plan) -> Vec<f64> {
+pub(super) fn call_for(client: &TestServiceClient, plan: &Plan) -> Vec<f64> {
     let begin = Instant::now();
     let mut micros = Vec::new();
     let mut due = Duration::ZERO;

@@ -15,7 +15,7 @@ const WATCHERS: usize = 20;
 ///
 /// # Panics
 /// When the dashboard or a call fails: that is no question of cost.
-pub fn measure(plan: Plan) {
+pub fn measure(plan: &Plan) {
     let workers = plan.workers;
     let service = format!("[service.test]\nprogram = \"test-service\"\nworkers = {workers}\n");
     let home = Home::new(&format!("[web]\nlisten = \"127.0.0.1:0\"\nhistory = false\n{service}"));

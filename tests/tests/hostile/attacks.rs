@@ -1,5 +1,7 @@
 //! Whoever breaks rules harms nobody else, and is named.
 
+use speedysvc_tests::harness::wait_until;
+
 use crate::siege::{As, Fought, Siege};
 
 /// The same attack as the engine's own user and as another one, each on an engine of its own.
@@ -82,6 +84,9 @@ fn bells_that_are_full_empty_or_blocking() {
 #[test]
 fn bells_that_never_stop_ringing() {
     both("ring", 300_000, |_, _| {});
+    for who in As::each() {
+        goes_on_until("ring", who, "bells_muted");
+    }
 }
 
 #[test]
@@ -118,7 +123,41 @@ fn links_of_another_user_are_limited() {
 
 #[test]
 fn slots_that_are_always_busy() {
-    both("flood", 20_000, |_, fought| assert!(fought.number("answers: ") >= 20_000));
+    both("flood", 20_000, |_, fought| {
+        assert!(fought.number("answers: ") >= 20_000);
+    });
+    if crate::siege::is_root() {
+        goes_on_until("flood", As::Nobody, "links_passed_over");
+    }
+}
+
+/// More links than a loop looks at, each with a call all the time: the neighbours' are among those it looks at.
+#[test]
+fn links_that_are_always_busy() {
+    both("many", 20_000, |_, _| {});
+    if crate::siege::is_root() {
+        goes_on_until("many", As::Nobody, "links_displaced");
+    }
+}
+
+/// Calls that run long, in several slots at once: between two of them the loop waits for the neighbours.
+#[test]
+fn a_user_with_long_calls_leaves_time_for_others() {
+    if crate::siege::is_root() {
+        goes_on_until("bells", As::Nobody, "calls_put_off");
+    }
+}
+
+/// An attack that goes on until the service has counted what helps against it.
+fn goes_on_until(attack: &str, who: As, counter: &str) {
+    let siege = Siege::begin("");
+    let mut process = siege.attack_until("began", attack, who, &["--for-ms", "120000"]);
+    wait_until(counter, || (siege.counter(counter) > 0).then_some(()));
+    siege.wait_for_progress();
+    process.signal(rustix::process::Signal::KILL);
+    process.wait();
+    siege.is_as_before();
+    siege.end();
 }
 
 /// What the others are compared with does nothing to the engine at all.

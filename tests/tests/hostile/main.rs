@@ -3,6 +3,7 @@
 //! | module     | what must hold |
 //! |------------|----------------|
 //! | `attacks`  | whoever breaks rules harms nobody else, and is named |
+//! | `large`    | the same of requests that are large enough to be read where they lie |
 //! | `identity` | who may attach, and what others' processes keep for themselves |
 //! | `clients`  | clients that die leave nothing behind |
 //! | `workers`  | workers that die, hang or are stopped: what their callers are told is so |
@@ -13,5 +14,6 @@ mod attacks;
 mod brokers;
 mod clients;
 mod identity;
+mod large;
 mod siege;
 mod workers;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use speedysvc_tests::harness::{Engine, Home, Process, install_copy, wait_for, wait_until};
+use speedysvc_tests::harness::{Ended, Engine, Home, Process, install_copy, wait_for, wait_until};
 use speedysvc_tests::test_service::{TestServiceClient, pattern};
 
 /// A deadline that never comes.
@@ -106,6 +106,16 @@ impl Siege {
         }
         command.arg(attack).arg("--socket").arg(self.socket());
         command
+    }
+
+    /// A counter of the service, as its operator reads it; 0 when it is not shown.
+    pub fn counter(&self, id: &str) -> u64 {
+        let mut command = self.engine.home().command("speedysvc-engine");
+        command.args(["ctl", "--run-dir"]).arg(self.engine.run_dir()).args(["stats", "test"]);
+        let ended = Ended::of(command);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let line = ended.out.lines().find(|line| line.trim_start().starts_with(&format!("{id} ")));
+        line.map_or(0, |line| line.rsplit(' ').next().and_then(|number| number.parse().ok()).expect("a number"))
     }
 
     pub fn socket(&self) -> PathBuf {

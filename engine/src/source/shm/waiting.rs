@@ -57,6 +57,9 @@ impl Links {
             return None;
         }
         let begun_ns = now_ns();
+        if self.waits_for_others(begun_ns) {
+            return Some(Served { took_ns: 0, ended_ns: begun_ns });
+        }
         let Self { turns, all, board, me, .. } = self;
         let (turn, (key, Waiting { slot, since_ns, .. }, look)) = turns.next(begun_ns, |key, waiting| {
             let slot = all.get(key)?.link.slot(waiting.slot);
@@ -74,11 +77,25 @@ impl Links {
         let ended_ns = now_ns();
         let took_ns = ended_ns.saturating_sub(begun_ns);
         self.turns.charge(turn, took_ns, ended_ns);
+        self.breather.ran_long(turn.user(), took_ns, ended_ns);
         Some(Served { took_ns, ended_ns })
+    }
+
+    /// Whether the only user whose long calls wait has just had one, and others may be about to ask for short ones.
+    /// Other workers hear of what waits here meanwhile.
+    fn waits_for_others(&mut self, now_ns: u64) -> bool {
+        let Some(user) = self.turns.only_user().filter(|_| self.shares.are_shared()) else { return false };
+        let waits = self.breather.holds(user, now_ns);
+        if waits && self.breather.begins() {
+            self.meter.count(Counter::PutOff);
+            self.tell_others();
+        }
+        waits
     }
 
     /// What waits here is for the others: this worker drains.
     pub(crate) fn leave_waiting(&mut self) {
+        self.muted.clear();
         if !self.turns.clear().is_empty() {
             self.ring_pool();
         }

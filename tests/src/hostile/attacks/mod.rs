@@ -4,6 +4,7 @@
 mod bells;
 mod bytes;
 mod dying;
+mod large;
 mod memory;
 mod slots;
 mod sockets;
@@ -28,6 +29,14 @@ pub enum Attack {
     Seize,
     /// B5: drops the pages under its own requests.
     Punch,
+    /// B18: changes every byte of large requests while they are read.
+    Large,
+    /// B18: changes the texts in large requests while they are read.
+    LargeTexts,
+    /// B18: drops the pages under large requests while they are read.
+    LargePunch,
+    /// B18: buffers and lengths of large requests that cannot be.
+    LargeGrants,
     /// B7: connects and does not finish the greeting.
     Mute,
     /// B8, B11: sends descriptors of every kind, by the thousand.
@@ -42,6 +51,8 @@ pub enum Attack {
     Hoard,
     /// B16: keeps every slot of several links busy.
     Flood,
+    /// B16: keeps one slot of each of many links busy.
+    Many,
     /// B17: sends what would be huge if it were believed.
     Huge,
     /// Attaches and makes one call, as anybody would.
@@ -73,13 +84,19 @@ impl Attack {
             Self::Heads => words::heads(ground),
             Self::Lies => words::lies(ground),
             Self::Seize => memory::seize(ground),
+            Self::Large => large::scribble(ground, large::What::All),
+            Self::LargeTexts => large::scribble(ground, large::What::Texts),
+            Self::LargePunch => large::punch(ground),
+            Self::LargeGrants => large::grants(ground),
             Self::Mute => sockets::mute(ground),
             Self::Descriptors => sockets::descriptors(ground),
             Self::Connects => sockets::connects(ground),
             Self::Bells => bells::abuse(ground),
             Self::Ring => bells::ring(ground),
             Self::Hoard => slots::hoard(ground),
-            Self::Flood => slots::flood(ground),
+            Self::Flood => slots::flood(ground, 4, usize::MAX),
+            // A loop looks at 64 links at most.
+            Self::Many => slots::flood(ground, 80, 1),
             Self::Visit => slots::visit(ground),
             Self::Spin => slots::spin(ground),
             Self::Stall => dying::stall(ground),

@@ -50,12 +50,12 @@ pub fn hoard(ground: &Ground) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps every slot of four links busy: a new call as soon as one is answered.
-pub fn flood(ground: &Ground) -> io::Result<()> {
-    let mut links = (0..4).map(|_| ground.attach()).collect::<io::Result<Vec<_>>>()?;
+/// Keeps so many slots of so many links busy: a new call as soon as one is answered.
+pub fn flood(ground: &Ground, links: usize, slots: usize) -> io::Result<()> {
+    let mut links = (0..links).map(|_| ground.attach()).collect::<io::Result<Vec<_>>>()?;
     let mut answers = 0;
     for link in &mut links {
-        for slot in 0..link.slots {
+        for slot in 0..link.slots.min(slots) {
             link.post(slot, &Raw { method: link.method("echo"), codec: JSON, body: b"\"hi\"" });
         }
     }
@@ -63,7 +63,7 @@ pub fn flood(ground: &Ground) -> io::Result<()> {
     while ground.goes_on(answers) {
         for link in &mut links {
             let mut posted = false;
-            for slot in 0..link.slots {
+            for slot in 0..link.slots.min(slots) {
                 if link.poll(slot).is_some() {
                     answers += 1;
                     posted = true;
