@@ -6,6 +6,7 @@ mod call;
 mod channel;
 mod clock;
 mod connection;
+mod context;
 mod error;
 mod in_process;
 mod line;
@@ -23,6 +24,7 @@ mod test_calls;
 pub mod untyped;
 
 pub use channel::{CallError, Error};
+pub use context::{Context, Peer, context};
 pub use in_process::{Fault, Faults};
 pub use pending::Pending;
 pub use routes::Addresses;
@@ -30,6 +32,7 @@ pub use routes::Addresses;
 pub use server::{Running, Server, ServerError, serve};
 pub use speedysvc_macros::{data, service};
 pub use speedysvc_protocol::archive::Archived;
+pub use speedysvc_protocol::context::CallName;
 #[cfg(feature = "server")]
 pub use speedysvc_protocol::shm::in_place::Trust;
 #[cfg(feature = "server")]

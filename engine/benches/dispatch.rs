@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use criterion::{Criterion, criterion_group, criterion_main};
 use speedysvc_core::bench::Dispatch;
 use speedysvc_protocol::archive::{self, Buffer};
-use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, ServiceSpec};
+use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, Runs, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Body, Call, Reply, Service};
 use speedysvc_protocol::status::Failure;
@@ -24,7 +24,9 @@ static SPEC: ServiceSpec = ServiceSpec {
         signature: "add(u64, String, Vec<u32>) -> u64",
         docs: "",
         idempotent: false,
+        runs: Runs::OnTheLoop,
         arguments: &["first", "text", "rest"],
+        defaults: &[],
         schema: |schemas| MethodSchema {
             arguments: vec![
                 schemas.subschema_for::<u64>(),

@@ -22,6 +22,8 @@ pub(crate) enum Rang {
     Knock,
     /// The supervisor has died, and it is time to go.
     Leave,
+    /// A call that ran beside the loop is back, or wants to go on.
+    Beside,
     /// This link's client has published, and nobody was looking.
     Link(LinkId),
     /// Another worker has no time for a request of this link.
@@ -39,7 +41,7 @@ impl Rang {
         match self {
             Self::Link(_) | Self::Passed(_) => Some(Counter::BellsHeard),
             Self::Pool => Some(Counter::PoolBellsHeard),
-            Self::Control | Self::Signal | Self::Knock | Self::Leave => None,
+            Self::Control | Self::Signal | Self::Knock | Self::Leave | Self::Beside => None,
         }
     }
 
@@ -50,6 +52,7 @@ impl Rang {
             Self::Signal => 2,
             Self::Knock => 3,
             Self::Leave => 4,
+            Self::Beside => 5,
             Self::Link(link) => FIRST_LINK + link.0 * 2,
             Self::Passed(link) => FIRST_LINK + link.0 * 2 + 1,
         }
@@ -62,6 +65,7 @@ impl Rang {
             2 => Self::Signal,
             3 => Self::Knock,
             4 => Self::Leave,
+            5 => Self::Beside,
             link if link.is_multiple_of(2) => Self::Link(LinkId((link - FIRST_LINK) / 2)),
             link => Self::Passed(LinkId((link - FIRST_LINK) / 2)),
         }
@@ -116,8 +120,10 @@ mod tests {
     #[test]
     fn who_rings_is_known_by_its_token() {
         let links = [0, 1, 2, 77].map(LinkId).into_iter().flat_map(|link| [Rang::Link(link), Rang::Passed(link)]);
-        let all: Vec<Rang> =
-            [Rang::Control, Rang::Pool, Rang::Signal, Rang::Knock, Rang::Leave].into_iter().chain(links).collect();
+        let all: Vec<Rang> = [Rang::Control, Rang::Pool, Rang::Signal, Rang::Knock, Rang::Leave, Rang::Beside]
+            .into_iter()
+            .chain(links)
+            .collect();
         assert!(all.iter().all(|rang| Rang::from_token(rang.token()) == *rang));
     }
 }

@@ -1,16 +1,18 @@
 //! For `benches/dispatch.rs` only: what the loop does with a call between its source and its answer.
 
 use std::io;
+use std::num::NonZeroU16;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::ids::{Codec, Incarnation, MethodIndex};
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::stats_page::create_page;
 use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Failure;
 
+use crate::beside::{Beside, Names};
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::meter::Meter;
 
@@ -35,7 +37,9 @@ impl Dispatch {
     /// What the kernel says of the page's memory.
     pub fn new(service: Arc<dyn Service>) -> io::Result<Self> {
         let meter = Meter::new(&create_page()?.0, service.contract().methods.len() + Standard::ALL.len())?;
-        Ok(Self(Runner::new(service, Rc::new(meter))))
+        let names = Names { board: None, me: Incarnation(NonZeroU16::MIN) };
+        let beside = Beside::new(Arc::clone(&service), None, names)?;
+        Ok(Self(Runner::new(service, beside, Rc::new(meter))))
     }
 
     /// One call of a pass of its own, with its accounts; returns the reply's length.

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use speedysvc_protocol::contract::Runs;
 use speedysvc_protocol::control::{Legacy, Report, Start};
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::shm::board::Mode;
@@ -14,6 +15,7 @@ use speedysvc_protocol::shm::segment::Access;
 use speedysvc_protocol::standard::Standard;
 
 use crate::bells::{Bells, Rang};
+use crate::beside::{Beside, Names, Runtime};
 use crate::budget::Sizes;
 use crate::clock::now_ns;
 use crate::control::{Control, Equipment};
@@ -47,7 +49,12 @@ impl Parts {
         control: &Control,
         equipment: Equipment,
         signals: Option<&UnixStream>,
+        runtime: Option<Arc<dyn Runtime>>,
     ) -> Result<Self, StartError> {
+        let mut methods = service.spec().methods.iter();
+        if let Some(method) = methods.find(|method| method.runs == Runs::Tokio).filter(|_| runtime.is_none()) {
+            return Err(StartError::NoRuntime(method.name));
+        }
         let Equipment { start, board, pool_bell, stats, left, listeners } = equipment;
         let Chosen { mut driver, name, why } = choose(start.driver, Sizes::default())?;
         let bells = Bells::new().map_err(StartError::resource("epoll"))?;
@@ -69,6 +76,10 @@ impl Parts {
         let bell = pool_bell.try_clone().map_err(StartError::resource("the pool bell"))?;
         let watcher = Watcher::new(Arc::clone(&board), start.incarnation, bell);
         let watcher = watcher.map_err(StartError::resource("the watching thread"))?;
+        board.line(start.incarnation.0.get()).clear_running();
+        let names = Names { board: Some(Arc::clone(&board)), me: start.incarnation };
+        let beside = Beside::new(Arc::clone(&service), runtime, names).map_err(StartError::resource("a bell"))?;
+        bells.add(beside.bell(), Rang::Beside).map_err(StartError::resource("a bell"))?;
         let links = Links::new(start.incarnation, board, pool_bell, (shm_max, start.trust), Rc::clone(&meter));
         let Start { deadline_us, compression, .. } = start;
         let settings = Settings { message_max: tcp_max, deadline_us, compression };
@@ -78,7 +89,7 @@ impl Parts {
         }
         driver.watch(bells.as_fd()).map_err(StartError::resource("the bells"))?;
         driver.submit().map_err(StartError::resource("the driver"))?;
-        let runner = Runner::new(service, meter);
+        let runner = Runner::new(service, beside, meter);
         let contract = runner.contract().clone();
         links.say(Mode::Scan);
         watcher.awake(now_ns());

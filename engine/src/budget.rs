@@ -60,6 +60,22 @@ pub const KEEP: usize = 4 << 20;
 /// Replies too large for their callers' buffers, held until they are fetched, as a multiple of the largest message.
 pub const HELD_MESSAGES: usize = 4;
 
+/// Threads of a worker for handlers that block: as many as the board has names for, beside one for what runs long and
+/// came over a socket, and one for a runtime.
+pub const BLOCKING_THREADS: usize = speedysvc_protocol::shm::board::BESIDE - 2;
+
+/// Calls of blocking methods that run or wait for a thread, in one worker: ten rounds of all threads.
+pub const BLOCKING_QUEUED: usize = BLOCKING_THREADS * 10;
+
+/// Calls of async methods that are under way in one worker. Each is a future and its buffers.
+pub const FUTURES: usize = 1024;
+
+/// Arguments of calls beside the loop, all together, as a multiple of the largest message.
+pub const BESIDE_MESSAGES: usize = 8;
+
+/// Buffers of such calls that are kept for the next ones.
+pub const SPARE_CALLS: usize = 16;
+
 const _: () = assert!(COMPLETIONS as usize >= OPERATIONS && COMPLETIONS.is_power_of_two());
 const _: () = assert!(COMPLETIONS <= 1 << 16, "the kernel's limit for a completion queue");
 const _: () = assert!(RECEIVE_BUFFER <= u32::MAX as usize);

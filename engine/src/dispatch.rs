@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use speedysvc_protocol::archive::{Buffer, Sink};
-use speedysvc_protocol::contract::{Contract, ServiceSpec};
+use speedysvc_protocol::context::{self, Context};
+use speedysvc_protocol::contract::{Contract, Runs, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Body, Call, Reply, Service};
 use speedysvc_protocol::shm::in_place::InPlace;
@@ -14,6 +15,7 @@ use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::{self, Counter};
 use speedysvc_protocol::status::{Code, Failure, Status};
 
+use crate::beside::{Beside, Ticket, TicketId, Way};
 use crate::budget::KEEP;
 use crate::clock::now_ns;
 use crate::meter::Meter;
@@ -36,7 +38,7 @@ pub(crate) struct Room {
     /// Most bytes.
     pub(crate) limit: usize,
     /// Where it may be written instead of our buffer.
-    pub(crate) window: Option<Box<dyn Sink>>,
+    pub(crate) window: Option<Box<dyn Sink + Send>>,
 }
 
 /// Where a call's arguments are.
@@ -58,6 +60,10 @@ pub(crate) struct Runner {
     /// How many of them are the service's own.
     own: usize,
     since_ns: u64,
+    /// Where each method's handler runs.
+    runs: Vec<Runs>,
+    /// Calls that do not run here.
+    pub(crate) beside: Beside,
     /// The arguments of the next call.
     pub(crate) arguments: Buffer,
     /// The reply of the last call.
@@ -77,10 +83,11 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(service: Arc<dyn Service>, meter: Rc<Meter>) -> Self {
+    pub(crate) fn new(service: Arc<dyn Service>, beside: Beside, meter: Rc<Meter>) -> Self {
         let own = service.contract().methods.len();
         let contract = service.contract().with_standard();
         let methods = contract.methods.len();
+        let runs = service.spec().methods.iter().map(|method| method.runs).collect();
         let (predictor, timing, replied) = (Predictor::new(methods), Timing::new(), vec![0; methods]);
         let (arguments, reply, scratch) = (Buffer::new(0), Reply::new(0), Buffer::new(0));
         let (since_ns, bytes_in, ran_long, moved) = (now_ns(), 0, false, 0);
@@ -89,6 +96,8 @@ impl Runner {
             contract,
             own,
             since_ns,
+            runs,
+            beside,
             arguments,
             reply,
             scratch,
@@ -99,6 +108,83 @@ impl Runner {
             bytes_in,
             ran_long,
             moved,
+        }
+    }
+
+    /// Whether this method's calls run beside the loop, wherever they come from.
+    #[inline]
+    pub(crate) fn way(&self, method: MethodIndex) -> Option<Way> {
+        match self.runs.get(usize::from(method.0))? {
+            Runs::OnTheLoop => None,
+            Runs::Blocking => Some(Way::Blocking),
+            Runs::Async => Some(Way::Future),
+            Runs::Tokio => Some(Way::Runtime),
+        }
+    }
+
+    /// The same for a call that came over a socket: also one that is expected to hold up all sockets.
+    pub(crate) fn way_of_socket(&self, method: MethodIndex) -> Option<Way> {
+        let index = usize::from(method.0);
+        // The standard ones are answered here: the service does not know them.
+        let is_very_long = || index < self.own && self.predictor.is_very_long(index);
+        self.way(method).or_else(|| is_very_long().then_some(Way::InTurn))
+    }
+
+    /// Hands a call over, with the arguments where [`Runner::run`] would find them, to be answered when it is back. The
+    /// thread serves it just now.
+    ///
+    /// # Errors
+    /// [`Failure`] when as many are away as may be.
+    pub(crate) fn send_away(
+        &mut self,
+        (codec, arguments): (Codec, Arguments),
+        room: Room,
+        ticket: impl FnOnce(Context) -> Ticket,
+    ) -> Result<TicketId, Failure> {
+        let context = context::current().expect("the source has said which call this is");
+        let ticket = ticket(context);
+        let bytes = match &arguments {
+            Arguments::Copied => self.arguments.as_slice().len(),
+            Arguments::InPlace(_) => 0,
+        };
+        if let Err(full) = self.beside.admit(ticket.way, bytes, room.limit) {
+            self.meter.count(Counter::BesideFull);
+            return Err(full);
+        }
+        let mut call = self.beside.take_call();
+        call.codec = codec;
+        match arguments {
+            Arguments::Copied => std::mem::swap(&mut self.arguments, &mut call.arguments),
+            Arguments::InPlace(place) => call.in_place = Some((place, self.replies_largely(ticket.method))),
+        }
+        call.reply.prepare(room.limit, KEEP, room.window);
+        call.scratch.trim(KEEP);
+        call.scratch.set_limit(rewritten(room.limit));
+        self.meter.count(Counter::Beside);
+        Ok(self.beside.begin(ticket, call))
+    }
+
+    /// The next call that is back: its reply is in `self.reply`, as after [`Runner::run`].
+    pub(crate) fn take_back(&mut self) -> Option<Ticket> {
+        let (ticket, mut done) = self.beside.next_done()?;
+        std::mem::swap(&mut self.reply, &mut done.call.reply);
+        let index = usize::from(ticket.method.0);
+        self.meter.add(Counter::Panics, done.panicked.into());
+        self.timing.away(ticket.came_ns, done.started_ns, done.ended_ns);
+        if ticket.way == Way::InTurn {
+            self.predictor.took(index, done.ended_ns.saturating_sub(done.started_ns));
+        }
+        self.bytes_in = ticket.bytes_in;
+        self.note_reply(index);
+        self.beside.keep(done.call);
+        Some(ticket)
+    }
+
+    /// Learns how large the replies of a method are.
+    fn note_reply(&mut self, index: usize) {
+        let bytes = self.replied_bytes();
+        if let Some(replied) = self.replied.get_mut(index) {
+            *replied = bytes;
         }
     }
 
@@ -176,10 +262,7 @@ impl Runner {
             self.predictor.took(index, ended.saturating_sub(started));
             self.timing.end(started, ended);
         }
-        let bytes = self.replied_bytes();
-        if let Some(replied) = self.replied.get_mut(index) {
-            *replied = bytes;
-        }
+        self.note_reply(index);
         if long {
             self.ran_long = true;
             elsewhere.step_back();
@@ -226,8 +309,7 @@ impl Runner {
     #[cold]
     fn panicked(&mut self, panic: &(dyn Any + Send)) {
         self.meter.count(Counter::Panics);
-        let text = format!("the handler panicked: {}", panic_text(panic));
-        self.reply.fail(&Failure::done(Code::Internal, text));
+        self.reply.fail(&panicked(panic));
     }
 }
 
@@ -242,6 +324,18 @@ pub(crate) fn in_vain() -> Failure {
 /// sends the archive, so this bounds our memory and not what a caller may ask.
 fn rewritten(message_max: usize) -> usize {
     message_max.saturating_mul(4).saturating_add(4096)
+}
+
+/// What a caller is told of a handler that panicked.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let text = panic_text(panic);
+    // Source: the texts of tokio's panics where no runtime is entered.
+    let needs_tokio = ["there is no reactor running", "there is no timer running", "Tokio 1.x runtime"];
+    let hint = match needs_tokio.iter().any(|needed| text.contains(needed)) {
+        true => "; write #[method(runtime = \"tokio\")] on the method, and turn the feature `tokio` of speedysvc on",
+        false => "",
+    };
+    Failure::done(Code::Internal, format!("the handler panicked: {text}{hint}"))
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

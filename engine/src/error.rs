@@ -21,6 +21,12 @@ pub enum StartError {
     /// The supervisor did not say what it should, or is gone.
     #[error("the control socket on standard input: {0}. Was this program started by a speedysvc supervisor?")]
     Control(String),
+    /// A method needs what this program was built without.
+    #[error(
+        "the method `{0}` is declared with runtime = \"tokio\", and this program was built without it: turn the \
+         feature `tokio` of speedysvc on, beside `server`"
+    )]
+    NoRuntime(&'static str),
     /// Memory or descriptors that the supervisor sent cannot be used.
     #[error("cannot use {what}: {error}")]
     Resource {

@@ -2,6 +2,7 @@
 //!
 //! A call's way through it: a slot is claimed in `source::shm`, or a frame or an HTTP request is read in `source::tcp`
 //! and `source::http`; `dispatch` runs the handler; the reply is published in the slot, or queued on the connection.
+//! What would hold up the loop runs in `beside`, and is answered when it is back.
 //! `worker` is the loop, one screen of phases; everything else is a phase with its own fields.
 //!
 //! Invariant: the loop knows no tokio, and sleeps in one place, `driver::Driver::wait`.
@@ -11,6 +12,7 @@
 mod bells;
 #[doc(hidden)]
 pub mod bench;
+mod beside;
 mod boot;
 mod budget;
 mod clock;
@@ -34,6 +36,7 @@ mod uring;
 mod watcher;
 mod worker;
 
+pub use beside::{Begin, Runtime};
 pub use driver::probe as probe_driver;
 pub use error::StartError;
 #[doc(hidden)] // for `tests/fuzz`: the parsers of what anybody may send

@@ -4,6 +4,9 @@
 const SAMPLE: u32 = 16;
 /// Long: more than waking another loop costs. Source: measured on the reference machine, 15 to 60 microseconds.
 const LONG_NS: u64 = 20_000;
+/// So long that a call which came over a socket runs beside the loop: handing it over and back costs two wakes, at most
+/// a fourth of this; and who waits meanwhile waits for no more than this.
+const VERY_LONG_NS: u64 = 500_000;
 
 /// Moving average of one method's time in its handler.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +33,11 @@ impl Predictor {
     /// How long this method takes in its handler, about; 0 when it is not known.
     pub(crate) fn average_ns(&self, method: usize) -> u64 {
         self.0.get(method).map_or(0, |method| method.average_ns)
+    }
+
+    /// Whether this method is expected to run so long that the loop should not wait for it.
+    pub(crate) fn is_very_long(&self, method: usize) -> bool {
+        self.0.get(method).is_some_and(|method| method.average_ns > VERY_LONG_NS)
     }
 
     /// Whether to time the call that begins now.
@@ -65,12 +73,12 @@ mod tests {
         assert!(!predictor.is_long(0));
         assert!(predictor.wants_time(0), "the first call is timed");
         predictor.took(0, 1_000_000);
-        assert!(predictor.is_long(0) && predictor.wants_time(0));
+        assert!(predictor.is_long(0) && predictor.is_very_long(0) && predictor.wants_time(0));
         assert_eq!((predictor.average_ns(0), predictor.average_ns(1)), (1_000_000, 0));
         for _ in 0..32 {
             predictor.took(0, 100);
         }
-        assert!(!predictor.is_long(0));
+        assert!(!predictor.is_long(0) && !predictor.is_very_long(0));
         let timed = (0..SAMPLE * 4).filter(|_| predictor.wants_time(0)).count();
         assert_eq!(timed, 4);
     }

@@ -13,7 +13,7 @@ use crate::clock::now_ns;
 /// Answers a call of one of them. `since_ns` is when this loop began to serve.
 pub(crate) fn answer(which: Standard, spec: &ServiceSpec, call: Call<'_>, since_ns: u64) -> Result<(), Failure> {
     let Call { codec, body, scratch, reply } = call;
-    let none = Form { names: &[], raw: false };
+    let none = Form { names: &[], raw: false, defaults: &[] };
     arguments::<(), [u8; 0]>(codec, body.bytes(), &none, scratch, |_, out| archive::encode(&(), out))?;
     let document = match which {
         Standard::Health => health(spec, now_ns().saturating_sub(since_ns) / 1_000_000),

@@ -90,6 +90,12 @@ impl Timing {
         self.average_ns = self.average_ns - self.average_ns / WINDOW + handler_ns / WINDOW;
     }
 
+    /// A call that ran beside the loop is about to be answered.
+    pub(crate) fn away(&mut self, came_ns: u64, started_ns: u64, ended_ns: u64) {
+        let (queue_ns, handler_ns) = (started_ns.saturating_sub(came_ns), ended_ns.saturating_sub(started_ns));
+        self.times = Some(Times { queue_ns, handler_ns });
+    }
+
     /// The times of the call that has just ended, once.
     pub(crate) fn take(&mut self) -> Option<Times> {
         self.times.take()

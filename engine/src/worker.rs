@@ -1,5 +1,6 @@
 //! THE LOOP. One turn is a list of phases; each phase has its own file.
 
+mod back;
 mod draining;
 mod spinning;
 
@@ -18,6 +19,7 @@ use speedysvc_protocol::shm::link::WorkerLink;
 use speedysvc_protocol::stats::Counter;
 
 use crate::bells::{Bells, Rang};
+use crate::beside::Runtime;
 use crate::boot::Parts;
 use crate::clock::now_ns;
 use crate::control::{Control, Equipment, Heard};
@@ -33,14 +35,19 @@ use crate::watcher::Watcher;
 use draining::{Draining, LINGER};
 
 /// Serves until the broker says that it is enough, or is gone. `control` is the worker's end of its control socket;
-/// `signals` becomes readable when this process is asked to end.
+/// `signals` becomes readable when this process is asked to end; `runtime` is for handlers that need one.
 ///
 /// # Errors
 /// [`StartError`] when the worker cannot begin, or the kernel refuses something that the loop cannot do without.
-pub fn serve(service: Arc<dyn Service>, control: OwnedFd, signals: Option<&UnixStream>) -> Result<(), StartError> {
+pub fn serve(
+    service: Arc<dyn Service>,
+    control: OwnedFd,
+    signals: Option<&UnixStream>,
+    runtime: Option<Arc<dyn Runtime>>,
+) -> Result<(), StartError> {
     let control = Control::new(control);
     let equipment = control.equipment()?;
-    let mut worker = match Worker::new(service, control, equipment, signals) {
+    let mut worker = match Worker::new(service, control, equipment, signals, runtime) {
         Ok(worker) => worker,
         Err((error, control)) => {
             control.report(&Report::Failed { why: error.to_string() });
@@ -89,8 +96,9 @@ impl Worker {
         control: Control,
         equipment: Equipment,
         signals: Option<&UnixStream>,
+        runtime: Option<Arc<dyn Runtime>>,
     ) -> Result<Self, (StartError, Control)> {
-        match Parts::new(service, &control, equipment, signals) {
+        match Parts::new(service, &control, equipment, signals, runtime) {
             Err(error) => Err((error, control)),
             Ok(Parts { driver, bells, runner, links, connections, idle, watcher, leaving }) => {
                 let (crowd, draining, now_ns, turns, rang) = (Watch::new(), None, now_ns(), 0, true);
@@ -117,7 +125,8 @@ impl Worker {
 
     fn is_done(&self) -> bool {
         self.draining.as_ref().is_some_and(|draining| {
-            draining.is_fetched(self.links.holds_replies(), self.now_ns) && self.connections.is_empty()
+            let is_home = self.runner.beside.is_empty();
+            draining.is_fetched(self.links.holds_replies(), self.now_ns) && is_home && self.connections.is_empty()
         })
     }
 
@@ -137,6 +146,7 @@ impl Worker {
         worked |= self.links.look_at_muted(&mut self.runner, self.now_ns, &self.bells);
         let called = self.links.sweep(&mut self.runner, self.now_ns);
         worked |= called | self.serve_next();
+        worked |= self.take_back();
         worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut *self.driver);
         self.tell_broker();
         if self.driver.wants_submitting() {
@@ -154,15 +164,6 @@ impl Worker {
             static SAID: Once = Once::new();
             SAID.call_once(|| eprintln!("speedysvc: the completion queue was too small: please report this"));
             self.runner.meter.set(Counter::CqOverflows, overflows.into());
-        }
-    }
-
-    /// A handler took so long that others were told to look at our links; it is over. What came meanwhile has rung.
-    fn come_back(&mut self) {
-        if self.watcher.has_spoken() && self.draining.is_none() {
-            self.links.say(Mode::Scan);
-            self.rang = true;
-            self.runner.meter.count(Counter::Overdue);
         }
     }
 
@@ -202,10 +203,9 @@ impl Worker {
                     Rang::Control => self.obey()?,
                     Rang::Signal | Rang::Leave => self.drain(),
                     Rang::Knock => self.connections.knock(),
-                    Rang::Link(link) | Rang::Passed(link) if self.draining.is_some() => {
-                        self.links.look_for_fetches(link);
-                    }
-                    Rang::Link(link) => self.links.client_rang(link, self.now_ns, &self.bells),
+                    Rang::Beside => self.runner.beside.hear(),
+                    Rang::Link(link) => self.hear_link(link),
+                    Rang::Passed(link) if self.draining.is_some() => self.links.look_for_fetches(link),
                     Rang::Passed(link) => self.links.adopt_belled(link, self.now_ns),
                     Rang::Pool => {}
                 }
@@ -279,6 +279,7 @@ impl Worker {
     }
 
     fn detach(&mut self, id: LinkId) {
+        self.runner.beside.look_for_cancels(id, true);
         if let Some(bells) = self.links.remove(id) {
             bells.leave(&self.bells);
             self.connections.descriptor_freed();
@@ -292,8 +293,9 @@ impl Worker {
         }
         self.links.demote_all(&mut self.runner, self.now_ns);
         self.links.leave_waiting();
-        // Not gone as long as it holds replies, which nobody else can hand out.
-        self.links.say(if self.links.holds_replies() { Mode::Busy } else { Mode::Gone });
+        // Not gone as long as it holds replies, or calls that are to have one: nobody else can hand them out.
+        let holds = self.links.holds_replies() || !self.runner.beside.is_empty();
+        self.links.say(if holds { Mode::Busy } else { Mode::Gone });
         self.connections.drain();
         self.now_ns = now_ns();
         self.draining = Some(Draining::begin(self.now_ns));
@@ -312,7 +314,7 @@ impl Worker {
             self.crowd.does_something_else();
             self.idle.worked(self.runner.take_moved());
             // Whoever was answered may be back before another whole turn is over, again and again.
-            if called && !self.links.has_waiting() {
+            if called && !self.links.has_waiting() && !self.runner.beside.has_done() {
                 self.spin();
             }
             return Ok(());

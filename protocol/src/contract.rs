@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::hello::{Given, Refusal, Wanted};
 use crate::ids::{MethodId, MethodIndex, Shape};
+use crate::json::Defaults;
 use crate::limits::METHODS_MAX;
 use crate::status::Code;
 
@@ -31,10 +32,28 @@ pub struct MethodSpec {
     pub docs: &'static str,
     /// Whether running it twice does no more than running it once.
     pub idempotent: bool,
+    /// Where its handler runs.
+    pub runs: Runs,
     /// The names of its arguments, in order.
     pub arguments: &'static [&'static str],
+    /// What they are when a caller leaves them out.
+    pub defaults: &'static Defaults,
     /// The types, as schemas.
     pub schema: fn(&mut SchemaGenerator) -> MethodSchema,
+}
+
+/// Where a method's handler runs. No part of the contract: callers see no difference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Runs {
+    /// On the loop's thread, from its beginning to its end.
+    #[default]
+    OnTheLoop,
+    /// On a thread beside the loop, because it blocks.
+    Blocking,
+    /// In pieces on the loop's thread: it is an `async fn`.
+    Async,
+    /// In pieces in a tokio runtime beside the loop: an `async fn` that uses tokio's libraries.
+    Tokio,
 }
 
 /// The types of a method as JSON schemas.
@@ -107,7 +126,7 @@ impl ServiceSpec {
 
 impl MethodSpec {
     fn describe(&self, generator: &mut SchemaGenerator) -> Value {
-        let schema = (self.schema)(generator);
+        let schema = self.schema_with_defaults(generator);
         let arguments: Map<String, Value> = self
             .arguments
             .iter()
@@ -118,6 +137,18 @@ impl MethodSpec {
             "name": self.name, "signature": self.signature, "docs": self.docs, "idempotent": self.idempotent,
             "arguments": arguments, "result": schema.result, "error": schema.error,
         })
+    }
+
+    /// The types, with the defaults of arguments that may be left out. These are no part of the shape: callers that
+    /// send archives send all arguments.
+    pub(crate) fn schema_with_defaults(&self, generator: &mut SchemaGenerator) -> MethodSchema {
+        let mut schema = (self.schema)(generator);
+        for (schema, default) in schema.arguments.iter_mut().zip(self.defaults) {
+            if let Some(default) = default {
+                schema.insert("default".to_owned(), default());
+            }
+        }
+        schema
     }
 
     fn shape(&self) -> Shape {
@@ -230,7 +261,9 @@ mod tests {
             signature,
             docs: "",
             idempotent: true,
+            runs: Runs::default(),
             arguments: &["point"],
+            defaults: &[],
             schema: |g| MethodSchema {
                 arguments: vec![g.subschema_for::<T>()],
                 result: g.subschema_for::<()>(),

@@ -1,7 +1,8 @@
 //! JSON: the codec for people, scripts and other languages.
 //!
 //! A method with one argument takes its value as the whole body; with none or several, an object by names or an array
-//! in order. Byte strings are base64 text.
+//! in order. Byte strings are base64 text. Arguments with a default may be left out: by name, or at the end of an
+//! array, or with the whole body.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -67,14 +68,31 @@ impl JsonSchema for Base64 {
     }
 }
 
+/// What arguments are, in their order, when a caller leaves them out; shorter where no more of them have a default.
+pub type Defaults = [Option<fn() -> Value>];
+
+/// What argument `place` is when it is left out.
+pub(crate) fn default_of(defaults: &Defaults, place: usize) -> Option<Value> {
+    defaults.get(place).copied().flatten().map(|default| default())
+}
+
+/// A default as JSON.
+///
+/// # Panics
+/// When the value has no JSON form (a map with keys that are not text).
+#[must_use]
+pub fn value<T: Serialize + ?Sized>(value: &T) -> Value {
+    serde_json::to_value(value).unwrap_or_else(|error| panic!("a default has no JSON form: {error}"))
+}
+
 /// Reads a call's arguments, by the rule in the module's text, into a tuple with one field for each name.
 ///
 /// # Errors
 /// [`Failure`] with [`Code::InvalidArgument`] that says which argument is missing, unknown or of the wrong type.
-pub fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str]) -> Result<T, Failure> {
-    serde_json::from_value(Value::Array(values(body, names)?)).or_else(|error| {
+pub fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str], defaults: &Defaults) -> Result<T, Failure> {
+    serde_json::from_value(Value::Array(values(body, names, defaults)?)).or_else(|error| {
         // In JSON Schema, and in what some languages write, 3.0 is an integer. Only now, as it costs a second reading.
-        let mut again = Value::Array(values(body, names)?);
+        let mut again = Value::Array(values(body, names, defaults)?);
         if !make_integers(&mut again) {
             return Err(invalid(&error, names));
         }
@@ -82,10 +100,12 @@ pub fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str]) -> Result<T, 
     })
 }
 
-fn values(body: &[u8], names: &[&str]) -> Result<Vec<Value>, Failure> {
-    match names {
-        [_] => Ok(vec![parse(body)?]),
-        _ => in_order(body, names),
+fn values(body: &[u8], names: &[&str], defaults: &Defaults) -> Result<Vec<Value>, Failure> {
+    let alone = if names.len() == 1 && body.is_empty() { default_of(defaults, 0) } else { None };
+    match (names, alone) {
+        ([_], Some(default)) => Ok(vec![default]),
+        ([_], None) => Ok(vec![parse(body)?]),
+        _ => in_order(body, names, defaults),
     }
 }
 
@@ -106,20 +126,24 @@ fn make_integers(value: &mut Value) -> bool {
     }
 }
 
-fn in_order(body: &[u8], names: &[&str]) -> Result<Vec<Value>, Failure> {
+fn in_order(body: &[u8], names: &[&str], defaults: &Defaults) -> Result<Vec<Value>, Failure> {
     if names.is_empty() && body.is_empty() {
         return Ok(Vec::new());
     }
     match parse(body)? {
-        Value::Array(values) => Ok(values),
+        Value::Array(mut values) => {
+            values.extend((values.len()..names.len()).map_while(|place| default_of(defaults, place)));
+            Ok(values)
+        }
         Value::Null if names.is_empty() => Ok(Vec::new()),
-        Value::Object(fields) => by_name(fields, names),
+        Value::Object(fields) => by_name(fields, names, defaults),
         _ => Err(invalid(&"expected an object of named arguments, or an array in order", names)),
     }
 }
 
-fn by_name(mut fields: Map<String, Value>, names: &[&str]) -> Result<Vec<Value>, Failure> {
-    let values = names.iter().map(|name| fields.remove(*name).unwrap_or(Value::Null)).collect();
+fn by_name(mut fields: Map<String, Value>, names: &[&str], defaults: &Defaults) -> Result<Vec<Value>, Failure> {
+    let mut value = |place, name: &str| fields.remove(name).or_else(|| default_of(defaults, place));
+    let values = names.iter().enumerate().map(|(place, name)| value(place, name).unwrap_or(Value::Null)).collect();
     match fields.keys().next() {
         Some(unknown) => Err(invalid(&format_args!("no argument is called `{unknown}`"), names)),
         None => Ok(values),
@@ -190,7 +214,30 @@ impl std::io::Write for Sink<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str]) -> Result<T, Failure> {
+        super::arguments(body, names, &[])
+    }
+
+    #[test]
+    fn what_has_a_default_may_be_left_out() {
+        let defaults: &Defaults = &[None, Some(|| json!(7)), Some(|| json!("x"))];
+        let read = |body: &str| super::arguments::<(u8, u8, String)>(body.as_bytes(), &["a", "b", "c"], defaults);
+        let expected = |b, c: &str| Ok((1, b, c.to_owned()));
+        assert_eq!(read(r#"{"a":1}"#), expected(7, "x"));
+        assert_eq!(read(r#"{"c":"y","a":1}"#), expected(7, "y"));
+        assert_eq!(read("[1]"), expected(7, "x"));
+        assert_eq!(read("[1,2]"), expected(2, "x"));
+        assert!(read(r#"{"b":1}"#).is_err() && read("[]").is_err(), "`a` has none");
+        assert!(read(r#"{"a":1,"b":null}"#).is_err(), "null is a value");
+        let alone: &Defaults = &[Some(|| json!([3]))];
+        assert_eq!(super::arguments::<(Vec<u8>,)>(b"", &["xs"], alone), Ok((vec![3],)));
+        assert_eq!(super::arguments::<(Vec<u8>,)>(b"[4]", &["xs"], alone), Ok((vec![4],)));
+        assert!(arguments::<(Vec<u8>,)>(b"", &["xs"]).is_err());
+    }
 
     #[test]
     fn one_argument_is_the_whole_body() {

@@ -10,7 +10,7 @@
 //! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`byte_string`]: of the archives that are
 //!   mostly bytes, only these. [`json`], [`msgpack`]: values in those.
 //! * [`contract`]: what a service offers, and [`standard`] what every service does. [`service`]: the trait that the
-//!   service macro implements.
+//!   service macro implements. [`context`]: which call a handler serves, which engine and client must both see.
 //! * [`status`]: what a caller may be told, and whether its call ran. [`ids`], [`limits`]: names and numbers.
 //! * [`stats`]: what is counted and timed. [`crowd`]: when neither side may wait by looking.
 //!
@@ -20,8 +20,10 @@
 
 pub mod archive;
 pub mod byte_string;
-pub mod contract;
 #[cfg(not(loom))] // as it names what is made of mapped memory, which loom has not
+pub mod context;
+pub mod contract;
+#[cfg(not(loom))] // the same
 pub mod control;
 pub mod crowd;
 pub mod frame;

@@ -35,7 +35,7 @@ impl ServiceSpec {
 
 impl MethodSpec {
     fn path(&self, generator: &mut SchemaGenerator) -> Value {
-        let types = (self.schema)(generator);
+        let types = self.schema_with_defaults(generator);
         let mut responses = json!({
             "200": content("What the method gives.", &types.result.into()),
             "default": content("It gave nothing, and says whether the call ran.", &json!({ "$ref": FAILURE })),
@@ -47,13 +47,18 @@ impl MethodSpec {
             });
             responses["422"] = content("The method's own error: the call ran.", &schema);
         }
+        let needs_body = match &types.arguments[..] {
+            [] => false,
+            [one] => !has_default(one),
+            _ => true,
+        };
         json!({ "post": {
             "operationId": self.name,
             "summary": self.docs.lines().next().unwrap_or_default(),
             "description": self.docs,
             "parameters": [{ "$ref": "#/components/parameters/Timeout" }],
             "requestBody": {
-                "required": !self.arguments.is_empty(),
+                "required": needs_body,
                 "content": { "application/json": { "schema": body(self.arguments, types.arguments) } },
             },
             "responses": responses,
@@ -74,17 +79,23 @@ fn body(names: &[&str], mut arguments: Vec<Schema>) -> Value {
             let required: Vec<&str> = names
                 .iter()
                 .zip(&arguments)
-                .filter(|(_, schema)| !takes_null(schema.as_value()))
+                .filter(|(_, schema)| !takes_null(schema.as_value()) && !has_default(schema))
                 .map(|(n, _)| *n)
                 .collect();
+            // At the end of an array, what has a default may be left out.
+            let least = arguments.iter().rposition(|schema| !has_default(schema)).map_or(0, |last| last + 1);
             let properties: Map<String, Value> =
                 names.iter().map(|name| (*name).to_owned()).zip(arguments.iter().cloned().map(Value::from)).collect();
             json!({ "anyOf": [
                 { "type": "object", "properties": properties, "required": required, "additionalProperties": false },
-                { "type": "array", "prefixItems": arguments, "minItems": names.len(), "maxItems": names.len() },
+                { "type": "array", "prefixItems": arguments, "minItems": least, "maxItems": names.len() },
             ] })
         }
     }
+}
+
+fn has_default(schema: &Schema) -> bool {
+    schema.get("default").is_some()
 }
 
 /// Whether an argument may be left out: then it is null.

@@ -1,6 +1,9 @@
 //! The handler's side of a call: the trait that the service macro implements, and what its output calls.
 
+use std::future::Future;
 use std::iter;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,7 +14,7 @@ use crate::archive::{self, Archived, Buffer, Bytes, Decode, Encode, Sink, View};
 use crate::byte_string;
 use crate::contract::{Contract, ServiceSpec};
 use crate::ids::{Codec, MethodIndex};
-use crate::json::{self, Base64};
+use crate::json::{self, Base64, Defaults};
 use crate::msgpack;
 use crate::shm::in_place::InPlace;
 use crate::status::{Code, Failure, Status};
@@ -40,7 +43,17 @@ pub trait Service: Send + Sync + 'static {
     /// [`Failure`] when the arguments cannot be read, or the reply is over the limit. A method's own error is not one:
     /// it is a reply.
     fn call(&self, method: MethodIndex, call: Call<'_>) -> Result<(), Failure>;
+
+    /// Begins one call of a method that is an `async fn`: see [`Runs`](crate::contract::Runs).
+    fn begin(self: Arc<Self>, method: MethodIndex, mut call: OwnedCall) -> Begun {
+        let text = format!("method {} is no async fn", method.0);
+        call.reply.fail(&Failure::not_started(Code::Unimplemented, text));
+        Box::pin(std::future::ready(call))
+    }
 }
+
+/// A call of an `async fn` that has begun: it gives back what it was given, with the reply written.
+pub type Begun = Pin<Box<dyn Future<Output = OwnedCall>>>;
 
 /// One call, as the loop hands it to a service.
 pub struct Call<'a> {
@@ -52,6 +65,51 @@ pub struct Call<'a> {
     pub scratch: &'a mut Buffer,
     /// Where the reply goes.
     pub reply: &'a mut Reply,
+}
+
+/// One call that owns its memory, so that it can run on another thread, or in pieces.
+pub struct OwnedCall {
+    /// How arguments and reply are written.
+    pub codec: Codec,
+    /// The arguments, when they are not in place.
+    pub arguments: Buffer,
+    /// Where a trusted client wrote them, and whether a large reply should be written over them.
+    pub in_place: Option<(InPlace, bool)>,
+    /// Room for arguments that must be rewritten.
+    pub scratch: Buffer,
+    /// Where the reply goes.
+    pub reply: Reply,
+}
+
+impl Default for OwnedCall {
+    fn default() -> Self {
+        let [arguments, scratch] = [(); 2].map(|()| Buffer::new(0));
+        Self { codec: Codec::Rkyv, arguments, in_place: None, scratch, reply: Reply::new(0) }
+    }
+}
+
+impl OwnedCall {
+    /// Bytes of the arguments.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.in_place.as_ref().map_or(self.arguments.as_slice().len(), |(place, _)| place.bytes().len())
+    }
+
+    /// Whether the arguments have no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The call as a service takes it. Once: arguments in place are taken out of it.
+    pub fn call(&mut self) -> Call<'_> {
+        let Self { codec, arguments, in_place, scratch, reply } = self;
+        let body = match in_place.take() {
+            Some((place, reply_over)) => Body::InPlace { place, reply_over },
+            None => Body::Own(arguments.as_slice()),
+        };
+        Call { codec: *codec, body, scratch, reply }
+    }
 }
 
 /// A call's arguments: aligned for archives, and nobody changes them.
@@ -83,7 +141,7 @@ impl Body<'_> {
 pub struct Reply {
     body: Buffer,
     /// Where an archive may be written instead; empty until one is there.
-    window: Option<Box<dyn Sink>>,
+    window: Option<Box<dyn Sink + Send>>,
     status: Status,
 }
 
@@ -123,7 +181,7 @@ impl Reply {
     /// Takes a new limit for the next reply, and gives unusually large room back. An archive that fits into `window` is
     /// written there.
     #[inline]
-    pub fn prepare(&mut self, limit: usize, keep: usize, window: Option<Box<dyn Sink>>) {
+    pub fn prepare(&mut self, limit: usize, keep: usize, window: Option<Box<dyn Sink + Send>>) {
         self.window = window;
         self.body.trim(keep);
         self.body.clear();
@@ -224,6 +282,8 @@ impl Reply {
 pub struct Form {
     /// Their names, in order.
     pub names: &'static [&'static str],
+    /// What they are when a caller leaves them out.
+    pub defaults: &'static Defaults,
     /// Whether the method takes one byte string and gives one, so that the bytes themselves will do.
     pub raw: bool,
 }
@@ -285,7 +345,7 @@ pub fn byte_string<'a, J: DeserializeOwned>(
 
 fn values<J: DeserializeOwned>(codec: Codec, body: &[u8], form: &Form) -> Result<J, Failure> {
     match codec {
-        Codec::MsgPack => msgpack::arguments(body, form.names),
+        Codec::MsgPack => msgpack::arguments(body, form.names, form.defaults),
         Codec::Raw if form.raw => {
             let one = BytesDeserializer::<ValueError>::new(body);
             let bytes = J::deserialize(SeqDeserializer::new(iter::once(one)));
@@ -295,6 +355,6 @@ fn values<J: DeserializeOwned>(codec: Codec, body: &[u8], form: &Form) -> Result
             let message = "a raw call is for methods that take one byte string and give one: use json or msgpack";
             Err(Failure::not_started(Code::Unimplemented, message))
         }
-        Codec::Json | Codec::Rkyv => json::arguments(body, form.names),
+        Codec::Json | Codec::Rkyv => json::arguments(body, form.names, form.defaults),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod chaos;
 pub mod cost;
+pub mod handlers_service;
 pub mod harness;
 #[expect(unsafe_code, reason = "clients that break rules write shared memory as they like")]
 pub mod hostile;

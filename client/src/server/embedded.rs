@@ -148,7 +148,7 @@ impl Server {
         let stop_too = stop.try_clone().map_err(io_error("copying a bell"))?;
         let meters = broker.meters(key);
         let service = self.service;
-        let worker = spawn("speedysvc-loop", move || speedysvc_core::serve(service, control, None))?;
+        let worker = spawn("speedysvc-loop", move || speedysvc_core::serve(service, control, None, super::runtime()))?;
         let (events, ready) = mpsc::channel();
         let broker = spawn("speedysvc-broker", move || attend(broker, key, &stop_too, &events))?;
         let mut running = Running { name: self.name, folder, tcp, unix, meters, stop, threads: Some((worker, broker)) };

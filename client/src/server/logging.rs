@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use speedysvc_core::log;
+use speedysvc_protocol::context;
 use speedysvc_protocol::control::LOG_MARK_ENV;
 use speedysvc_protocol::control::operator::Level;
 use tracing::field::{Field, Visit};
@@ -81,7 +82,7 @@ impl Writer {
         let Some(mark) = &self.mark else {
             return format!("{} {}: {text}\n", level.as_str().to_uppercase(), about.target());
         };
-        let call = log::call().map(|call| call.to_string());
+        let call = context::served().map(|served| served.call.to_string());
         let entry = serde_json::json!({ "level": level, "target": about.target(), "call": call, "text": text });
         format!("{RECORD}{mark}{entry}\n")
     }

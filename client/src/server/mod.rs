@@ -4,6 +4,8 @@ mod embedded;
 mod listener;
 mod logging;
 mod supervised;
+#[cfg(feature = "tokio")]
+mod tokio;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +13,14 @@ use std::sync::Arc;
 use speedysvc_protocol::service::Service;
 
 pub use embedded::{Running, Server, ServerError};
+
+/// The runtime for handlers that need one, if this program was built with it.
+fn runtime() -> Option<Arc<dyn speedysvc_core::Runtime>> {
+    #[cfg(feature = "tokio")]
+    return Some(Arc::new(tokio::Tokio::default()));
+    #[cfg(not(feature = "tokio"))]
+    None
+}
 
 /// Hosts a service until the process is asked to end: as a worker when a supervisor started this program, else alone,
 /// on `shm://NAME` with the name of the service. The whole `main` of a service:

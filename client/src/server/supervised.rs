@@ -19,7 +19,7 @@ pub(super) fn serve(service: Arc<dyn Service>) -> ExitCode {
     let ended = control_socket().map_err(|error| StartError::Control(error.to_string())).and_then(|control| {
         // Without them a SIGTERM from elsewhere ends this process at once, which the supervisor would call a crash.
         let signals = speedysvc_core::signals::asked_to_end().ok();
-        speedysvc_core::serve(service, control, signals.as_ref())
+        speedysvc_core::serve(service, control, signals.as_ref(), super::runtime())
     });
     if getppid() != supervisor {
         end_children();

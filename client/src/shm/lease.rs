@@ -120,8 +120,10 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
     /// Gives the call up (rule 12). After [`GivenUp::NotStarted`] slot and buffer are free at once.
     pub(super) fn give_up(&mut self) -> GivenUp {
         let verdict = self.home.link.slot(self.place.slot).give_up(self.place.seq);
-        if verdict == GivenUp::NotStarted {
-            self.settle();
+        match verdict {
+            GivenUp::NotStarted => self.settle(),
+            // Whoever runs it beside a loop may want to stop it, and nothing else tells it to look.
+            GivenUp::Claimed => self.home.ring(),
         }
         verdict
     }

@@ -182,7 +182,7 @@ impl ShmConnection {
     }
 
     #[cold]
-    fn ring(&self) {
+    pub(super) fn ring(&self) {
         let rung = doorbell::ring(&self.bell);
         debug_assert!(rung.is_ok(), "the bell is no bell: {rung:?}");
     }

@@ -22,7 +22,7 @@ impl Worker {
             if self.links.sweep(&mut self.runner, self.now_ns) {
                 self.idle.worked(self.runner.take_moved());
                 (looks, served) = (0, served + 1);
-                if self.links.has_waiting() {
+                if self.links.has_waiting() || self.runner.beside.has_done() {
                     return;
                 }
                 if served % CLOCK_EVERY == 0 {

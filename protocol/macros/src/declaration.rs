@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, FnArg, Generics, ItemTrait, Pat, PatType, ReceiverKind, Result, Safety, Signature, TraitItem,
-    TraitItemFn, Visibility,
+    Attribute, Error, Expr, FnArg, Generics, ItemTrait, Meta, Pat, PatType, ReceiverKind, Result, Safety, Signature,
+    TraitItem, TraitItemFn, Visibility,
 };
 
 use crate::method_settings::{self, MethodSettings};
@@ -40,6 +40,7 @@ pub struct Method {
     pub name: String,
     pub signature: String,
     pub settings: MethodSettings,
+    pub is_async: bool,
     pub docs: String,
     pub carried: Vec<Attribute>,
     pub arguments: Vec<Argument>,
@@ -125,6 +126,7 @@ fn read_method(index: usize, item: &TraitItemFn) -> Result<Method> {
     let arguments: Vec<Argument> = typed.filter_map(|typed| errors.note(read_argument(typed))).collect();
     let output = errors.note(Output::of(&item.sig.output));
     let settings = errors.note(method_settings::read(&item.attrs));
+    errors.note(settings.as_ref().map_or(Ok(()), |settings| settings.check(&item.sig)));
     errors.end()?;
     let settings = settings.expect("without an error there are settings");
     let (output, name) = (output.expect("without an error there is an output"), item.sig.ident.unraw().to_string());
@@ -134,6 +136,7 @@ fn read_method(index: usize, item: &TraitItemFn) -> Result<Method> {
         signature: signature::normal_form(&name, &arguments, &output),
         name,
         settings,
+        is_async: item.sig.asyncness.is_some(),
         docs: docs(&item.attrs),
         carried: carried(&item.attrs),
         arguments,
@@ -143,9 +146,6 @@ fn read_method(index: usize, item: &TraitItemFn) -> Result<Method> {
 
 fn check_method(item: &TraitItemFn) -> Result<()> {
     let (signature, name) = (&item.sig, item.sig.ident.unraw().to_string());
-    if let Some(token) = &signature.asyncness {
-        return Err(Error::new(token.span, "async handlers are not supported yet: write a plain `fn`"));
-    }
     if let Some(cfg) = item.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
         return Err(Error::new_spanned(cfg, "both programs need the same methods: a method is there, or it is not"));
     }
@@ -200,10 +200,25 @@ fn check_receiver(signature: &Signature) -> Result<()> {
 fn read_argument(typed: &PatType) -> Result<Argument> {
     match &*typed.pat {
         Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => {
-            Ok(Argument { name: pat.ident.clone(), kind: Kind::of(&typed.ty)? })
+            Ok(Argument { name: pat.ident.clone(), kind: Kind::of(&typed.ty)?, default: read_default(&typed.attrs)? })
         }
         other => Err(Error::new(other.span(), "an argument has a name, by which JSON callers send it: no pattern")),
     }
+}
+
+/// The value in `#[default(...)]`.
+fn read_default(attributes: &[Attribute]) -> Result<Option<Expr>> {
+    let mut found = None;
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("default")) {
+        if !matches!(attribute.meta, Meta::List(_)) {
+            let message = "write the value that callers may leave out: #[default(10)]";
+            return Err(Error::new_spanned(attribute, message));
+        }
+        if found.replace(attribute.parse_args()?).is_some() {
+            return Err(Error::new_spanned(attribute, "this argument has a default already"));
+        }
+    }
+    Ok(found)
 }
 
 /// What is true of the generated client too.

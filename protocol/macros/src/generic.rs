@@ -51,12 +51,18 @@ fn trait_ident(service: &Ident) -> Ident {
 /// What the types of a method are called in an inner function.
 pub struct Names<'a> {
     types: Ident,
+    service: Ident,
     method: &'a Method,
 }
 
 impl<'a> Names<'a> {
     pub fn of(declared: &Declaration, method: &'a Method) -> Self {
-        Self { types: trait_ident(&declared.ident), method }
+        Self { types: trait_ident(&declared.ident), service: service_ident(&declared.ident), method }
+    }
+
+    /// The type that holds what both sides agree on.
+    pub fn service(&self) -> &Ident {
+        &self.service
     }
 
     /// The generics of an inner function; it is called for the service.

@@ -38,6 +38,14 @@ pub fn generate(settings: &TokenStream, item: &ItemImpl) -> Result<TokenStream> 
             ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
                 <Self as #path>::__speedysvc_dispatch(self, method, call)
             }
+
+            fn begin(
+                self: ::std::sync::Arc<Self>,
+                method: ::speedysvc::__private::ids::MethodIndex,
+                call: ::speedysvc::__private::service::OwnedCall,
+            ) -> ::speedysvc::__private::service::Begun {
+                <Self as #path>::__speedysvc_begin(self, method, call)
+            }
         }
     })
 }
@@ -74,6 +82,19 @@ pub fn with_entrances(mut item: ItemTrait) -> ItemTrait {
             Self: ::core::marker::Sized,
         {
             #service::dispatch(self, method, call)
+        }
+    });
+    item.items.push(parse_quote! {
+        #[doc(hidden)]
+        fn __speedysvc_begin(
+            self: ::std::sync::Arc<Self>,
+            method: ::speedysvc::__private::ids::MethodIndex,
+            call: ::speedysvc::__private::service::OwnedCall,
+        ) -> ::speedysvc::__private::service::Begun
+        where
+            Self: ::core::marker::Sized + 'static,
+        {
+            #service::begin(self, method, call)
         }
     });
     item

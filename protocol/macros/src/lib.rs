@@ -69,6 +69,41 @@ use syn::{Error, Item};
 /// call again also when a worker was lost of which nobody knows whether it had run the call; other calls are only made
 /// again when they have certainly not started.
 ///
+/// # Where handlers run
+/// A handler that is a plain `fn` runs on its worker's loop from beginning to end, at memory speed; meanwhile the loop
+/// does nothing else, though other workers take what waits in shared memory. Others say so in the trait:
+///
+/// ```text
+/// #[method(blocking)]
+/// fn render(&self, page: &str) -> Vec<u8>;
+/// async fn fetch(&self, name: &str) -> Option<String>;
+/// #[method(runtime = "tokio")]
+/// async fn query(&self, sql: &str) -> Result<Rows, QueryError>;
+/// ```
+///
+/// * `blocking`: on a thread of a small pool beside the loop, for what waits for disks, locks or other processes. It
+///   takes two wakes longer. More calls than may wait for a thread are refused with `RESOURCE_EXHAUSTED`, not started.
+/// * `async fn`: in pieces on the loop's thread, so that a thousand can wait at once. It may await calls of other
+///   services (`client.start()`), channels, and whatever else is woken from another thread. It must not block, and need
+///   not be `Send`. Libraries that need tokio's runtime panic there; the error says what to write.
+/// * `async fn` with `runtime = "tokio"`: in pieces on a thread with a tokio runtime (and `LocalSet`) beside the loop.
+///   Needs the feature `tokio` of speedysvc; a worker that was built without it does not start, and says so.
+///
+/// An `async fn` is dropped where it awaits when its caller gives the call up or the deadline passes. Other handlers
+/// may ask: `speedysvc::context()`. A plain `fn` that turns out to take more than half a millisecond runs beside the
+/// loop, one at a time, when its call came over a socket, so that it does not hold up the other sockets. Callers see no
+/// difference between all of these, and none of it is part of the contract.
+///
+/// # What callers may leave out
+/// `#[default(value)]` before an argument makes it optional for callers that write JSON or MessagePack: they leave it
+/// out by name, or at the end of an array, or with the whole body where it is the only one. The schema says so. Give
+/// new arguments a default, and such callers need no change. Rust functions take all arguments, so generated clients
+/// do, too: to those a new argument is another contract.
+///
+/// ```text
+/// fn thumbnail(&self, image: &[u8], #[default(128)] width: u32) -> Vec<u8>;
+/// ```
+///
 /// A method's name, its types and their fields are its contract: they are compared when a client connects. The names of
 /// arguments, doc comments and how a type is imported are not part of it.
 ///

@@ -1,17 +1,46 @@
 //! What stands in the brackets of `#[method(...)]` on a method of a trait.
 
-use proc_macro2::TokenStream;
-use quote::ToTokens;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
 use syn::meta::ParseNestedMeta;
-use syn::{Attribute, Error, ItemTrait, Meta, Result, TraitItem};
+use syn::{Attribute, Error, FnArg, ItemTrait, LitStr, Meta, Result, Signature, TraitItem, parse_quote};
 
-const KEYS: &str = "its only key is `idempotent`";
+const KEYS: &str = "its keys are `idempotent`, `blocking` and `runtime`";
 
 /// What a method is besides its signature.
 #[derive(Default)]
 pub struct MethodSettings {
     /// Running it twice does no more than running it once.
     pub idempotent: bool,
+    /// It runs on a thread beside the loop.
+    pub blocking: bool,
+    /// It is polled by tokio; where that was said.
+    pub tokio: Option<Span>,
+}
+
+impl MethodSettings {
+    /// Whether they fit a method that is, or is not, an `async fn`.
+    pub fn check(&self, signature: &Signature) -> Result<()> {
+        let at_name = |message| Err(Error::new_spanned(&signature.ident, message));
+        match (signature.asyncness.is_some(), self.tokio) {
+            (true, _) if self.blocking => at_name("an `async fn` must not block: leave out `async`, or `blocking`"),
+            (false, Some(place)) => {
+                let message = "a runtime polls an `async fn`: make it one; what blocks is #[method(blocking)]";
+                Err(Error::new(place, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The variant of `contract::Runs`.
+    pub fn runs(&self, is_async: bool) -> TokenStream {
+        match (is_async, self.tokio.is_some(), self.blocking) {
+            (true, true, _) => quote!(Tokio),
+            (true, false, _) => quote!(Async),
+            (false, _, true) => quote!(Blocking),
+            (false, ..) => quote!(OnTheLoop),
+        }
+    }
 }
 
 /// Reads all `#[method(...)]` of a method.
@@ -30,6 +59,12 @@ fn read_key(settings: &mut MethodSettings, meta: &ParseNestedMeta<'_>) -> Result
     if meta.path.is_ident("idempotent") {
         return flag(&mut settings.idempotent, meta);
     }
+    if meta.path.is_ident("blocking") {
+        return flag(&mut settings.blocking, meta);
+    }
+    if meta.path.is_ident("runtime") {
+        return runtime(&mut settings.tokio, meta);
+    }
     let key = meta.path.get_ident().map_or_else(|| "this".to_owned(), |key| format!("`{key}`"));
     Err(meta.error(format!("{key} is no key of #[method]; {KEYS}")))
 }
@@ -41,14 +76,36 @@ fn flag(flag: &mut bool, meta: &ParseNestedMeta<'_>) -> Result<()> {
     if std::mem::replace(flag, true) { Err(meta.error("this key is given twice")) } else { Ok(()) }
 }
 
-/// The trait as it stays: the compiler knows no attribute `method`.
+fn runtime(tokio: &mut Option<Span>, meta: &ParseNestedMeta<'_>) -> Result<()> {
+    let name: LitStr = meta.value()?.parse()?;
+    if name.value() != "tokio" {
+        let message = "the only runtime is \"tokio\"; without this key an `async fn` is polled on the loop's thread";
+        return Err(Error::new(name.span(), message));
+    }
+    if tokio.replace(name.span()).is_some() { Err(meta.error("this key is given twice")) } else { Ok(()) }
+}
+
+/// The trait as it stays: the compiler knows no attributes `method` and `default`.
 pub fn without(mut item: ItemTrait) -> ItemTrait {
+    let mut is_async = false;
     for item in &mut item.items {
         if let TraitItem::Fn(method) = item {
+            is_async |= method.sig.asyncness.is_some();
             method.attrs.retain(|attribute| !is_ours(attribute));
+            method.sig.inputs.iter_mut().for_each(without_default);
         }
     }
+    if is_async {
+        item.attrs
+            .push(parse_quote!(#[allow(async_fn_in_trait, reason = "a handler stays on the thread that polls it")]));
+    }
     item
+}
+
+fn without_default(input: &mut FnArg) {
+    if let FnArg::Typed(typed) = input {
+        typed.attrs.retain(|attribute| !attribute.path().is_ident("default"));
+    }
 }
 
 /// The same for an item that may be anything.

@@ -12,14 +12,16 @@ use crate::types::Kind;
 pub fn generate(declared: &Declaration) -> TokenStream {
     let (target, service) = (&declared.ident, service_ident(&declared.ident));
     let runners = declared.methods.iter().map(|method| runner(declared, method));
-    let arms = declared.methods.iter().enumerate().map(|(index, method)| {
-        let (index, run) = (Literal::usize_unsuffixed(index), runner_ident(method));
-        quote!(#index => Self::#run(target, call),)
-    });
+    let arm = |method: &&Method| (Literal::usize_unsuffixed(method.index), runner_ident(method));
+    let (asyncs, syncs): (Vec<&Method>, Vec<&Method>) = declared.methods.iter().partition(|method| method.is_async);
+    let arms = syncs.iter().map(arm).map(|(index, run)| quote!(#index => Self::#run(target, call),));
+    let async_arms =
+        asyncs.iter().map(arm).map(|(index, run)| quote!(#index => Self::#run(&*target, call.call()).await,));
     let unknown = format!("{} has no method number {{}}", declared.settings.name);
     quote! {
         #[allow(dead_code, reason = "a program may use one side of a service only")]
         #[allow(deprecated, reason = "methods that are old answer too")]
+        #[allow(unused_variables, reason = "there may be no method of a kind")]
         impl #service {
             /// Runs one call on what implements the trait.
             #[doc(hidden)]
@@ -35,6 +37,28 @@ pub fn generate(declared: &Declaration) -> TokenStream {
                         ::std::format!(#unknown, other),
                     )),
                 }
+            }
+
+            /// Begins one call of an `async fn`.
+            #[doc(hidden)]
+            pub fn begin<Target_: #target + 'static>(
+                target: ::std::sync::Arc<Target_>,
+                method: ::speedysvc::__private::ids::MethodIndex,
+                mut call: ::speedysvc::__private::service::OwnedCall,
+            ) -> ::speedysvc::__private::service::Begun {
+                ::std::boxed::Box::pin(async move {
+                    let ended: ::core::result::Result<(), ::speedysvc::__private::status::Failure> = match method.0 {
+                        #(#async_arms)*
+                        other => ::core::result::Result::Err(::speedysvc::__private::status::Failure::not_started(
+                            ::speedysvc::__private::status::Code::Unimplemented,
+                            ::std::format!(#unknown, other),
+                        )),
+                    };
+                    if let ::core::result::Result::Err(failure) = ended {
+                        call.reply.fail(&failure);
+                    }
+                    call
+                })
             }
 
             #(#runners)*
@@ -53,23 +77,31 @@ fn runner(declared: &Declaration, method: &Method) -> TokenStream {
     let (generics, output) = (names.generics(), output(&names));
     let taken = names.arguments().map(|(place, argument)| taken(&names, place, &argument.kind));
     let values: Vec<Ident> = names.arguments().map(|(place, _)| value_ident(place)).collect();
-    let read = read_arguments(&names);
+    let read = read_arguments(&names, method.index);
     let handed_over = names.arguments().map(|(place, argument)| handed_over(&names, place, &argument.kind));
-    let write = write_result(&names, &quote!(handler(#(#handed_over),*)));
+    let called = quote!(handler(#(#handed_over),*));
+    let (asyncness, bound, called, awaited) = match method.is_async {
+        true => (quote!(async), quote!(::core::ops::AsyncFnOnce), quote!(#called.await), quote!(.await)),
+        false => (quote!(), quote!(::core::ops::FnOnce), called, quote!()),
+    };
+    let write = write_result(&names, &called);
     quote! {
-        fn #run<Target_: #target + ?::core::marker::Sized>(
+        #asyncness fn #run<Target_: #target + ?::core::marker::Sized>(
             target: &Target_,
             call: ::speedysvc::__private::service::Call<'_>,
         ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
-            fn typed #generics(
+            #asyncness fn typed #generics(
                 call: ::speedysvc::__private::service::Call<'_>,
-                handler: impl ::core::ops::FnOnce(#(#taken),*) -> #output,
+                handler: impl #bound(#(#taken),*) -> #output,
             ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
                 let ::speedysvc::__private::service::Call { codec, body, scratch, reply } = call;
                 #read
                 #write
             }
-            typed::<#service>(call, |#(#values),*| <Target_ as #target>::#name(target, #(#values),*))
+            typed::<#service>(
+                call,
+                #asyncness |#(#values),*| <Target_ as #target>::#name(target, #(#values),*) #awaited,
+            ) #awaited
         }
     }
 }
@@ -94,7 +126,8 @@ fn taken(names: &Names<'_>, place: usize, kind: &Kind) -> TokenStream {
     }
 }
 
-fn read_arguments(names: &Names<'_>) -> TokenStream {
+fn read_arguments(names: &Names<'_>, index: usize) -> TokenStream {
+    let (service, index) = (names.service(), Literal::usize_unsuffixed(index));
     let keys = names.arguments().map(|(_, argument)| argument.name.unraw().to_string());
     let wire = names.arguments().map(|(place, argument)| names.wire(place, &argument.kind));
     let json = names.arguments().map(|(place, argument)| names.json(place, &argument.kind));
@@ -113,7 +146,11 @@ fn read_arguments(names: &Names<'_>) -> TokenStream {
         let #archived = #read(
             codec,
             body.bytes(),
-            &::speedysvc::__private::service::Form { names: &[#(#keys),*], raw: #raw },
+            &::speedysvc::__private::service::Form {
+                names: &[#(#keys),*],
+                raw: #raw,
+                defaults: #service::SPEC.methods[#index].defaults,
+            },
             scratch,
             |#values, out| ::speedysvc::__private::archive::encode(&(#(#rewritten,)*), out),
         )?;

@@ -6,6 +6,7 @@ use syn::ext::IdentExt;
 
 use crate::declaration::{Declaration, Method};
 use crate::generic::{Names, base64};
+use crate::types::{Argument, Kind};
 
 /// `EchoService` for `Echo`.
 pub fn service_ident(trait_ident: &Ident) -> Ident {
@@ -62,6 +63,7 @@ fn constant(declared: &Declaration) -> TokenStream {
 fn method_spec(declared: &Declaration, method: &Method) -> TokenStream {
     let Method { name, signature, docs, arguments, .. } = method;
     let idempotent = method.settings.idempotent;
+    let (runs, defaults) = (method.settings.runs(method.is_async), arguments.iter().map(default));
     let keys = arguments.iter().map(|argument| argument.name.unraw().to_string());
     let schema = method_schema(&service_ident(&declared.ident), &Names::of(declared, method));
     quote! {
@@ -70,10 +72,39 @@ fn method_spec(declared: &Declaration, method: &Method) -> TokenStream {
             signature: #signature,
             docs: #docs,
             idempotent: #idempotent,
+            runs: ::speedysvc::__private::contract::Runs::#runs,
             arguments: &[#(#keys),*],
+            defaults: &[#(#defaults),*],
             schema: #schema,
         }
     }
+}
+
+/// What an argument is when a caller leaves it out, as a function that gives it in JSON.
+fn default(argument: &Argument) -> TokenStream {
+    let Some(value) = &argument.default else { return quote!(::core::option::Option::None) };
+    let base64 = base64();
+    let json = match &argument.kind {
+        kind if kind.is_byte_string() => {
+            let bytes = quote!(::core::convert::AsRef::<[u8]>::as_ref(&#value));
+            quote!(::speedysvc::__private::json::value(&#base64(#bytes.to_vec())))
+        }
+        Kind::Str => quote! {
+            let value: &'static ::core::primitive::str = #value;
+            ::speedysvc::__private::json::value(value)
+        },
+        Kind::View(ty) | Kind::Shared(ty) | Kind::Owned(ty) => quote! {
+            let value: #ty = #value;
+            ::speedysvc::__private::json::value(&value)
+        },
+        Kind::Bytes => unreachable!("a byte string"),
+    };
+    quote! {{
+        fn default() -> ::speedysvc::__private::serde_json::Value {
+            #json
+        }
+        ::core::option::Option::Some(default)
+    }}
 }
 
 fn method_schema(service: &Ident, names: &Names<'_>) -> TokenStream {

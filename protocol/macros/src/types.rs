@@ -1,13 +1,15 @@
 //! What an argument or a result is, decided by how its type is written.
 
 use proc_macro2::Ident;
-use syn::{Error, GenericArgument, PathArguments, PathSegment, Result, ReturnType, Type, TypeReference};
+use syn::{Error, Expr, GenericArgument, PathArguments, PathSegment, Result, ReturnType, Type, TypeReference};
 
 use crate::refused;
 
 pub struct Argument {
     pub name: Ident,
     pub kind: Kind,
+    /// What it is when a caller leaves it out.
+    pub default: Option<Expr>,
 }
 
 /// The five ways to take an argument.

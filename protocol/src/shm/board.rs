@@ -33,8 +33,12 @@ pub struct BoardLine {
     running: AtomicU64,
     /// When the loop was seen to make progress, in nanoseconds of `CLOCK_MONOTONIC`.
     beat_ns: AtomicU64,
-    _later: [AtomicU64; 14],
+    /// Of each thread beside the loop the method index that it runs, plus 1, or 0 for none. For crash reports.
+    beside: [AtomicU64; BESIDE],
 }
+
+/// Threads beside a loop whose methods the board names.
+pub const BESIDE: usize = 14;
 
 /// Bytes of a loop's line.
 pub const BOARD_LINE_BYTES: usize = 256;
@@ -52,7 +56,7 @@ impl Default for BoardLine {
             _apart: std::array::from_fn(|_| AtomicU64::new(0)),
             running: AtomicU64::new(0),
             beat_ns: AtomicU64::new(0),
-            _later: std::array::from_fn(|_| AtomicU64::new(0)),
+            beside: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 }
@@ -122,6 +126,25 @@ impl BoardLine {
     #[must_use]
     pub fn running(&self) -> Option<u16> {
         self.handler().map(|handler| handler.method)
+    }
+
+    /// Says which method a thread beside the loop runs; there are [`BESIDE`] of them.
+    pub fn set_running_beside(&self, thread: usize, method: Option<u16>) {
+        if let Some(word) = self.beside.get(thread) {
+            word.store(method.map_or(0, |index| u64::from(index) + 1), Ordering::Relaxed);
+        }
+    }
+
+    /// The methods that were running last, the loop's own first.
+    pub fn all_running(&self) -> impl Iterator<Item = u16> + '_ {
+        let beside = self.beside.iter().map(|word| word.load(Ordering::Relaxed));
+        self.running().into_iter().chain(beside.filter_map(|word| u16::try_from(word.checked_sub(1)?).ok()))
+    }
+
+    /// No method runs here any more.
+    pub fn clear_running(&self) {
+        self.set_running(None);
+        (0..BESIDE).for_each(|thread| self.set_running_beside(thread, None));
     }
 
     /// The handler that runs.
@@ -198,6 +221,20 @@ mod tests {
         assert!(!line.turn_busy(other) && line.mode(3) == Mode::Scan);
         assert!(line.turn_busy(me) && line.mode(3) == Mode::Busy);
         assert!(!line.turn_busy(me));
+    }
+
+    #[test]
+    fn all_methods_that_run_are_named_and_forgotten_together() {
+        let line = BoardLine::default();
+        line.set_running_beside(0, Some(7));
+        line.set_running_beside(BESIDE - 1, Some(u16::MAX));
+        line.set_running_beside(BESIDE, Some(1));
+        line.set_running(Some(0));
+        assert!(line.all_running().eq([0, 7, u16::MAX]));
+        line.set_running_beside(0, None);
+        assert!(line.all_running().eq([0, u16::MAX]));
+        line.clear_running();
+        assert_eq!(line.all_running().next(), None);
     }
 
     #[test]

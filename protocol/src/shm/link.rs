@@ -12,8 +12,9 @@ use super::in_place::{InPlace, Trusted};
 use super::layout::{Geometry, Grant, ReplyLine, RequestLine};
 use super::lines::Lines;
 use super::segment::{Access, Segment, create, reopen_read_only};
+use super::seq::Seq;
 use super::slot::{Caller, Slot};
-use super::sync::AtomicU64;
+use super::sync::{AtomicU64, Ordering};
 use super::wake::Poller;
 use super::window::Window;
 use crate::byte_string;
@@ -185,6 +186,33 @@ impl WorkerLink {
         let offset = self.0.check(grant, len);
         let capacity = usize::try_from(grant.capacity).map_or(limit, |capacity| capacity.min(limit));
         InPlace::new(trusted, Arc::clone(&self.0.request), offset, capacity, len)
+    }
+
+    /// Where the client gives its calls up.
+    ///
+    /// # Panics
+    /// Never: the lines were found when the link was mapped.
+    #[must_use]
+    pub fn cancels(&self) -> Cancels {
+        let slots = self.0.geometry.slots();
+        let requests = Lines::new(&self.0.request, 0, slots).expect("they were found when the link was mapped");
+        Cancels { slots, requests: Arc::new(requests) }
+    }
+}
+
+/// Where a link's client says which calls it waits for no more, for those who run them.
+#[derive(Clone, Debug)]
+pub struct Cancels {
+    slots: usize,
+    requests: Arc<Lines<RequestLine>>,
+}
+
+impl Cancels {
+    /// Whether it has given up the call with this number in this slot. A hint: the client may change its mind.
+    #[must_use]
+    pub fn has(&self, slot: usize, seq: Seq) -> bool {
+        // What it says is the client's own loss, and nothing else is read on the strength of it.
+        slot < self.slots && self.requests.get(slot).cancel.load(Ordering::Relaxed) >= seq.word()
     }
 }
 

@@ -154,6 +154,10 @@ declare! {
         Displaced "links_displaced" Count,
         /// Times a long call was put off for a moment, so that users with short ones come between two of one user's.
         PutOff "calls_put_off" Count,
+        /// Calls that were handed over to run beside the loop: of blocking and async methods, and long ones of sockets.
+        Beside "calls_beside" Count,
+        /// Calls that were refused because so many were beside the loop already as may be.
+        BesideFull "calls_refused_beside" Count,
     }
 }
 

@@ -1,7 +1,7 @@
 //! After a worker's death: verdicts for what it had taken, and a call to the others. Rule 15 of the slot protocol.
 
 use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
-use speedysvc_protocol::shm::board::Mode;
+use speedysvc_protocol::shm::board::{BoardLine, Mode};
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::link::WorkerLink;
 use speedysvc_protocol::stats::Counter;
@@ -15,8 +15,8 @@ impl Service {
         watch.remove(&worker.socket, worker.token);
         let dead = worker.incarnation;
         let line = self.board.line(dead.0.get());
-        let last_method = line.running().and_then(|index| self.method_name(index));
-        line.set_running(None);
+        let last_method = self.methods_running(line);
+        line.clear_running();
         // From here on everybody sees that the loop is gone: fetches from it, and links that it polled, are free.
         line.set(dead, Mode::Gone);
         let mut callers: Vec<(LinkId, Peer)> = Vec::new();
@@ -36,9 +36,16 @@ impl Service {
         Burial { unknown, last_method, callers: callers.into_iter().map(|(_, peer)| peer).collect() }
     }
 
-    pub(crate) fn method_name(&self, index: u16) -> Option<String> {
+    /// The methods that run in a worker, on its loop and beside it, each once.
+    pub(crate) fn methods_running(&self, line: &BoardLine) -> Option<String> {
         let contract = self.contract.as_ref()?;
-        contract.methods.get(usize::from(index)).map(|method| method.name.clone())
+        let mut names: Vec<&str> = Vec::new();
+        for method in line.all_running().filter_map(|index| contract.methods.get(usize::from(index))) {
+            if !names.contains(&method.name.as_str()) {
+                names.push(&method.name);
+            }
+        }
+        (!names.is_empty()).then(|| names.join(", "))
     }
 }
 

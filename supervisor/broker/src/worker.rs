@@ -160,7 +160,7 @@ impl Service {
     pub(crate) fn look(&self, number: WorkerId) -> Option<Look> {
         let worker = self.workers.get(&number)?;
         let line = self.board.line(worker.incarnation.0.get());
-        let method = line.running().and_then(|index| self.method_name(index));
+        let method = self.methods_running(line);
         Some(Look { mode: line.mode(worker.incarnation.0.get()), method, turns: self.meters.turns(number) })
     }
 

@@ -2,7 +2,9 @@
 //!
 //! | module        | what must hold |
 //! |---------------|----------------|
+//! | `beside`      | handlers that block, await or run long hold up nobody else, and are answered all the same |
 //! | `cli`         | the command line does what `--help` says |
+//! | `context`     | a handler knows its call, its caller and its time |
 //! | `lifecycle`   | engines start, stop and die without leaving anything behind |
 //! | `deaths`      | a worker's death costs the calls that it had begun, and nothing else |
 //! | `drivers`     | io_uring and epoll are chosen as said, and epoll makes do without io_uring |
@@ -22,7 +24,9 @@
 //! | `other_language` | a client written from docs/protocol.md alone is understood |
 #![forbid(unsafe_code)]
 
+mod beside;
 mod cli;
+mod context;
 mod deaths;
 mod drivers;
 mod embedded;

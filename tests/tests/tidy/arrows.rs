@@ -23,6 +23,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 /// What runs in a worker or in a user's program brings no runtime along.
 const WITHOUT_TOKIO: &[&str] = &["protocol", "protocol/macros", "config", "supervisor/broker", "engine", "client"];
+/// But who writes services for tokio may ask for it.
+const TOKIO_IF_ASKED: &str = "client";
 /// The client brings the engine only to those who ask for it.
 const SERVER_ONLY: &[&str] = &["speedysvc-core", "speedysvc-broker"];
 
@@ -156,11 +158,21 @@ fn behind_server(client: &Manifest, name: &str) -> Option<Violation> {
 pub fn no_tokio(tree: &Tree) -> Vec<Violation> {
     let manifests = Manifest::all(tree);
     let bound = manifests.iter().filter(|manifest| WITHOUT_TOKIO.contains(&manifest.folder.as_str()));
-    let uses = bound.flat_map(|manifest| manifest.shipped().into_iter().map(move |(name, _)| (manifest, name)));
-    let tokio = uses.filter(|(_, name)| name.starts_with("tokio"));
+    let uses =
+        bound.flat_map(|manifest| manifest.shipped().into_iter().map(move |(name, spec)| (manifest, name, spec)));
+    let tokio = uses.filter(|(manifest, name, spec)| name.starts_with("tokio") && !is_asked_for(manifest, name, spec));
+    let tokio = tokio.map(|(manifest, name, _)| (manifest, name));
     tokio
         .map(|(manifest, name)| manifest.wrong(format!("{name}: no runtime in a worker or a user's program")))
         .collect()
+}
+
+/// Whether only the feature of the same name brings it.
+fn is_asked_for(manifest: &Manifest, name: &str, spec: &Value) -> bool {
+    let features = manifest.table.get("features").and_then(Value::as_table).into_iter().flatten();
+    let by: Vec<&String> =
+        features.filter(|(_, list)| list.to_string().contains("tokio")).map(|(feature, _)| feature).collect();
+    manifest.folder == TOKIO_IF_ASKED && spec.get("optional").and_then(Value::as_bool) == Some(true) && by == [name]
 }
 
 /// A crate that forgets this line is not checked by the workspace's lints.
@@ -253,6 +265,19 @@ mod tests {
         assert_eq!(no_tokio(&tree("engine/Cargo.toml", "dependencies")).len(), 1);
         assert!(no_tokio(&tree("engine/Cargo.toml", "dev-dependencies")).is_empty());
         assert!(no_tokio(&tree("web/Cargo.toml", "dependencies")).is_empty());
+    }
+
+    #[test]
+    fn a_runtime_is_there_for_who_asks() {
+        let client = |features: &str, optional: bool| {
+            let dependency = format!("tokio = {{ version = '1', optional = {optional} }}");
+            let text = format!("[package]\nname = 'x'\n[features]\n{features}\n[dependencies]\n{dependency}");
+            no_tokio(&Tree::of(&[("client/Cargo.toml", &text)])).len()
+        };
+        assert_eq!(client("tokio = ['dep:tokio']", true), 0);
+        assert_eq!(client("tokio = ['dep:tokio']", false), 1);
+        assert_eq!(client("tokio = ['dep:tokio']\ndefault = ['tokio']", true), 1);
+        assert_eq!(client("server = ['dep:tokio']", true), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One HTTP connection: requests to calls, replies to answers, one after the other in the order of their coming.
 
+use speedysvc_protocol::context::{self, CallName, Peer, Served};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
@@ -10,9 +11,10 @@ use super::reader::{Event, Reader};
 use super::refusal::Refusal;
 use super::reply::{self, Date, Manner};
 use super::routes::Place;
+use crate::beside::{ReplyTo, Ticket, TicketId, Way};
 use crate::clock::now_ns;
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
-use crate::log;
+use crate::driver::Tag;
 
 pub(crate) struct Session {
     reader: Reader,
@@ -32,6 +34,8 @@ pub(crate) enum Step {
     Again,
     /// More must arrive: so many bytes in all, if that is known.
     Wait(usize),
+    /// The call runs beside the loop; nothing more is to be handled until it is back.
+    Away(TicketId, Way),
     /// Answer what is in the outbox and end the connection, for the reason that this counts.
     Close(Counter),
 }
@@ -40,8 +44,12 @@ pub(crate) enum Step {
 struct Answers {
     message_max: usize,
     deadline_us: u64,
+    peer: Peer,
+    tag: Tag,
     /// The call whose body is coming.
     call: Option<Asked>,
+    /// How the call is to be answered that runs beside the loop.
+    away: Option<Manner>,
     date: Date,
     draining: bool,
 }
@@ -55,8 +63,9 @@ struct Asked {
 }
 
 impl Session {
-    pub(crate) fn new(message_max: usize, deadline_us: u64) -> Self {
-        let answers = Answers { message_max, deadline_us, call: None, date: Date::default(), draining: false };
+    pub(crate) fn new(message_max: usize, deadline_us: u64, peer: Peer, tag: Tag) -> Self {
+        let (call, away, date, draining) = (None, None, Date::default(), false);
+        let answers = Answers { message_max, deadline_us, peer, tag, call, away, date, draining };
         Self { reader: Reader::new(message_max), answers }
     }
 
@@ -75,6 +84,14 @@ impl Session {
         let method = self.answers.call.take().map(|call| call.method);
         let manner = Manner { close: true, ..Manner::default() };
         self.answers.refuse(&Refusal::too_slow(), method, manner, out, runner);
+    }
+
+    /// The call that ran beside the loop is back: the runner has its reply.
+    pub(crate) fn take_back(&mut self, method: MethodIndex, out: &mut Vec<u8>, runner: &mut Runner) -> Step {
+        let Some(manner) = self.answers.away.take() else { return Step::Again };
+        // The drain may have begun meanwhile.
+        let manner = Manner { close: manner.close || self.answers.draining, ..manner };
+        self.answers.finish(method, manner, out, runner)
     }
 
     /// Handles the next piece of what has arrived: how many bytes are done with, and what to do.
@@ -163,8 +180,8 @@ impl Answers {
         let Some(Asked { method, left_us, manner }) = self.call.take() else { return Step::Again };
         // The drain may have begun behind the head.
         let manner = Manner { close: manner.close || self.draining, ..manner };
-        let now_ns = now_ns();
-        if self.is_late(left_us, arrived_ns, now_ns) {
+        let (deadline_ns, now_ns) = (self.deadline_ns(left_us, arrived_ns), now_ns());
+        if now_ns > deadline_ns {
             let late = Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started");
             return self.refuse(&Refusal::of(late), Some(method), manner, out, runner);
         }
@@ -173,8 +190,25 @@ impl Answers {
             Err(failure) => return self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
         }
         runner.timing.frame(arrived_ns, now_ns);
-        log::serve(log::Call::Http);
-        runner.run(method, (Codec::Json, Arguments::Copied), Room { limit: self.message_max, window: None }, elsewhere);
+        context::serve(Served { call: CallName::Http, peer: self.peer, deadline_ns });
+        let room = Room { limit: self.message_max, window: None };
+        if let Some(way) = runner.way_of_socket(method) {
+            let to = ReplyTo::Http { tag: self.tag };
+            let ticket = |context| Ticket::new(to, method, way, arrived_ns, context);
+            return match runner.send_away((Codec::Json, Arguments::Copied), room, ticket) {
+                Ok(ticket) => {
+                    self.away = Some(manner);
+                    Step::Away(ticket, way)
+                }
+                Err(failure) => self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
+            };
+        }
+        runner.run(method, (Codec::Json, Arguments::Copied), room, elsewhere);
+        self.finish(method, manner, out, runner)
+    }
+
+    /// Answers with the runner's reply.
+    fn finish(&mut self, method: MethodIndex, manner: Manner, out: &mut Vec<u8>, runner: &mut Runner) -> Step {
         let status = runner.reply.status();
         self.answer(status, runner.reply.body(), manner, out);
         runner.answered(method, Counter::HttpCalls, status);
@@ -182,9 +216,9 @@ impl Answers {
     }
 
     /// As for frames: a call is rather begun too late than refused too early.
-    fn is_late(&self, left_us: u64, arrived_ns: u64, now_ns: u64) -> bool {
+    fn deadline_ns(&self, left_us: u64, arrived_ns: u64) -> u64 {
         let left_us = if left_us == 0 { self.deadline_us } else { left_us };
-        now_ns.saturating_sub(arrived_ns) > left_us.saturating_mul(1_000)
+        arrived_ns.saturating_add(left_us.saturating_mul(1_000))
     }
 
     fn answer(&mut self, status: Status, body: &[u8], manner: Manner, out: &mut Vec<u8>) {

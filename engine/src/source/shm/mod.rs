@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rustix::process::geteuid;
 use slab::Slab;
+use speedysvc_protocol::context;
 use speedysvc_protocol::control::Report;
 use speedysvc_protocol::ids::{Incarnation, LinkId, MethodIndex};
 use speedysvc_protocol::shm::PeerFault;
@@ -139,6 +140,7 @@ impl Links {
     /// Adds a client's link. It is looked at when its bell rings.
     pub(crate) fn add(&mut self, id: LinkId, uid: u32, link: WorkerLink, bells: LinkBells) {
         let trusted = self.trust.of(uid, self.own_uid);
+        context::know_link(id, link.cancels());
         let (user, listening, reach) = (self.shares.attached(uid), Listening::new(clock_ns()), Reach::new());
         let seen = Vec::new();
         let new = Attached { id, uid, user, link, trusted, bells, listening, reach, next_slot: 0, seen };
@@ -149,6 +151,7 @@ impl Links {
     pub(crate) fn remove(&mut self, id: LinkId) -> Option<LinkBells> {
         self.look_for_sleepers();
         self.held.forget(id);
+        context::forget_link(id);
         let key = self.keys.remove(&id)?;
         self.hot.retain(|hot| hot.key != key);
         self.belled.retain(|belled| *belled != key);

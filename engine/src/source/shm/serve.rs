@@ -1,6 +1,7 @@
 //! A claimed request: checked, run, answered, and its client woken. Rules 9, 10, 22 and 27.
 
 use speedysvc_protocol::archive::Sink;
+use speedysvc_protocol::context::{self, CallName, Peer, Served};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::shm::claim::Request;
 use speedysvc_protocol::shm::layout::{Grant, INLINE};
@@ -10,9 +11,10 @@ use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
 
 use super::{Attached, Links};
+use crate::beside::{ReplyTo, Ticket, Way};
+use crate::clock::now_ns;
 use crate::dispatch::{Arguments, Room, Runner, in_vain};
 use crate::held::Place;
-use crate::log;
 
 /// Replies that are published before one fence and a second look for all of their sleepers (rule 13).
 pub(super) const OWED_MAX: usize = 64;
@@ -78,16 +80,64 @@ impl Links {
             Ok((codec, arguments)) => {
                 let copied = matches!(arguments, Arguments::Copied);
                 let window = (copied && runner.replies_largely(method)).then(|| self.window(key, grant));
-                log::serve(log::Call::Shm(self.all[key].id, at.request.seq));
-                runner.run(method, (codec, arguments), Room { limit: self.message_max, window }, self);
-                let status = runner.reply.status();
-                let status = match runner.reply.in_window() {
-                    None => self.reply(&at, grant, status, runner.reply.body(), now_ns),
-                    Some(len) => self.publish_written(&at, grant, status, len),
-                };
-                runner.answered(method, Counter::ShmCalls, status);
+                context::serve(self.served(&at));
+                let room = Room { limit: self.message_max, window };
+                if let Some(way) = runner.way(method) {
+                    return self.send_away(&at, grant, way, (codec, arguments), room, runner);
+                }
+                runner.run(method, (codec, arguments), room, self);
+                self.answer(&at, grant, method, runner, now_ns);
             }
         }
+    }
+
+    /// Publishes the runner's reply, and counts the call.
+    fn answer(&mut self, at: &At<'_>, grant: Grant, method: MethodIndex, runner: &mut Runner, now_ns: u64) {
+        let status = runner.reply.status();
+        let status = match runner.reply.in_window() {
+            None => self.reply(at, grant, status, runner.reply.body(), now_ns),
+            Some(len) => self.publish_written(at, grant, status, len),
+        };
+        runner.answered(method, Counter::ShmCalls, status);
+    }
+
+    /// The call runs beside the loop. Its slot stays claimed until it is back.
+    fn send_away(
+        &mut self,
+        at: &At<'_>,
+        grant: Grant,
+        way: Way,
+        asked: (Codec, Arguments),
+        room: Room,
+        runner: &mut Runner,
+    ) {
+        let (key, method) = (at.key, MethodIndex(at.request.head.method));
+        let to = ReplyTo::Slot { key, link: self.all[key].id, slot: at.slot, request: *at.request };
+        let sent = runner.send_away(asked, room, |context| Ticket::new(to, method, way, now_ns(), context));
+        if let Err(failure) = sent {
+            self.refuse(at, Some(grant), &failure);
+            self.meter.refused(Some(method), Counter::ShmCalls, &failure);
+        }
+    }
+
+    /// A call that ran beside the loop is back, unless its client has left meanwhile.
+    pub(crate) fn take_back(&mut self, back: &Ticket, runner: &mut Runner, now_ns: u64) {
+        let ReplyTo::Slot { key, link, slot, request } = &back.to else { return };
+        if self.all.get(*key).is_none_or(|attached| attached.id != *link) {
+            return;
+        }
+        let at = At { key: *key, slot: *slot, request };
+        // It was checked when the call went away.
+        let Ok(grant) = request.grant(self.all[*key].link.geometry()) else { return };
+        self.answer(&at, grant, back.method, runner, now_ns);
+        self.look_for_sleepers();
+    }
+
+    /// The call, for its handler.
+    fn served(&self, at: &At<'_>) -> Served {
+        let Attached { id, uid, .. } = self.all[at.key];
+        let call = CallName::Shm { link: id, slot: at.slot, seq: at.request.seq };
+        Served { call, peer: Peer::User(uid), deadline_ns: at.request.deadline_ns }
     }
 
     /// Checks a request, and copies its arguments to where its client cannot change them unless it is trusted not to.
@@ -158,7 +208,7 @@ impl Links {
         }
     }
 
-    fn window(&self, key: usize, grant: Grant) -> Box<dyn Sink> {
+    fn window(&self, key: usize, grant: Grant) -> Box<dyn Sink + Send> {
         Box::new(self.all[key].link.window(grant, self.message_max))
     }
 

@@ -1,6 +1,8 @@
 //! One TCP connection: greeting, calls, replies, end.
 
 mod answers;
+mod away;
+mod debts;
 mod native;
 mod speech;
 
@@ -10,6 +12,7 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
+use speedysvc_protocol::context::Peer;
 use speedysvc_protocol::frame::{self, Kind, Sent};
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::wire::{Compression, Wire};
@@ -22,6 +25,7 @@ use crate::budget::{RECEIVE_BUFFER, UNSENT, unhandled};
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::driver::{Chunk, Driver, Outgoing, Tag};
+use away::Away;
 use native::Large;
 use speech::Tongue;
 
@@ -53,6 +57,7 @@ enum Stage {
 
 pub(super) struct Connection {
     socket: Rc<OwnedFd>,
+    peer: Peer,
     tag: Tag,
     settings: Settings,
     stage: Stage,
@@ -82,6 +87,10 @@ pub(super) struct Connection {
     since_ns: u64,
     /// Bytes of the request over HTTP that have been handled.
     request: usize,
+    /// Calls that run beside the loop and will be answered here.
+    away: Vec<Away>,
+    /// A call waits in the inbox until another of its kind, which is away, is back.
+    waits: bool,
     receiving: bool,
     stopping: bool,
     /// In the list of connections with something to do.
@@ -102,9 +111,10 @@ enum Next {
 }
 
 impl Connection {
-    pub(super) fn new(socket: Rc<OwnedFd>, tag: Tag, settings: Settings) -> Self {
+    pub(super) fn new(socket: Rc<OwnedFd>, peer: Peer, tag: Tag, settings: Settings) -> Self {
         Self {
             socket,
+            peer,
             tag,
             settings,
             stage: Stage::Greeting,
@@ -122,6 +132,8 @@ impl Connection {
             sending: None,
             since_ns: now_ns(),
             request: 0,
+            away: Vec::new(),
+            waits: false,
             receiving: false,
             stopping: false,
             dirty: false,
@@ -222,7 +234,7 @@ impl Connection {
     }
 
     fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere, pool: &mut Pool) -> bool {
-        self.missing = 0;
+        (self.missing, self.waits) = (0, false);
         for _ in 0..FRAMES_PER_TURN {
             // When the peer reads too slowly, its calls wait; it can only hold up itself.
             let deaf = matches!(self.stage, Stage::Refused | Stage::Parting(_) | Stage::Ended(_));
@@ -272,9 +284,9 @@ impl Connection {
         if self.is_silent() {
             match self.stage {
                 Stage::Refused => self.shut_down(Counter::ClosedRefused),
-                Stage::Closing => self.shut_down(Counter::ClosedByPeer),
+                Stage::Closing if self.away.is_empty() => self.shut_down(Counter::ClosedByPeer),
                 Stage::Parting(_) => super::half_close(&self.socket),
-                Stage::Greeting | Stage::Serving | Stage::Ended(_) => {}
+                Stage::Greeting | Stage::Serving | Stage::Closing | Stage::Ended(_) => {}
             }
         }
     }
@@ -316,33 +328,6 @@ impl Connection {
         }
     }
 
-    /// Whether the peer has left something undone for too long: its greeting, a frame, or taking a reply.
-    pub(super) fn is_overdue(&self, now_ns: u64) -> bool {
-        self.owed().is_some_and(|owed| owed.is_overdue(now_ns))
-            || self.sending.is_some_and(|owed| owed.is_overdue(now_ns))
-    }
-
-    /// What the peer has begun to send.
-    fn owed(&self) -> Option<Owed> {
-        let half =
-            self.large.is_some() || !self.inbox.waiting().is_empty() || self.skip > 0 || !self.is_between_requests();
-        // Of what comes in chunks, each buys time for the next.
-        let bytes = self.missing.max(self.skip).saturating_add(self.request);
-        match self.stage {
-            Stage::Greeting | Stage::Parting(_) => Some(Owed { bytes, since_ns: self.since_ns }),
-            // Whole frames that wait for their replies to be taken are no debt of sending.
-            Stage::Serving if half && !self.is_stuffed() && self.receiving => {
-                Some(Owed { bytes, since_ns: self.since_ns })
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether anything is begun, so that it may become overdue.
-    pub(super) fn owes(&self) -> bool {
-        self.owed().is_some() || self.sending.is_some()
-    }
-
     pub(super) fn say_goodbye(&mut self) {
         if self.drain_http() {
             return;
@@ -357,6 +342,7 @@ impl Connection {
     /// Whether nothing is under way: no half of a frame has come, and no reply waits.
     pub(super) fn is_quiet(&self) -> bool {
         self.is_silent()
+            && self.away.is_empty()
             && self.large.is_none()
             && self.inbox.waiting().is_empty()
             && self.skip == 0

@@ -17,9 +17,11 @@ use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::set_tcp_nodelay;
 use slab::Slab;
+use speedysvc_protocol::context::Peer;
 use speedysvc_protocol::control::Peers;
 use speedysvc_protocol::stats::Counter;
 
+use crate::beside::Ticket;
 use crate::budget::CONNECTIONS;
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
@@ -114,14 +116,13 @@ impl Connections {
                     self.knocked = true;
                     return accepted;
                 }
-                match rustix::net::accept_with(&self.listeners[index], SocketFlags::CLOEXEC) {
-                    Ok(socket) => {
+                match rustix::net::acceptfrom_with(&self.listeners[index], SocketFlags::CLOEXEC) {
+                    Ok((socket, address)) => {
                         accepted = true;
                         self.meter.count(Counter::ConnectionsAccepted);
-                        if peers::admit(&self.peers, &socket) {
-                            self.greet(socket, driver);
-                        } else {
-                            self.meter.count(Counter::ClosedRefused);
+                        match peers::admit(&self.peers, &socket, address) {
+                            Some(peer) => self.greet(socket, peer, driver),
+                            None => self.meter.count(Counter::ClosedRefused),
                         }
                     }
                     Err(Errno::AGAIN) => break,
@@ -181,7 +182,7 @@ impl Connections {
         }
     }
 
-    fn greet(&mut self, socket: OwnedFd, driver: &mut dyn Driver) {
+    fn greet(&mut self, socket: OwnedFd, peer: Peer, driver: &mut dyn Driver) {
         // Without it a reply could wait for an acknowledgement; failing means that the peer is gone already.
         let _gone = set_tcp_nodelay(&socket, true);
         self.generation += 1;
@@ -189,7 +190,7 @@ impl Connections {
         self.owing = true;
         let entry = self.open.vacant_entry();
         let tag = Tag(self.generation << 16 | entry.key() as u64);
-        let mut connection = Connection::new(Rc::new(socket), tag, self.settings);
+        let mut connection = Connection::new(Rc::new(socket), peer, tag, self.settings);
         connection.start_receiving(driver);
         entry.insert(connection);
     }
@@ -226,6 +227,7 @@ impl Connections {
             self.owing |= connection.owes();
             if let Some(why) = self.open[key].over() {
                 let closed = self.open.remove(key);
+                closed.forget_away(runner);
                 closed.forget(driver);
                 self.meter.count(why);
                 self.descriptor_freed();
@@ -245,6 +247,14 @@ impl Connections {
     fn took_long(&mut self) -> bool {
         let now_ns = now_ns();
         now_ns.saturating_sub(std::mem::replace(&mut self.turned_ns, now_ns)) > LONG_TURN_NS
+    }
+
+    /// A call that ran beside the loop is back, unless its connection has ended meanwhile.
+    pub(crate) fn take_back(&mut self, tag: Tag, back: &Ticket, runner: &mut Runner) {
+        if let Some(key) = self.find(tag) {
+            self.open[key].take_back(back, runner, &mut self.pool);
+            self.mark(key);
+        }
     }
 
     /// Ends connections whose peers have left something undone for too long. Whether there were any.

@@ -5,7 +5,6 @@ pub trait Service {
     fn by_value(self);
     fn boxed(self: Box<Self>);
     fn with_lifetime(&'static self);
-    async fn later(&self) -> u8;
 }
 
 fn main() {}

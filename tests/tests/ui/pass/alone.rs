@@ -39,6 +39,14 @@ pub mod api {
     pub trait Draw {
         /// Draws one.
         fn draw(&self, shape: &Shape, raw: &Archived<Vec<u64>>) -> Result<u8, TooBig>;
+        /// Draws elsewhere.
+        #[method(blocking, idempotent)]
+        fn slowly(&self, #[default("a name")] name: &str, #[default(b"\0")] bytes: &[u8]) -> u8;
+        /// Draws later.
+        async fn later(&self, shape: Shape, text: &str) -> Result<u8, TooBig>;
+        /// Draws in a runtime.
+        #[method(runtime = "tokio")]
+        async fn in_tokio(&self, #[default(3)] times: u32);
         /// Once drew one.
         #[deprecated = "it is slow"]
         fn old(&self, points: Vec<Shape>, text: String) {
@@ -60,6 +68,20 @@ struct Host;
 impl api::Draw for Host {
     fn draw(&self, _: &Shape, raw: &speedysvc::Archived<Vec<u64>>) -> Result<u8, TooBig> {
         u8::try_from(raw.len()).map_err(|_| TooBig)
+    }
+
+    fn slowly(&self, name: &str, bytes: &[u8]) -> u8 {
+        u8::try_from(name.len() + bytes.len()).unwrap_or(0)
+    }
+
+    async fn later(&self, shape: Shape, text: &str) -> Result<u8, TooBig> {
+        std::future::ready(()).await;
+        drop(shape);
+        u8::try_from(text.len()).map_err(|_| TooBig)
+    }
+
+    async fn in_tokio(&self, times: u32) {
+        let _ = times;
     }
 }
 

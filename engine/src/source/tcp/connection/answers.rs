@@ -8,16 +8,17 @@ use speedysvc_protocol::ids::{CallId, MethodIndex};
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
 
+use super::away::Away;
 use super::native::Asked;
 use super::{Connection, Stage};
+use crate::beside::{ReplyTo, Ticket, Way};
 use crate::budget::LARGE;
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::driver::Outgoing;
-use crate::log;
 use crate::source::tcp::pool::Pool;
 
 impl Connection {
-    /// Runs the handler on the runner's arguments, and queues the reply.
+    /// Runs the handler on the runner's arguments, and queues the reply; or hands the call over.
     pub(super) fn run(
         &mut self,
         call: Asked,
@@ -27,11 +28,27 @@ impl Connection {
         pool: &mut Pool,
     ) {
         let room = Room { limit: self.settings.message_max, window: None };
-        log::serve(log::Call::Frame(call.id));
+        if let Some(way) = runner.way_of_socket(index) {
+            return self.send_away(call, index, way, room, runner);
+        }
         runner.run(index, (call.codec, Arguments::Copied), room, elsewhere);
+        self.answer(call.id, index, runner, pool);
+    }
+
+    /// Queues the runner's reply, and counts the call.
+    pub(super) fn answer(&mut self, id: CallId, index: MethodIndex, runner: &mut Runner, pool: &mut Pool) {
         let status = runner.reply.status();
-        self.reply(call.id, status, runner, pool);
+        self.reply(id, status, runner, pool);
         runner.answered(index, Counter::TcpCalls, status);
+    }
+
+    fn send_away(&mut self, call: Asked, index: MethodIndex, way: Way, room: Room, runner: &mut Runner) {
+        let (to, came_ns) = (ReplyTo::Frame { tag: self.tag, id: call.id }, self.arrivals.next_ns());
+        let ticket = |context| Ticket::new(to, index, way, came_ns, context);
+        match runner.send_away((call.codec, Arguments::Copied), room, ticket) {
+            Ok(ticket) => self.away.push(Away { id: Some(call.id), ticket, way }),
+            Err(failure) => self.refuse(call, &failure, runner),
+        }
     }
 
     /// Queues a reply. A large body leaves from where it lies.

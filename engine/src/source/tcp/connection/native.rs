@@ -3,6 +3,7 @@
 use std::mem;
 
 use speedysvc_protocol::archive::Buffer;
+use speedysvc_protocol::context::{self, CallName, Served};
 use speedysvc_protocol::frame::{self, BadFrame, Header, Kind};
 use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
 use speedysvc_protocol::ids::{CallId, Codec, MethodId, MethodIndex};
@@ -11,7 +12,7 @@ use speedysvc_protocol::packing;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure};
 
-use super::{Connection, Next, Stage};
+use super::{Connection, Next, Settings, Stage};
 use crate::budget::LARGE;
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner, in_vain};
@@ -62,6 +63,15 @@ impl Large {
     }
 }
 
+impl Settings {
+    /// When a call ends that came then and had so much left. What it waited in the socket is not known, so the error is
+    /// on the caller's side: a call is rather begun too late than refused too early.
+    fn deadline_ns(&self, came_ns: u64, left_us: u64) -> u64 {
+        let left_us = if left_us == 0 { self.deadline_us } else { left_us };
+        came_ns.saturating_add(left_us.saturating_mul(1_000))
+    }
+}
+
 impl Connection {
     pub(super) fn handle_frame(
         &mut self,
@@ -98,27 +108,34 @@ impl Connection {
         match (self.stage, header.kind) {
             (Stage::Greeting | Stage::Closing, Kind::Hello) if !self.greeted => self.greet(body_ends, runner),
             (Stage::Serving | Stage::Closing, Kind::Call { .. }) if self.greeted => {
-                self.call(header, runner, elsewhere, pool)?;
+                if !self.call(header, runner, elsewhere, pool)? {
+                    self.waits = true;
+                    return Ok(Next::Wait);
+                }
             }
-            // Handlers run one after the other here: what a client cancels has run by then, or was found taken back.
-            (Stage::Serving | Stage::Closing, Kind::Cancel { .. } | Kind::Goodbye) => {}
+            // What is not away has run by now, or was found taken back.
+            (Stage::Serving | Stage::Closing, Kind::Cancel { id }) => self.cancel(id, runner),
+            (Stage::Serving | Stage::Closing, Kind::Goodbye) => {}
             _ => return Err(BadFrame::Reserved),
         }
         self.handled(body_ends);
         Ok(Next::Frame)
     }
 
-    /// A call whose frame is whole, in the inbox.
+    /// A call whose frame is whole, in the inbox. `false` when it must wait there.
     fn call(
         &mut self,
         header: Header,
         runner: &mut Runner,
         elsewhere: &mut impl Elsewhere,
         pool: &mut Pool,
-    ) -> Result<(), BadFrame> {
-        let Some(call) = Asked::of(header.kind) else { return Ok(()) };
+    ) -> Result<bool, BadFrame> {
+        let Some(call) = Asked::of(header.kind) else { return Ok(true) };
         let body_ends = FRAME_HEADER + header.body_len as usize;
-        let Some(index) = self.admit(call, self.arrivals.next_ns(), Some(body_ends), runner) else { return Ok(()) };
+        let Some(index) = self.admit(call, self.arrivals.next_ns(), Some(body_ends), runner) else { return Ok(true) };
+        if self.must_wait(runner.way_of_socket(index)) {
+            return Ok(false);
+        }
         let body = &self.inbox.waiting()[FRAME_HEADER..body_ends];
         if let Some(how) = self.wire.compression.filter(|_| header.is_compressed()) {
             pool.unpack(how, body, header.full_len as usize, runner)?;
@@ -127,12 +144,12 @@ impl Connection {
                 Ok(arguments) => arguments.copy_from_slice(body),
                 Err(failure) => {
                     self.refuse(call, &failure, runner);
-                    return Ok(());
+                    return Ok(true);
                 }
             }
         }
         self.run(call, index, runner, elsewhere, pool);
-        Ok(())
+        Ok(true)
     }
 
     /// Where a call's method has its place in the service; refuses one that comes too late, that would run in vain or
@@ -144,8 +161,8 @@ impl Connection {
         body_ends: Option<usize>,
         runner: &mut Runner,
     ) -> Option<MethodIndex> {
-        let now_ns = now_ns();
-        if self.is_late(call, came_ns, now_ns) {
+        let (deadline_ns, now_ns) = (self.settings.deadline_ns(came_ns, call.left_us), now_ns());
+        if now_ns > deadline_ns {
             let late = Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started");
             self.refuse(call, &late, runner);
             return None;
@@ -160,19 +177,13 @@ impl Connection {
             return None;
         }
         runner.timing.frame(came_ns, now_ns);
+        context::serve(Served { call: CallName::Frame(call.id), peer: self.peer, deadline_ns });
         let index = runner.contract().index_of(call.method);
         if index.is_none() {
             let text = format!("this service has no method with the id {:016x}", call.method.0);
             self.refuse(call, &Failure::not_started(Code::Unimplemented, text), runner);
         }
         index
-    }
-
-    /// Whether a call waited here for longer than it had left. What it waited in the socket is not known, so the error
-    /// is on the caller's side: a call is rather begun too late than refused too early.
-    fn is_late(&self, call: Asked, came_ns: u64, now_ns: u64) -> bool {
-        let left_us = if call.left_us == 0 { self.settings.deadline_us } else { call.left_us };
-        now_ns.saturating_sub(came_ns) > left_us.saturating_mul(1_000)
     }
 
     /// Whether others wait, and this call has less time left than its method takes.
@@ -236,6 +247,10 @@ impl Connection {
         let (call, header) = (large.call, large.header);
         packing::check(&large.head, &header, large.body.as_slice(), self.wire)?;
         if let Some(index) = self.admit(call, large.since_ns, None, runner) {
+            if self.must_wait(runner.way_of_socket(index)) {
+                (self.large, self.waits) = (Some(large), true);
+                return Ok(Next::Wait);
+            }
             let compression = self.wire.compression.filter(|_| header.is_compressed());
             match compression {
                 None => mem::swap(&mut runner.arguments, &mut large.body),

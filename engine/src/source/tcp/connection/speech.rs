@@ -1,7 +1,9 @@
 //! What a connection speaks, and its part in it when that is not frames.
 
+use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::stats::Counter;
 
+use super::away::Away;
 use super::{Connection, Next, Settings, Stage};
 use crate::budget::unhandled;
 use crate::clock::now_ns;
@@ -25,7 +27,7 @@ impl Connection {
             Speech::Native | Speech::Unknown => self.tongue = Tongue::Native,
             Speech::Http => {
                 let Settings { message_max, deadline_us, .. } = self.settings;
-                self.tongue = Tongue::Http(Box::new(Session::new(message_max, deadline_us)));
+                self.tongue = Tongue::Http(Box::new(Session::new(message_max, deadline_us, self.peer, self.tag)));
                 if self.stage == Stage::Greeting {
                     self.stage = Stage::Serving;
                 }
@@ -41,6 +43,11 @@ impl Connection {
 
     pub(super) fn handle_request(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> Next {
         let Tongue::Http(session) = &mut self.tongue else { return Next::Wait };
+        if !self.away.is_empty() {
+            // Answers come in the order of the requests.
+            self.waits = true;
+            return Next::Wait;
+        }
         if session.is_quiet() {
             (self.since_ns, self.request) = (self.arrivals.next_ns(), 0);
         }
@@ -55,10 +62,24 @@ impl Connection {
                 self.inbox.expect(whole);
                 Next::Wait
             }
+            Step::Away(ticket, way) => {
+                self.away.push(Away { id: None, ticket, way });
+                self.waits = true;
+                Next::Wait
+            }
             Step::Close(why) => {
                 self.stage = Stage::Parting(why);
                 Next::Wait
             }
+        }
+    }
+
+    /// The call that ran beside the loop is back: the runner has its reply.
+    pub(super) fn answer_request(&mut self, method: MethodIndex, runner: &mut Runner) {
+        let Tongue::Http(session) = &mut self.tongue else { return };
+        let step = session.take_back(method, &mut self.outbox, runner);
+        if let (Step::Close(why), false) = (step, self.has_ended()) {
+            self.stage = Stage::Parting(why);
         }
     }
 
