@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use speedysvc_protocol::archive::{Arguments, Decode, Sink};
+use speedysvc_protocol::context;
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
@@ -173,10 +174,16 @@ impl Channel {
         })
     }
 
-    /// Now, and a call's deadline.
+    /// Now, and a call's deadline. A call that is made inside a handler is part of the call which that serves, and has
+    /// no more time than is left of it.
     #[inline]
     fn times(&self) -> (u64, Deadline) {
-        clock::begin(self.timeout_ns.unwrap_or_else(|| self.line.default_deadline_ns()))
+        let (begun_ns, own) = clock::begin(self.timeout_ns.unwrap_or_else(|| self.line.default_deadline_ns()));
+        let deadline = match context::served() {
+            Some(served) if served.deadline_ns != 0 => own.min(Deadline::at_ns(served.deadline_ns)),
+            _ => own,
+        };
+        (begun_ns, deadline)
     }
 
     /// Calls that are started with it are published together: their workers are looked for once, when it is dropped or

@@ -71,6 +71,11 @@ impl Deadline {
         Self(now_ns.saturating_add(whole_ns(time)))
     }
 
+    /// The moment at which another call ends.
+    pub(crate) fn at_ns(ns: u64) -> Self {
+        Self(ns)
+    }
+
     /// As slots carry it.
     #[inline]
     pub(crate) fn ns(self) -> u64 {

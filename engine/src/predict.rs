@@ -7,6 +7,9 @@ const LONG_NS: u64 = 20_000;
 /// So long that a call which came over a socket runs beside the loop: handing it over and back costs two wakes, at most
 /// a fourth of this; and who waits meanwhile waits for no more than this.
 const VERY_LONG_NS: u64 = 500_000;
+/// So many calls in succession must have taken that long. A single one may have been the first, or its loop may have
+/// lost its processor; and a short call that is taken for such a one waits behind those that are.
+const IN_A_ROW: u8 = 2;
 
 /// Moving average of one method's time in its handler.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +17,8 @@ struct Method {
     /// Calls since one was timed, for whatever reason.
     untimed: u32,
     average_ns: u64,
+    /// Timed calls in succession that took very long, up to [`IN_A_ROW`].
+    very_long: u8,
 }
 
 #[derive(Debug)]
@@ -21,7 +26,7 @@ pub(crate) struct Predictor(Vec<Method>);
 
 impl Predictor {
     pub(crate) fn new(methods: usize) -> Self {
-        Self(vec![Method { untimed: SAMPLE, average_ns: 0 }; methods])
+        Self(vec![Method { untimed: SAMPLE, average_ns: 0, very_long: 0 }; methods])
     }
 
     /// Whether this method is expected to run long.
@@ -37,7 +42,7 @@ impl Predictor {
 
     /// Whether this method is expected to run so long that the loop should not wait for it.
     pub(crate) fn is_very_long(&self, method: usize) -> bool {
-        self.0.get(method).is_some_and(|method| method.average_ns > VERY_LONG_NS)
+        self.0.get(method).is_some_and(|method| method.very_long == IN_A_ROW)
     }
 
     /// Whether to time the call that begins now.
@@ -57,6 +62,7 @@ impl Predictor {
     pub(crate) fn took(&mut self, method: usize, ns: u64) {
         if let Some(method) = self.0.get_mut(method) {
             method.untimed = 0;
+            method.very_long = if ns > VERY_LONG_NS { (method.very_long + 1).min(IN_A_ROW) } else { 0 };
             method.average_ns =
                 if method.average_ns == 0 { ns } else { method.average_ns - method.average_ns / 4 + ns / 4 };
         }
@@ -72,6 +78,8 @@ mod tests {
         let mut predictor = Predictor::new(1);
         assert!(!predictor.is_long(0));
         assert!(predictor.wants_time(0), "the first call is timed");
+        predictor.took(0, 1_000_000);
+        assert!(predictor.is_long(0) && !predictor.is_very_long(0), "it may have been an accident");
         predictor.took(0, 1_000_000);
         assert!(predictor.is_long(0) && predictor.is_very_long(0) && predictor.wants_time(0));
         assert_eq!((predictor.average_ns(0), predictor.average_ns(1)), (1_000_000, 0));

@@ -6,6 +6,7 @@
 //! | `cli`         | the command line does what `--help` says |
 //! | `context`     | a handler knows its call, its caller and its time |
 //! | `lifecycle`   | engines start, stop and die without leaving anything behind |
+//! | `deadlines`   | a call inside a handler has what is left of the call that it is part of |
 //! | `deaths`      | a worker's death costs the calls that it had begun, and nothing else |
 //! | `drivers`     | io_uring and epoll are chosen as said, and epoll makes do without io_uring |
 //! | `limits`      | every size up to the limit crosses, and one byte more is an error that says so |
@@ -27,6 +28,7 @@
 mod beside;
 mod cli;
 mod context;
+mod deadlines;
 mod deaths;
 mod drivers;
 mod embedded;
