@@ -14,6 +14,7 @@ mod tidy {
     pub mod machine;
     pub mod names;
     pub mod pairs;
+    pub mod public;
     pub mod rooms;
     pub mod sizes;
     pub mod tree;
@@ -21,7 +22,7 @@ mod tidy {
 }
 
 use tidy::tree::{Tree, Violation};
-use tidy::{arrows, attributes, docs, exceptions, faults, lock, machine, names, pairs, rooms, sizes, words};
+use tidy::{arrows, attributes, docs, exceptions, faults, lock, machine, names, pairs, public, rooms, sizes, words};
 
 type Rule = fn(&Tree) -> Vec<Violation>;
 
@@ -50,6 +51,7 @@ const RULES: &[(&str, Rule)] = &[
     ("links", docs::links),
     ("fault-table", faults::fault_table),
     ("feature-table", faults::feature_table),
+    ("public-api", public::public_api),
 ];
 
 #[test]
