@@ -146,7 +146,7 @@ fn not_encoded(out: &mut Buffer, error: &Error) -> Failure {
     }
 }
 
-/// Writes a value's archive into an empty sink, whose first byte is aligned to [`ARCHIVE_ALIGN`] for its reader.
+/// Writes a value's archive into an empty sink, whose first byte is aligned to 16 bytes for its reader.
 ///
 /// # Errors
 /// [`Failure`] when it does not fit: what the sink holds then is of no use.

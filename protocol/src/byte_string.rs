@@ -24,7 +24,7 @@ pub fn range(len: usize, root: [u8; ROOT]) -> Option<Range<usize>> {
 }
 
 /// Writes the archive of a byte string into `out`, replacing what was there: what
-/// [`archive::encode`](crate::archive::encode) makes of it, in fewer steps.
+/// [`crate::archive::encode`] makes of it, in fewer steps.
 ///
 /// # Errors
 /// As there.

@@ -60,7 +60,7 @@ impl Terms {
         serde_json::to_string(self).expect("numbers and texts become JSON")
     }
 
-    /// What [`super::launched`] wrote.
+    /// What `launched` wrote.
     ///
     /// # Errors
     /// When it is something else.
