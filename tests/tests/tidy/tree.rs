@@ -45,7 +45,7 @@ impl Tree {
         let root = root();
         let paths = listed_by_git(&root).unwrap_or_else(|| walk(&root));
         assert!(paths.iter().any(|path| path == "Cargo.toml"), "no Cargo.toml among the files of {}", root.display());
-        // A file that is listed and gone was just deleted; one that is not UTF-8 (a picture) has no style.
+        // A file that is listed and gone was just deleted.
         let texts = paths.into_iter().filter_map(|path| Some((path.clone(), read(&root.join(path))?)));
         Self::from_files(texts)
     }
@@ -113,8 +113,9 @@ fn walk(root: &Path) -> Vec<String> {
     found
 }
 
+/// A file that is not UTF-8 (a picture) is there, and has no text of which anything could be said.
 fn read(path: &Path) -> Option<String> {
-    String::from_utf8(std::fs::read(path).ok()?).ok()
+    Some(String::from_utf8(std::fs::read(path).ok()?).unwrap_or_default())
 }
 
 /// What is wrong, and where.
