@@ -3,6 +3,8 @@
 const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(name).trim();
 const EVERY_MS = 5000;
+// The legend is below, as high as it needs to be.
+const HEIGHT = 174;
 
 // ---- words: as the server writes them ----
 const digits = (value) => (Math.abs(value) >= 99.95 ? value.toFixed(0) : Math.abs(value) >= 9.995 ? value.toFixed(1) : value.toFixed(2));
@@ -28,39 +30,50 @@ const axis = (values, more = {}) => ({
   stroke: colour("--soft"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { show: false }, size: 62, font: "11px system-ui, sans-serif",
   values: (_, splits) => splits.map(values), ...more,
 });
-const time = { stroke: colour("--soft"), grid: { show: false }, ticks: { stroke: colour("--grid"), size: 4 }, size: 38, font: "11px system-ui, sans-serif" };
-const line = (label, name, value, more = {}) => ({ label, stroke: colour(name), width: 1.5, value: (_, v) => value(v), points: { show: false }, ...more });
-const base = (plot) => ({ width: plot.clientWidth, height: plot.clientHeight - 26, cursor: { sync: { key: "time" }, drag: { x: true, y: false } }, legend: { live: true } });
+// UTC, as in the log. Never in steps of less than a second, and never less than a minute: a line of two points says nothing.
+const clock = (at, to = 19) => (at === null || at === undefined ? "–" : new Date(at * 1000).toISOString().slice(11, to));
+const STEPS = [1, 5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+const time = { stroke: colour("--soft"), grid: { show: false }, ticks: { stroke: colour("--grid"), size: 4 }, size: 26, space: 64, font: "11px system-ui, sans-serif",
+  incrs: STEPS, values: (_, splits, __, ___, step) => splits.map((at) => clock(at, step < 60 ? 19 : 16)) };
+const x = { range: (_, min, max) => [Math.min(min ?? 0, (max ?? 60) - 60), max ?? 60] };
+const when = { label: "UTC", value: (_, at) => clock(at) };
+// A value without neighbours makes no line: it is a point.
+const alone = (u, series) => { const d = u.data[series]; return [...d.keys()].filter((at) => d[at] != null && d[at - 1] == null && d[at + 1] == null); };
+const line = (label, name, value, more = {}) => ({ label, stroke: colour(name), width: 1.5, value: (_, v) => value(v), points: { show: true, size: 5, fill: colour(name), filter: alone }, ...more });
+const base = (plot) => ({ width: plot.clientWidth, height: HEIGHT, cursor: { sync: { key: "time" }, drag: { x: true, y: false } }, legend: { live: true }, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") });
 const log = { distr: 3, log: 10, range: (_, min, max) => [10 ** Math.floor(Math.log10(Math.max(min ?? 1, 1))), 10 ** Math.ceil(Math.log10(Math.max(max ?? 10, 10)))] };
 const from0 = { range: (_, min, max) => [0, Math.max(max ?? 0, 1e-9) * 1.1] };
-// On an axis of decades only every decade has a label.
-const decades = (values) => (_, splits) => splits.map((v) => (v > 0 && Number.isInteger(Math.round(Math.log10(v) * 1e6) / 1e6) ? values(v) : ""));
+// On an axis of decades only decades have lines and labels.
+const isDecade = (v) => v > 0 && Number.isInteger(Math.round(Math.log10(v) * 1e6) / 1e6);
+const onlyDecades = (_, splits) => splits.map((v) => (isDecade(v) ? v : null));
+const decades = (values) => axis(values, { grid: { stroke: colour("--grid"), width: 1, filter: onlyDecades }, filter: onlyDecades,
+  values: (_, splits) => splits.map((v) => (v === null ? "" : values(v))) });
 
 const KINDS = {
   rate: {
-    options: (plot) => ({ ...base(plot), scales: { y: from0 }, axes: [time, axis(rate)],
-      series: [{}, line("calls/s", "--a", rate, { fill: colour("--a") + "18" }), line("errors/s", "--b", rate)] }),
+    options: (plot) => ({ ...base(plot), scales: { x, y: from0 }, axes: [time, axis(rate)],
+      series: [when, line("calls/s", "--a", rate, { fill: colour("--a") + "18" }), line("errors/s", "--b", rate)] }),
     data: (d) => [d.at, d.calls, d.errors],
   },
   percentiles: {
-    options: (plot) => ({ ...base(plot), scales: { y: log }, axes: [time, axis(duration, { values: decades(duration) })],
-      series: [{}, line("p50", "--c", duration), line("p99", "--a", duration), line("p99.9", "--b", duration)] }),
+    options: (plot) => ({ ...base(plot), scales: { x, y: log }, axes: [time, decades(duration)],
+      series: [when, line("p50", "--c", duration), line("p99", "--a", duration), line("p99.9", "--b", duration)] }),
     data: (d) => [d.at, d.p50, d.p99, d.p99_9],
   },
   parts: {
-    options: (plot) => ({ ...base(plot), scales: { y: log }, axes: [time, axis(duration, { values: decades(duration) })],
-      series: [{}, line("queue p99", "--b", duration), line("handler p99", "--a", duration), line("queue mean", "--b", duration, { dash: [4, 3] }), line("handler mean", "--a", duration, { dash: [4, 3] })] }),
+    options: (plot) => ({ ...base(plot), scales: { x, y: log }, axes: [time, decades(duration)],
+      series: [when, line("queue p99", "--b", duration), line("handler p99", "--a", duration), line("queue mean", "--b", duration, { dash: [4, 3] }), line("handler mean", "--a", duration, { dash: [4, 3] })] }),
     data: (d) => [d.at, d.queue_p99, d.handler_p99, d.queue_mean, d.handler_mean],
   },
   usage: {
-    options: (plot) => ({ ...base(plot), scales: { y: from0, memory: from0 }, axes: [time, axis(percent), axis(bytes, { side: 1, scale: "memory", grid: { show: false } })],
-      series: [{}, line("processors", "--a", percent), line("memory", "--c", (v) => (v === null || v === undefined ? "–" : bytes(v)), { scale: "memory" })] }),
+    options: (plot) => ({ ...base(plot), scales: { x, y: from0, memory: from0 }, axes: [time, axis(percent), axis(bytes, { side: 1, scale: "memory", grid: { show: false }, incrs: Array.from({ length: 40 }, (_, n) => 1024 * 2 ** n) })],
+      series: [when, line("processors", "--a", percent), line("resident", "--c", (v) => (v === null || v === undefined ? "–" : bytes(v)), { scale: "memory" })] }),
     data: (d) => [d.at, d.cpu, d.memory],
   },
   nines: {
     options: (plot) => ({ ...base(plot), cursor: { drag: { x: false, y: false } },
       scales: { x: { time: false, distr: 1, range: (_, min, max) => [0, max] }, y: log },
-      axes: [{ ...time, values: (_, splits) => splits.map(nines), splits: (u) => Array.from({ length: Math.floor(u.scales.x.max) + 1 }, (_, n) => n) }, axis(duration, { values: decades(duration) })],
+      axes: [{ ...time, values: (_, splits) => splits.map(nines), splits: (u) => Array.from({ length: Math.floor(u.scales.x.max) + 1 }, (_, n) => n) }, decades(duration)],
       series: [{ label: "share", value: (_, v) => (v === null || v === undefined ? "–" : nines(v)) }, line("total", "--a", duration, { width: 2 }), line("queue", "--b", duration), line("handler", "--c", duration), line("total before", "--a", duration, { dash: [4, 3] })] }),
     data: ([now, before]) => {
       const known = now.total.filter((v) => v !== null).length || before.total.filter((v) => v !== null).length;
@@ -107,8 +120,8 @@ function heatOptions(plot) {
     if (!bands.length) return [100, 1e6];
     return log.range(null, from * 2 ** (Math.min(...bands) / 8), from * 2 ** ((Math.max(...bands) + 1) / 8));
   };
-  return { ...base(plot), scales: { y: { ...log, range } }, axes: [time, axis(duration, { values: decades(duration) })],
-    series: [{}, line("p50", "--text", duration, { width: 0, stroke: "transparent" }), line("p99", "--text", duration, { width: 0, stroke: "transparent" })],
+  return { ...base(plot), scales: { x, y: { ...log, range } }, axes: [time, decades(duration)],
+    series: [when, line("p50", "--text", duration, { width: 0, stroke: "transparent" }), line("p99", "--text", duration, { width: 0, stroke: "transparent" })],
     hooks: { drawAxes: [draw] } };
 }
 
@@ -146,7 +159,7 @@ function anew() {
   draw();
 }
 
-new ResizeObserver(() => figures.forEach((one) => one.chart?.setSize({ width: one.plot.clientWidth, height: one.plot.clientHeight - 26 }))).observe(document.getElementById("main"));
+new ResizeObserver(() => figures.forEach((one) => one.chart?.setSize({ width: one.plot.clientWidth, height: HEIGHT }))).observe(document.getElementById("main"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
 document.addEventListener("visibilitychange", draw);
 draw();

@@ -16,7 +16,7 @@ function show(cells) {
     for (const known of Object.values(TONES)) if (known) cell.classList.toggle(known, known === TONES[tone]);
     if (sort !== null) cell.dataset.sort = sort;
   }
-  main.querySelectorAll("table").forEach(sortAgain);
+  tables().forEach(sortAgain);
 }
 
 // Rows came or went: the whole page is fetched, and its parts replace ours where they differ.
@@ -59,6 +59,8 @@ function watch() {
 
 // ---- sorting ----
 const sorted = new Map();
+// Legends of charts are tables, too.
+const tables = () => main.querySelectorAll(".scroll > table");
 
 function sortAgain(table) {
   const by = sorted.get(table.id);
@@ -78,7 +80,7 @@ function sortAgain(table) {
 }
 
 function prepare() {
-  for (const table of main.querySelectorAll("table")) {
+  for (const table of tables()) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       if (!head.title || head.firstElementChild) return;
       const button = document.createElement("button");

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use speedysvc::untyped::{self, Method, Reply};
+use speedysvc_hdr::hgrm;
 
 use crate::load::arguments::Load;
 use crate::load::body;
@@ -16,7 +17,6 @@ use crate::open::log::Log;
 use crate::open::pool::{self, Lane, Plan};
 use crate::open::schedule::{Due, Schedule};
 use crate::open::{Caller, Failed, time};
-use crate::report::hgrm;
 use crate::run::interrupt::{self, Interrupt};
 
 const USAGE: u8 = 2;
@@ -99,8 +99,8 @@ fn write(folder: &Path, summary: &Summary, log: &Log) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let files = [
         ("load.json", serde_json::to_string_pretty(summary)? + "\n"),
-        ("corrected.hgrm", hgrm::text(&log.corrected)),
-        ("uncorrected.hgrm", hgrm::text(&log.uncorrected)),
+        ("corrected.hgrm", hgrm(&log.corrected)),
+        ("uncorrected.hgrm", hgrm(&log.uncorrected)),
     ];
     for (name, text) in files {
         let path = folder.join(name);

@@ -2,7 +2,6 @@
 
 pub(crate) mod baseline;
 pub(crate) mod hgrm;
-mod hlog;
 mod html;
 mod markdown;
 pub(crate) mod missing;

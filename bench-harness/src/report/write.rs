@@ -6,13 +6,25 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
+use speedysvc_hdr::{Interval, hgrm, hlog};
 
 use super::hgrm::{self, Curve};
-use super::hlog::{self, Round};
 use super::{Report, html, markdown};
+use crate::date;
+use crate::measure::clock::round;
 use crate::stats::analysis::Done;
 use crate::stats::latency;
 use crate::stats::plan::Part;
+
+/// One round that counts.
+struct Round {
+    /// When it began, in seconds since 1970.
+    begun: f64,
+    /// How long was measured, in seconds.
+    seconds: f64,
+    /// Latencies in nanoseconds.
+    histogram: Histogram<u64>,
+}
 
 /// Latency curves by scenario and contender.
 pub(crate) type Curves = BTreeMap<(String, String), Curve>;
@@ -27,10 +39,10 @@ pub(crate) fn write(folder: &Path, report: &Report, done: &[Done]) -> Result<()>
     put(folder, "machine.txt", &machine(report))?;
     let mut curves = Curves::new();
     for ((scenario, contender), rounds) in counted(report, done) {
-        let text = hgrm::text(&pooled(&rounds));
+        let text = hgrm(&pooled(&rounds));
         let name = |ending| file_name(&scenario, &contender, ending).context("a name has a `/`");
         put(folder, &name("hgrm")?, &text)?;
-        put(folder, &name("hlog")?, &hlog::text(&rounds)?)?;
+        put(folder, &name("hlog")?, &log(&rounds)?)?;
         curves.insert((scenario, contender), hgrm::curve(&text));
     }
     pages(folder, report, &curves)
@@ -78,6 +90,16 @@ fn counted(report: &Report, done: &[Done]) -> BTreeMap<(String, String), Vec<Rou
         all.entry(key).or_default().push(Round { begun: written.begun, seconds: outcome.seconds, histogram });
     }
     all
+}
+
+/// The rounds one by one. They begin when their rows did, which is some 100 ms before the first call that is measured.
+fn log(rounds: &[Round]) -> Result<String> {
+    let rounds = rounds.iter();
+    let intervals: Vec<Interval<'_>> = rounds
+        .map(|Round { begun, seconds, histogram }| Interval { begun: *begun, seconds: *seconds, histogram })
+        .collect();
+    let when = date::utc(round(intervals.first().map_or(0.0, |first| first.begun.floor())));
+    Ok(hlog(&intervals, &when)?)
 }
 
 fn pooled(rounds: &[Round]) -> Histogram<u64> {

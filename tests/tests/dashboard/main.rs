@@ -1,4 +1,4 @@
-//! The dashboard of a real engine: over bare HTTP.
+//! The dashboard of a real engine: over bare HTTP, and in a browser.
 //!
 //! | module     | idea |
 //! |------------|------|
@@ -7,7 +7,9 @@
 //! | `guard`    | what is refused: rows F1 to F9 of the faults |
 //! | `watchers` | slow and greedy visitors: rows F8 and F10 |
 //! | `machine`  | metrics, probes, API |
+//! | `browser`  | what people see and do |
 
+mod browser;
 mod fixture;
 mod guard;
 mod machine;

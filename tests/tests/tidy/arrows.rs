@@ -13,12 +13,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["config", "protocol"]),
     ("client", &["protocol", "protocol/macros", "engine", "supervisor/broker"]),
     ("supervisor", &["supervisor/broker", "config", "protocol"]),
-    ("web", &["config", "protocol"]),
+    ("web", &["config", "protocol", "web/hdr"]),
+    ("web/hdr", &[]),
     ("engine/cli", &["client", "config", "engine", "protocol", "supervisor", "supervisor/broker", "web"]),
     // Of protocol what a hostile client must speak correctly before it breaks rules: the greeting.
     ("tests", &["client", "protocol"]),
     // Of config its units alone: a command line says 30s and 64KiB as a file does.
-    ("bench-harness", &["client", "config"]),
+    // Of the dashboard what writes histograms for other tools.
+    ("bench-harness", &["client", "config", "web/hdr"]),
     ("examples/*", &["client"]),
 ];
 /// What runs in a worker or in a user's program brings no runtime along.

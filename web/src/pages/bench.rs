@@ -55,6 +55,10 @@ fn blocks(text: &str) -> Vec<Block> {
         if let Some(block) = blocks.last_mut() {
             block.text.push_str(&aligned(&std::mem::take(&mut table)));
         }
+        if let Some((title, block)) = line.strip_prefix("# ").zip(blocks.first_mut()) {
+            block.title = title.to_owned();
+            continue;
+        }
         match line.strip_prefix("**").and_then(|rest| rest.strip_suffix("**")) {
             Some(title) => blocks.push(Block { title: title.to_owned(), text: String::new() }),
             None => blocks.iter_mut().last().into_iter().for_each(|block| {
@@ -94,7 +98,7 @@ mod tests {
     #[test]
     fn tables_are_aligned_under_their_headings() {
         let blocks = blocks("# a\n\n**one**\n\n| x | p50 |\n|---|--:|\n| long | 1 µs |\n\n**two**\n| y |\n");
-        assert_eq!(blocks.len(), 3);
+        assert_eq!((blocks.len(), blocks[0].title.as_str()), (3, "a"));
         assert_eq!((blocks[1].title.as_str(), blocks[1].text.as_str()), ("one", "x      p50\nlong  1 µs"));
         assert_eq!(blocks[2].text, "y");
     }

@@ -1,46 +1,45 @@
-//! A contender's rounds one by one, in HdrHistogram's interval log (format 1.3), which its own tools read and plot.
-//!
-//! The `hdrhistogram` crate would write it too, but brings an older base64 than the workspace's.
+//! Interval logs, format 1.3.
 
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
-use base64::Engine;
+use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use hdrhistogram::Histogram;
 
-use crate::date;
-use crate::measure::clock::round;
+use crate::as_float;
 
 /// Version 2 of the encoding, with words of up to 9 bytes; bare, and compressed.
 const COOKIE: u32 = 0x1C84_9313;
 const COOKIE_COMPRESSED: u32 = 0x1C84_9314;
 
-/// One round that counts.
-pub(super) struct Round {
+/// One line of a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Interval<'h> {
     /// When it began, in seconds since 1970.
-    pub(super) begun: f64,
-    /// How long was measured, in seconds.
-    pub(super) seconds: f64,
-    /// Latencies in nanoseconds.
-    pub(super) histogram: Histogram<u64>,
+    pub begun: f64,
+    /// Its length in seconds.
+    pub seconds: f64,
+    /// Times in nanoseconds.
+    pub histogram: &'h Histogram<u64>,
 }
 
-/// The file's text. Intervals begin when their rows did, which is some 100 ms before the first call that is measured.
+/// The log's text. `when` says in words when it begins, for people; it may be empty.
 ///
 /// # Errors
-/// None in practice: it writes to memory.
-pub(super) fn text(rounds: &[Round]) -> io::Result<String> {
-    let start = rounds.first().map_or(0.0, |round| round.begun);
+/// When a histogram's counts take 4 GiB or more.
+pub fn hlog(intervals: &[Interval<'_>], when: &str) -> io::Result<String> {
+    let start = intervals.first().map_or(0.0, |interval| interval.begun);
+    let when = if when.is_empty() { String::new() } else { format!(", {when}") };
     let mut text = "#[Histogram log format version 1.3]\n".to_owned();
-    text.push_str(&format!("#[StartTime: {start:.3} (seconds since epoch), {}]\n", date::utc(round(start.floor()))));
+    text.push_str(&format!("#[StartTime: {start:.3} (seconds since epoch){when}]\n"));
     text.push_str(&format!("#[BaseTime: {start:.3} (seconds since epoch)]\n"));
     text.push_str("\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n");
-    for Round { begun, seconds, histogram } in rounds {
+    for Interval { begun, seconds, histogram } in intervals {
         // The longest is in milliseconds, as the tools' own unit is; the histogram stays in nanoseconds.
-        let (since, longest) = (begun - start, histogram.max() as f64 / 1e6);
-        let payload = STANDARD.encode(compressed(&encoded(histogram))?);
+        let (since, longest) = (begun - start, as_float(histogram.max()) / 1e6);
+        let payload = STANDARD.encode(compressed(&encoded(histogram)?)?);
         text.push_str(&format!("{since:.3},{seconds:.3},{longest:.3},{payload}\n"));
     }
     Ok(text)
@@ -49,10 +48,10 @@ pub(super) fn text(rounds: &[Round]) -> io::Result<String> {
 fn compressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = ZlibEncoder::new(vec![], Compression::default());
     encoder.write_all(bytes)?;
-    Ok(with_length(&COOKIE_COMPRESSED.to_be_bytes(), &[], &encoder.finish()?))
+    with_length(COOKIE_COMPRESSED, &[], &encoder.finish()?)
 }
 
-fn encoded(histogram: &Histogram<u64>) -> Vec<u8> {
+fn encoded(histogram: &Histogram<u64>) -> io::Result<Vec<u8>> {
     let rest = [
         &0_u32.to_be_bytes()[..], // the offset of normalized values: none
         &u32::from(histogram.sigfig()).to_be_bytes(),
@@ -60,13 +59,13 @@ fn encoded(histogram: &Histogram<u64>) -> Vec<u8> {
         &histogram.high().to_be_bytes(),
         &1_f64.to_be_bytes(), // one unit is one
     ];
-    with_length(&COOKIE.to_be_bytes(), &rest.concat(), &counts(histogram))
+    with_length(COOKIE, &rest.concat(), &counts(histogram))
 }
 
 /// A cookie, the length of the body, what else the head has, the body.
-fn with_length(cookie: &[u8], head: &[u8], body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len()).expect("a histogram's counts are far below 4 GiB");
-    [cookie, &length.to_be_bytes(), head, body].concat()
+fn with_length(cookie: u32, head: &[u8], body: &[u8]) -> io::Result<Vec<u8>> {
+    let length = u32::try_from(body.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    Ok([&cookie.to_be_bytes()[..], &length.to_be_bytes(), head, body].concat())
 }
 
 /// Every count up to the last that is not 0; several 0 after each other are one negative number.
@@ -106,12 +105,17 @@ fn put(number: i64, bytes: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::io::Read as _;
 
     use flate2::read::ZlibDecoder;
 
     use super::*;
-    use crate::stats::latency;
+
+    fn of(times: &[(u64, u64)]) -> Histogram<u64> {
+        let mut histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3).unwrap();
+        times.iter().for_each(|(ns, count)| histogram.record_n(*ns, *count).unwrap());
+        histogram
+    }
 
     fn bytes_of(number: i64) -> Vec<u8> {
         let mut bytes = vec![];
@@ -128,29 +132,27 @@ mod tests {
 
     #[test]
     fn counts_are_by_index_and_zeros_together() {
-        let mut histogram = latency::empty();
-        for (value, count) in [(0, 3), (2, 1), (6, 5)] {
-            histogram.record_n(value, count).unwrap();
-        }
         // 3; one zero; 1; three zeros; 5.
-        assert_eq!(counts(&histogram), [6, 0, 2, 5, 10]);
+        assert_eq!(counts(&of(&[(0, 3), (2, 1), (6, 5)])), [6, 0, 2, 5, 10]);
     }
 
     #[test]
     fn a_line_holds_the_encoded_histogram() {
-        let mut histogram = latency::empty();
-        histogram.record_n(1_000, 7).unwrap();
-        let round = |begun| Round { begun, seconds: 0.3, histogram: histogram.clone() };
-        let text = text(&[round(1_795_478_399.25), round(1_795_478_400.5)]).unwrap();
+        let histogram = of(&[(1_000, 7)]);
+        let interval = |begun| Interval { begun, seconds: 0.3, histogram: &histogram };
+        let text = hlog(&[interval(1_795_478_399.25), interval(1_795_478_400.5)], "before midnight").unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "#[Histogram log format version 1.3]");
-        assert_eq!(lines[1], "#[StartTime: 1795478399.250 (seconds since epoch), 2026-11-23T23:59:59Z]");
+        assert_eq!(lines[1], "#[StartTime: 1795478399.250 (seconds since epoch), before midnight]");
+        assert_eq!(lines[2], "#[BaseTime: 1795478399.250 (seconds since epoch)]");
         assert!(lines[4].starts_with("0.000,0.300,0.001,HISTFAAA") && lines[5].starts_with("1.250,0.300,"), "{text}");
         let payload = STANDARD.decode(lines[5].rsplit(',').next().unwrap()).unwrap();
         assert_eq!(payload[4..8], u32::try_from(payload.len() - 8).unwrap().to_be_bytes());
         let mut body = vec![];
         ZlibDecoder::new(&payload[8..]).read_to_end(&mut body).unwrap();
-        assert_eq!(body, encoded(&histogram));
+        assert_eq!(body, encoded(&histogram).unwrap());
         assert_eq!(body[4..8], u32::try_from(body.len() - 40).unwrap().to_be_bytes());
+        let head = [3_u64.to_be_bytes(), 1_u64.to_be_bytes(), 60_000_000_000_u64.to_be_bytes()].concat();
+        assert_eq!((&body[12..32], &body[32..40]), (&head[4..], &1_f64.to_be_bytes()[..]));
     }
 }

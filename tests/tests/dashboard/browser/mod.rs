@@ -1,0 +1,24 @@
+//! The pages in a real browser: Debian's chromium, headless, steered from here. What is looked at by people is kept in
+//! `target/tmp/screenshots`.
+//!
+//! | module      | idea |
+//! |-------------|------|
+//! | `webdriver` | the protocol by which a browser is steered |
+//! | `chromium`  | the one browser that all tests share, and whose turn it is |
+//! | `looks`     | every page, wide and narrow, light and dark |
+//! | `keyboard`  | every button and link without a mouse |
+//! | `lives`     | numbers that follow, tables that are sorted, with scripts and without |
+//! | `acts`      | buttons that ask, and then do |
+//! | `hostile`   | text from outside that would like to be more than text |
+//! | `log`       | filtered, searched, followed |
+//! | `crowd`     | fifty services and five hundred methods |
+
+mod acts;
+mod chromium;
+mod crowd;
+mod hostile;
+mod keyboard;
+mod lives;
+mod log;
+mod looks;
+mod webdriver;
