@@ -29,7 +29,7 @@ pub use in_process::{Fault, Faults};
 pub use pending::Pending;
 pub use routes::Addresses;
 #[cfg(feature = "server")]
-pub use server::{Running, Server, ServerError, serve};
+pub use server::{Running, Server, ServerError, serve, starting};
 pub use speedysvc_macros::{data, service};
 pub use speedysvc_protocol::archive::Archived;
 pub use speedysvc_protocol::context::CallName;

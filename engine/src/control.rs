@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use speedysvc_protocol::control::{Order, Report, Start};
+use speedysvc_protocol::control::{Order, Report, Start, VERSION, VERSION_OLDEST};
 use speedysvc_protocol::limits::DESCRIPTORS_MAX;
 use speedysvc_protocol::shm::handover;
 
@@ -18,6 +18,8 @@ pub(crate) struct Control {
 pub(crate) enum Heard {
     /// An order with its descriptors.
     Order(Order, Vec<OwnedFd>),
+    /// Something that cannot be read.
+    Nonsense(String),
     /// Nothing more for now.
     Nothing,
     /// The broker is gone.
@@ -46,6 +48,9 @@ impl Control {
             match self.hear() {
                 Heard::Nothing => self.wait().map_err(|error| StartError::Control(error.to_string()))?,
                 Heard::Order(Order::Start(start), descriptors) => {
+                    if !(VERSION_OLDEST..=VERSION).contains(&start.version) {
+                        return Err(StartError::Version(start.version));
+                    }
                     let mut descriptors = descriptors.into_iter();
                     let without = || StartError::Control("the start order came without its descriptors".to_owned());
                     let mut next = || descriptors.next().ok_or_else(without);
@@ -54,6 +59,7 @@ impl Control {
                     return Ok(Equipment { start, board, pool_bell, stats, left, listeners: descriptors.collect() });
                 }
                 Heard::Order(other, _) => return Err(StartError::Control(format!("{other:?} came before Start"))),
+                Heard::Nonsense(why) => return Err(StartError::Foreign(why)),
                 Heard::Gone => return Err(StartError::Control("it was closed before the start order".to_owned())),
             }
         }
@@ -69,6 +75,7 @@ impl Control {
             Ok(Some((order, descriptors))) => Heard::Order(order, descriptors),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Heard::Nothing,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Heard::Nothing,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Heard::Nonsense(error.to_string()),
             Ok(None) | Err(_) => Heard::Gone,
         }
     }

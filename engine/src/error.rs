@@ -2,6 +2,8 @@
 
 use std::io;
 
+use speedysvc_protocol::control::{VERSION, VERSION_OLDEST};
+use speedysvc_protocol::hello::LIBRARY;
 use thiserror::Error;
 
 use crate::uring::setup::remedy;
@@ -21,6 +23,18 @@ pub enum StartError {
     /// The supervisor did not say what it should, or is gone.
     #[error("the control socket on standard input: {0}. Was this program started by a speedysvc supervisor?")]
     Control(String),
+    /// The supervisor is of another version.
+    #[error(
+        "the engine speaks version {0} of the control socket, and this program's {LIBRARY} understands \
+         {VERSION_OLDEST} to {VERSION}: build it with the engine's version of the library"
+    )]
+    Version(u32),
+    /// As above, most likely.
+    #[error(
+        "what the engine says first cannot be read: {0}. It is of another version than this program's {LIBRARY}, \
+         which understands {VERSION_OLDEST} to {VERSION} of the control socket: build it with the engine's version"
+    )]
+    Foreign(String),
     /// A method needs what this program was built without.
     #[error(
         "the method `{0}` is declared with runtime = \"tokio\", and this program was built without it: turn the \

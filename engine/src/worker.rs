@@ -46,11 +46,12 @@ pub fn serve(
     runtime: Option<Arc<dyn Runtime>>,
 ) -> Result<(), StartError> {
     let control = Control::new(control);
-    let equipment = control.equipment()?;
+    let failed = |error: &StartError| Report::Failed { why: error.to_string() };
+    let equipment = control.equipment().inspect_err(|error| control.report(&failed(error)))?;
     let mut worker = match Worker::new(service, control, equipment, signals, runtime) {
         Ok(worker) => worker,
         Err((error, control)) => {
-            control.report(&Report::Failed { why: error.to_string() });
+            control.report(&failed(&error));
             return Err(error);
         }
     };
@@ -234,7 +235,7 @@ impl Worker {
         loop {
             match self.control.hear() {
                 Heard::Nothing => return Ok(()),
-                Heard::Gone => {
+                Heard::Nonsense(_) | Heard::Gone => {
                     self.bells.remove(&self.control);
                     if self.leaving.is_none() {
                         self.drain();
@@ -249,6 +250,7 @@ impl Worker {
                 }
                 Heard::Order(Order::Unlink { link }, _) => self.detach(link),
                 Heard::Order(Order::Drain, _) => self.drain(),
+                Heard::Order(Order::Later, _) => {}
                 Heard::Order(Order::Level { level }, _) => log::set_level(level),
                 Heard::Order(Order::Start(_), _) => {
                     return Err(StartError::Control("a second start order came".to_owned()));

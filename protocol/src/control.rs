@@ -16,6 +16,11 @@ pub mod operator;
 
 use operator::Level;
 
+/// The version of these messages, and of the memory that comes with them, that a supervisor of this library speaks.
+pub const VERSION: u32 = 1;
+/// The oldest one that a worker of this library understands.
+pub const VERSION_OLDEST: u32 = 1;
+
 /// The environment variable by which a program learns that a supervisor started it, and that its standard input is the
 /// control socket. Its value is the worker's number.
 pub const WORKER_ENV: &str = "SPEEDYSVC_WORKER";
@@ -96,11 +101,16 @@ pub enum Order {
     },
     /// Finish what has begun, refuse the rest, and exit.
     Drain,
+    /// Something that only later versions know. Whoever gets it goes on as before.
+    #[serde(other)]
+    Later,
 }
 
 /// What a worker needs to begin.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Start {
+    /// How everything after this is meant, the memory included: see [`VERSION`].
+    pub version: u32,
     /// The service's name as the file has it; the program's contract must agree.
     pub service: String,
     /// This worker's number.
@@ -183,6 +193,13 @@ pub enum DriverWish {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
 pub enum Report {
+    /// The worker is not ready yet, and says until when it may take. It may say so again and again.
+    Starting {
+        /// So long from now, in microseconds; it never makes the time shorter that it has.
+        more_us: u64,
+        /// For the operator: what it does meanwhile.
+        what: String,
+    },
     /// The worker serves from now on.
     Ready {
         /// What its program offers.
@@ -211,4 +228,22 @@ pub enum Report {
         /// Which rule was broken.
         rule: String,
     },
+    /// Something that only later versions say. Nothing is done about it.
+    #[serde(other)]
+    Later,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_a_later_version_are_known_as_such() {
+        let order = r#"{"order":"sing","song":["la"]}"#;
+        assert_eq!(serde_json::from_str::<Order>(order).unwrap(), Order::Later);
+        assert_eq!(serde_json::from_str::<Report>(r#"{"report":"mood","how":3}"#).unwrap(), Report::Later);
+        let drain = r#"{"order":"drain","slowly":true}"#;
+        assert_eq!(serde_json::from_str::<Order>(drain).unwrap(), Order::Drain, "a field more is no obstacle");
+        assert!(serde_json::from_str::<Order>(r#"{"order":"level"}"#).is_err(), "a field less is");
+    }
 }

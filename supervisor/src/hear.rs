@@ -5,7 +5,7 @@ use speedysvc_protocol::control::operator::Level;
 
 use crate::StartError;
 use crate::lines::plain;
-use crate::policy::Event;
+use crate::policy::{EXTENSION_MAX, Event};
 use crate::run::Supervisor;
 
 impl Supervisor<'_, '_> {
@@ -15,6 +15,11 @@ impl Supervisor<'_, '_> {
                 let driver = if why.is_empty() { plain(&driver) } else { plain(&format!("{driver} ({why})")) };
                 self.hands.note_driver(service, driver);
                 self.feed(Event::Ready { service, worker })
+            }
+            Report::Starting { service, worker, more, what } => {
+                // Whoever started us has a limit of its own for our start.
+                self.notifier.extend(more.min(EXTENSION_MAX));
+                self.feed(Event::NeedsTime { service, worker, more, what: plain(&what) })
             }
             Report::Failed { service, worker, why } => self.feed(Event::Failed { service, worker, why: plain(&why) }),
             Report::HungUp { service, worker } => self.feed(Event::HungUp { service, worker }),

@@ -64,6 +64,11 @@ fn worker() {
             child.wait().unwrap();
         }
         "never ready" => {}
+        "of a later version" => {
+            handover::send(&socket, &serde_json::json!({ "report": "mood", "how": [3] }), &[]).unwrap();
+            say(&Report::Starting { more_us: 60_000_000, what: "warming\nup".to_owned() });
+            say(&ready);
+        }
         _ => say(&ready),
     }
     while let Some(order) = next_order(&socket) {
@@ -260,6 +265,14 @@ fn a_worker_that_is_not_ready_in_time_is_killed() {
     let told = run_until("restarting", vec![slow]);
     assert_eq!(told.result.unwrap(), 0, "{}", told.err);
     assert!(told.err.contains("echo worker 0 was not ready within 50 ms; killing it"), "{}", told.err);
+}
+
+/// A program that was built with a later version of the library may say what this engine does not know.
+#[test]
+fn what_later_versions_say_is_no_obstacle() {
+    let told = run_until("ready:", vec![with_role("of a later version", service("echo"))]);
+    assert_eq!(told.result.unwrap(), 0, "{}", told.err);
+    assert!(told.err.contains("echo worker 0 asks for 60 s until it is ready: warming\\nup"), "{}", told.err);
 }
 
 #[test]

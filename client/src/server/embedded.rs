@@ -266,7 +266,9 @@ fn attend(mut broker: Broker, key: ServiceKey, stop: &OwnedFd, ready: &mpsc::Sen
                     eprintln!("speedysvc: no room for link {}: {why}; its client was hung up on", link.0);
                     Ok(())
                 }
-                Event::Attached { .. } | Event::Detached { .. } | Event::Crowded { .. } => Ok(()),
+                Event::Starting { .. } | Event::Attached { .. } | Event::Detached { .. } | Event::Crowded { .. } => {
+                    Ok(())
+                }
             };
             // Whoever started us waits only for the first word.
             let _heard = told;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use speedysvc_protocol::service::Service;
 
 pub use embedded::{Running, Server, ServerError};
+pub use supervised::starting;
 
 /// The runtime for handlers that need one, if this program was built with it.
 fn runtime() -> Option<Arc<dyn speedysvc_core::Runtime>> {

@@ -297,6 +297,9 @@ pub struct WorkerStatus {
     pub ready_s: Option<f64>,
     /// What its loop does: `polls`, `sleeps`, `busy` or `gone`.
     pub loop_state: String,
+    /// What it says that it does until it is ready, where it has asked for time.
+    #[serde(default)]
+    pub doing: Option<String>,
     /// The method that it runs.
     pub method: Option<String>,
     /// Resident memory, in bytes; shared pages count for everybody who has them.

@@ -137,6 +137,30 @@ mod tests {
     }
 
     #[test]
+    fn what_workers_of_another_version_leave_is_taken_or_refused_clearly() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut heirs = Heirs::make(folder.path(), "echo").unwrap();
+        heirs.publish().unwrap();
+        let inherited = |legacy: &'static str| {
+            let worker = heirs.socket.try_clone().unwrap();
+            let answers = std::thread::spawn(move || {
+                poll(&mut [PollFd::new(&worker, PollFlags::IN)], None).unwrap();
+                let heir = rustix::net::accept(&worker).unwrap();
+                let legacy: serde_json::Value = serde_json::from_str(legacy).unwrap();
+                handover::send(&heir, &legacy, &[worker.as_fd(), worker.as_fd()]).unwrap();
+            });
+            let inherited = inherit(folder.path(), "echo");
+            answers.join().unwrap();
+            inherited
+        };
+        let later = r#"{"supervisor":7,"grace_us":1,"drain_us":1,"listeners":[],"later":{"a":1}}"#;
+        assert_eq!(inherited(later).unwrap().unwrap().supervisor, 7);
+        let error = inherited(r#"{"owner":"7"}"#).unwrap_err().to_string();
+        assert!(error.starts_with("the workers of an engine that was killed still serve"), "{error}");
+        assert!(error.contains("missing field `supervisor`"), "{error}");
+    }
+
+    #[test]
     fn sockets_change_hands_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let mut heirs = Heirs::make(folder.path(), "echo").unwrap();

@@ -24,6 +24,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
@@ -70,6 +71,17 @@ pub enum Event {
         driver: String,
         /// Why, and with which features.
         why: String,
+    },
+    /// A worker is not ready yet, and needs time.
+    Starting {
+        /// Its service.
+        service: ServiceKey,
+        /// Its number.
+        worker: WorkerId,
+        /// So long from now.
+        more: Duration,
+        /// What it does meanwhile, in its own words.
+        what: String,
     },
     /// A worker says that it cannot serve; it exits.
     Failed {

@@ -131,6 +131,23 @@ mod tests {
         assert_eq!((calls(&meters, "echo"), meters.kept().living.len()), (15, 0));
     }
 
+    /// A page is only what its loop says that it is: of another layout nothing is read, rather than nonsense.
+    #[test]
+    fn a_page_of_another_version_is_not_read() {
+        let meters = Meters::default();
+        let file = meters.make_page(WorkerId(0)).unwrap();
+        let writer = StatsWriter::map(&file).unwrap();
+        meters.name_methods(WorkerId(0), names(&["echo"]));
+        record(&writer, 0, 5);
+        assert_eq!(calls(&meters, "echo"), 5);
+        for layout in [2_u64, u64::MAX] {
+            rustix::io::pwrite(&file, &layout.to_ne_bytes(), 0).unwrap();
+            assert_eq!((calls(&meters, "echo"), meters.turns(WorkerId(0))), (0, 0));
+        }
+        meters.retire(WorkerId(0));
+        assert_eq!(calls(&meters, "echo"), 0, "nor is it added up");
+    }
+
     #[test]
     fn a_new_version_of_the_program_may_number_its_methods_anew() {
         let meters = Meters::default();

@@ -334,6 +334,10 @@ impl Service {
                 events.push(Event::Ready { service, worker: number, driver, why });
                 self.serve_waiting(next, watch, events);
             }
+            worker::Heard::Report(Report::Starting { more_us, what }) => {
+                let more = Duration::from_micros(more_us);
+                events.push(Event::Starting { service, worker: number, more, what });
+            }
             worker::Heard::Report(Report::Failed { why }) => {
                 events.push(Event::Failed { service, worker: number, why });
             }
@@ -344,6 +348,7 @@ impl Service {
                 events.push(Event::CannotServe { service, worker: number, link, why });
             }
             worker::Heard::Report(Report::Misbehaved { link, rule }) => self.expel(link, rule, watch, events),
+            worker::Heard::Report(Report::Later) => {}
         }
     }
 

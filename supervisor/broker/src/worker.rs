@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use speedysvc_protocol::control::operator::Level;
-use speedysvc_protocol::control::{Order, Peers, Report, Start};
+use speedysvc_protocol::control::{Order, Peers, Report, Start, VERSION};
 use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
 use speedysvc_protocol::shm::handover;
 
@@ -112,6 +112,7 @@ impl Service {
     fn start(&self, worker: WorkerId, incarnation: Incarnation) -> Start {
         let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         Start {
+            version: VERSION,
             service: self.options.name.clone(),
             worker,
             incarnation,

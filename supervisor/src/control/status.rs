@@ -87,6 +87,7 @@ impl Supervisor<'_, '_> {
             version: slot.version.0,
             ready_s: slot.ready_since.map(|since| self.now().saturating_sub(since).as_secs_f64()),
             loop_state: look.as_ref().map_or("gone", loop_word).to_owned(),
+            doing: slot.doing.clone(),
             method: look.and_then(|look| look.method).map(|method| plain(&method)),
             rss: resident(pid),
             pss: self.memory.of(key, worker),
@@ -119,7 +120,8 @@ fn state_of(view: &ServiceView, is_stopping: bool) -> (&'static str, String) {
     let (ready, alive) =
         (with(|phase| phase == Phase::Ready), view.slots.iter().filter(|slot| slot.worker.is_some()).count());
     let target = usize::from(view.target);
-    let serve = format!("{ready} of {} serve", count(target, "worker"));
+    let doing = view.slots.iter().find_map(|slot| slot.doing.as_ref()).map(|what| format!("; {what}"));
+    let serve = format!("{ready} of {} serve{}", count(target, "worker"), doing.unwrap_or_default());
     if !view.wanted || is_stopping {
         let left = || format!("{} finish their calls", count(alive, "worker"));
         return if alive == 0 { ("stopped", String::new()) } else { ("stopping", left()) };
@@ -161,7 +163,7 @@ mod tests {
     fn view(phases: &[Phase]) -> ServiceView {
         let slot = |phase: &Phase| {
             let worker = matches!(phase, Phase::Ready | Phase::Starting | Phase::Draining).then_some(WorkerId(1));
-            SlotView { worker, phase: *phase, version: Version(0), ready_since: None }
+            SlotView { worker, phase: *phase, version: Version(0), ready_since: None, doing: None }
         };
         ServiceView {
             wanted: true,
@@ -184,6 +186,9 @@ mod tests {
         assert_eq!(word(&view(&[Phase::Ready, Phase::Ready])), "ready");
         assert_eq!(word(&view(&[Phase::Ready, Phase::Starting])), "starting");
         assert_eq!(word(&view(&[Phase::Ready, later])), "degraded");
+        let mut slow = view(&[Phase::Ready, Phase::Starting]);
+        slow.slots[1].doing = Some("loading the index".to_owned());
+        assert_eq!(state_of(&slow, false), ("starting", "1 of 2 workers serve; loading the index".to_owned()));
         let stopped = ServiceView { wanted: false, ..view(&[]) };
         assert_eq!(word(&stopped), "stopped");
         assert_eq!(state_of(&view(&[Phase::Draining]), true).0, "stopping");

@@ -48,6 +48,8 @@ pub(crate) use words::{count, show};
 pub const KILL_GRACE: Duration = Duration::from_secs(2);
 /// How long a stop waits for a worker that has not said ready: it serves nobody, but its report may be on the way.
 pub const UNREADY_GRACE: Duration = Duration::from_millis(500);
+/// Most time that a worker which starts gets for one word: one that hangs says no other. As often as it says so.
+pub const EXTENSION_MAX: Duration = Duration::from_secs(3600);
 /// A worker that was ready for this long has shown that it can run: its next death is a first one again.
 pub const PROVEN_AFTER: Duration = Duration::from_secs(10);
 /// Most living workers of one service, those included that finish their last calls: far below the lines of its board.
@@ -111,6 +113,17 @@ pub enum Event {
         service: ServiceKey,
         /// Which.
         worker: WorkerId,
+    },
+    /// A worker said that it needs time until it is ready. May come again and again.
+    NeedsTime {
+        /// Whose worker.
+        service: ServiceKey,
+        /// Which.
+        worker: WorkerId,
+        /// So long from now.
+        more: Duration,
+        /// What it does meanwhile: its own words, fit to be shown.
+        what: String,
     },
     /// A worker said that it cannot serve, and exits.
     Failed {

@@ -18,6 +18,11 @@ pub(super) enum Op {
         pick: usize,
         stale: bool,
     },
+    NeedsTime {
+        pick: usize,
+        stale: bool,
+        more: Duration,
+    },
     Failed {
         pick: usize,
         stale: bool,
@@ -50,6 +55,7 @@ fn op() -> impl Strategy<Value = Op> {
     let millis = || (0_u64..16, 0_u32..12).prop_map(|(factor, shift)| Duration::from_millis(factor << shift));
     prop_oneof![
         6 => (any::<usize>(), stale()).prop_map(|(pick, stale)| Op::Ready { pick, stale }),
+        3 => (any::<usize>(), stale(), millis()).prop_map(|(pick, stale, more)| Op::NeedsTime { pick, stale, more }),
         1 => (any::<usize>(), stale()).prop_map(|(pick, stale)| Op::Failed { pick, stale }),
         1 => (any::<usize>(), stale()).prop_map(|(pick, stale)| Op::HungUp { pick, stale }),
         5 => (any::<usize>(), stale(), any::<bool>()).prop_map(|(pick, stale, clean)| Op::Died { pick, stale, clean }),

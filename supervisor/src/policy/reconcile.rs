@@ -160,6 +160,7 @@ pub(super) fn spawn(service: &mut Service, slot: usize, now: Duration, todo: &mu
     slot.worker = Some(worker);
     slot.version = service.version;
     slot.ready_since = None;
+    slot.doing = None;
     slot.fuse = Some(Fuse { at: now.saturating_add(service.plan.start_timeout), end: End::Start });
     todo.push(Action::Spawn(service.key, worker, service.version));
 }

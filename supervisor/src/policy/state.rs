@@ -80,6 +80,8 @@ pub(super) struct Slot {
     /// Deaths in a row without a worker that proved itself between them.
     pub streak: u32,
     pub fuse: Option<Fuse>,
+    /// What its worker does while it starts, if it has asked for time.
+    pub doing: Option<String>,
     /// Its worker has more memory than it may have, and goes as soon as another serves.
     pub outgrown: bool,
 }
@@ -140,6 +142,8 @@ pub struct SlotView {
     pub version: Version,
     /// When its worker said ready.
     pub ready_since: Option<Duration>,
+    /// What its worker says that it does while it starts.
+    pub doing: Option<String>,
 }
 
 impl State {
@@ -204,6 +208,7 @@ impl State {
             phase: slot.phase,
             version: slot.version,
             ready_since: slot.ready_since,
+            doing: slot.doing.clone(),
         };
         Some(ServiceView {
             wanted: service.wanted == Wanted::Running,
@@ -302,6 +307,7 @@ impl Slot {
             ready_since: None,
             streak: 0,
             fuse: None,
+            doing: None,
             outgrown: false,
         }
     }

@@ -9,7 +9,7 @@ use super::deaths::{Death, died};
 use super::reconcile::{reconcile, spawn};
 use super::state::{Before, End, Fuse, Service, State, Wanted};
 use super::words::{count, show};
-use super::{Action, Event, KILL_GRACE, Order, Phase, Plan, SAME_STOP, Version};
+use super::{Action, EXTENSION_MAX, Event, KILL_GRACE, Order, Phase, Plan, SAME_STOP, Version};
 
 /// Takes one event and says what to do. `now` must not go back.
 pub fn step(state: &mut State, event: Event, now: Duration) -> Vec<Action> {
@@ -22,6 +22,9 @@ pub fn step(state: &mut State, event: Event, now: Duration) -> Vec<Action> {
         Event::Add(plan, version) => state.add(plan, version),
         Event::Order(service, order) => obey(state, service, order, &mut todo),
         Event::Ready { service, worker } => ready(state, service, worker, now, &mut todo),
+        Event::NeedsTime { service, worker, more, what } => {
+            needs_time(state, (service, worker), more, what, now, &mut todo);
+        }
         Event::Failed { service, worker, why } => gives_up(state, service, worker, Some(why), now, &mut todo),
         Event::HungUp { service, worker } => gives_up(state, service, worker, None, now, &mut todo),
         Event::Hung { service, worker, how } => hung(state, service, worker, &how, &mut todo),
@@ -123,7 +126,7 @@ fn ready(state: &mut State, key: ServiceKey, worker: WorkerId, now: Duration, to
         (Phase::Starting, _) => {
             slot.phase = Phase::Ready;
             slot.ready_since = Some(now);
-            slot.fuse = None;
+            (slot.fuse, slot.doing) = (None, None);
         }
         // Its report crossed the order to drain: it may have calls, which have the time that everybody's have.
         (Phase::Draining, Some(fuse)) if fuse.end == End::Drain && slot.ready_since.is_none() => {
@@ -146,6 +149,29 @@ fn ready(state: &mut State, key: ServiceKey, worker: WorkerId, now: Duration, to
         state.said_all_ready = true;
         todo.push(Action::AllReady);
     }
+}
+
+/// Who starts may ask for time, as often as it likes, and never has less for it than before: as systemd's
+/// `EXTEND_TIMEOUT_USEC`. Everybody else has said all that there is to say.
+fn needs_time(
+    state: &mut State,
+    (key, worker): (ServiceKey, WorkerId),
+    more: Duration,
+    what: String,
+    now: Duration,
+    todo: &mut Vec<Action>,
+) {
+    let Some((service, index)) = state.find(key, worker) else { return };
+    let slot = &mut service.slots[index];
+    let (Phase::Starting, Some(fuse)) = (slot.phase, &mut slot.fuse) else { return };
+    let more = more.min(EXTENSION_MAX);
+    fuse.at = fuse.at.max(now.saturating_add(more));
+    // Said once: how far it is `status` tells.
+    if slot.doing.is_none() {
+        let (name, may) = (&service.plan.name, show(more));
+        todo.push(Action::Say(format!("{name} worker {} asks for {may} until it is ready: {what}", worker.0)));
+    }
+    slot.doing = Some(what);
 }
 
 /// A worker will not serve any longer, and is about to exit.
@@ -243,11 +269,15 @@ fn burn(service: &mut Service, index: usize, worker: WorkerId, end: End, now: Du
     let plan = &service.plan;
     let slot = &mut service.slots[index];
     let served = slot.ready_since.is_some();
+    let doing = slot.doing.take();
     slot.phase = Phase::Draining;
     slot.fuse = None;
     let mut say = |what: String| todo.push(Action::Say(format!("{} worker {} {what}", plan.name, worker.0)));
     match end {
-        End::Start => say(format!("was not ready within {}; killing it", show(plan.start_timeout))),
+        End::Start => say(match doing {
+            None => format!("was not ready within {}; killing it", show(plan.start_timeout)),
+            Some(what) => format!("was not ready in the time that it asked for last ({what}); killing it"),
+        }),
         End::Drain if served => say(format!("had calls left after {}; terminating it", show(plan.drain))),
         End::Drain => {}
         End::Terminate => say(format!("was terminated and lives on after {}; killing it", show(plan.kill))),

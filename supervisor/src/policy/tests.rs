@@ -130,6 +130,43 @@ fn survivors_of_a_failed_service_go_on_and_so_do_its_neighbours() {
     assert_eq!(state.alive(), 1);
 }
 
+fn needs_time(more: Duration) -> Event {
+    Event::NeedsTime { service: ECHO, worker: WorkerId(0), more, what: "loading the index".to_owned() }
+}
+
+#[test]
+fn who_asks_for_time_has_it_as_often_as_it_asks() {
+    let mut state = started(vec![plan(1)]);
+    let said = words(step(&mut state, needs_time(ms(20_000)), ms(1000)));
+    assert_eq!(said, "echo worker 0 asks for 20 s until it is ready: loading the index");
+    assert_eq!(next_deadline(&state), Some(ms(30_000)), "never less than it had");
+    for now in (25_000..1_000_000).step_by(19_000).map(ms) {
+        assert_eq!(step(&mut state, needs_time(ms(20_000)), now), [], "said once");
+        assert_eq!(next_deadline(&state), Some(now + ms(20_000)));
+    }
+    let view = state.view(ECHO).unwrap();
+    assert_eq!(view.slots[0].doing.as_deref(), Some("loading the index"));
+    let end = next_deadline(&state).unwrap();
+    let actions = step(&mut state, Event::Tick, end);
+    let line = "echo worker 0 was not ready in the time that it asked for last (loading the index); killing it";
+    assert_eq!(actions, [Action::Say(line.to_owned()), Action::Kill(ECHO, WorkerId(0))]);
+    assert_eq!(step(&mut state, needs_time(ms(20_000)), end), [], "too late");
+}
+
+#[test]
+fn time_is_for_those_who_start_and_an_hour_at_most() {
+    let mut state = started(vec![plan(1)]);
+    step(&mut state, needs_time(Duration::MAX), ms(0));
+    assert_eq!(next_deadline(&state), Some(super::EXTENSION_MAX));
+    step(&mut state, ready(0), ms(10));
+    assert_eq!(step(&mut state, needs_time(ms(1)), ms(20)), []);
+    assert_eq!((next_deadline(&state), &state.view(ECHO).unwrap().slots[0].doing), (None, &None));
+    step(&mut state, Event::Order(ECHO, Order::Stop), ms(30));
+    let drained = next_deadline(&state);
+    step(&mut state, needs_time(ms(900_000)), ms(40));
+    assert_eq!(next_deadline(&state), drained, "who was told to go has the time of a drain");
+}
+
 #[test]
 fn a_worker_that_never_says_ready_is_killed_and_counted() {
     let mut state = started(vec![plan(1)]);

@@ -7,7 +7,10 @@ use speedysvc_broker::ServiceKey;
 use speedysvc_protocol::ids::WorkerId;
 
 use super::properties::Op;
-use super::{ALIVE_MAX, Action, Event, KILL_GRACE, Order, Phase, Plan, SAME_STOP, State, Version, next_deadline, step};
+use super::{
+    ALIVE_MAX, Action, EXTENSION_MAX, Event, KILL_GRACE, Order, Phase, Plan, SAME_STOP, State, Version, next_deadline,
+    step,
+};
 
 /// A worker that was spawned and has not died.
 #[derive(Clone, Copy, Default)]
@@ -19,6 +22,8 @@ struct Life {
     killed: bool,
     /// It said that it cannot serve, or hung up.
     gave_up: bool,
+    /// How long it may take to say ready.
+    patience: Duration,
 }
 
 /// What the world knows of a service, from orders and actions alone.
@@ -95,9 +100,7 @@ impl World {
     fn act(&mut self, action: Action) -> Option<Event> {
         match action {
             Action::Spawn(service, worker, version) => return self.spawn(service, worker, version),
-            Action::Kill(service, worker) => {
-                self.living.get_mut(&(service, worker)).expect("kills the living only").killed = true;
-            }
+            Action::Kill(service, worker) => self.kill((service, worker)),
             Action::Drain(service, worker) => self.drain(service, worker),
             Action::Terminate(service, worker) => {
                 let life = self.living.get(&(service, worker)).expect("orders go to the living only");
@@ -132,7 +135,8 @@ impl World {
         assert_eq!(version, known.version, "always the newest version that works");
         known.spawned += 1;
         self.closed.remove(&service);
-        self.living.insert((service, worker), Life::default());
+        let patience = self.now + known.plan.start_timeout;
+        self.living.insert((service, worker), Life { patience, ..Life::default() });
         let lives = || self.living.iter().filter(|((key, _), _)| *key == service).map(|(_, life)| life);
         let staying = lives().filter(|life| life.leaving.is_none() && !life.gave_up && !life.killed).count();
         assert!(staying <= usize::from(known.target) + 1, "at most one more than {}", known.target);
@@ -142,6 +146,15 @@ impl World {
             return Some(Event::NotSpawned { service, worker, why: "out of memory".to_owned() });
         }
         None
+    }
+
+    /// Whoever starts has all the time that it was promised.
+    fn kill(&mut self, who: (ServiceKey, WorkerId)) {
+        let life = self.living.get_mut(&who).expect("kills the living only");
+        let is_wanted = self.stopped_at.is_none() && life.leaving.is_none();
+        let starts = is_wanted && !life.ready && !life.gave_up;
+        assert!(!starts || life.patience <= self.now, "{who:?} had time until {:?}", life.patience);
+        life.killed = true;
     }
 
     /// Whoever serves is told to go only when enough others serve.
@@ -185,6 +198,7 @@ impl World {
                 }
                 self.tell(Event::Ready { service, worker });
             }
+            Op::NeedsTime { pick, stale, more } => self.ask_for_time(pick, stale, more),
             Op::Failed { pick, stale } => {
                 let Some((service, worker)) = self.pick(pick, stale) else { return };
                 self.living.entry((service, worker)).and_modify(|life| life.gave_up = true);
@@ -209,20 +223,7 @@ impl World {
                 self.services[index].target = workers;
                 self.tell(Event::Order(ServiceKey(index), Order::Scale(workers)));
             }
-            Op::Renew(pick) => {
-                let index = pick % self.services.len();
-                let known = &mut self.services[index];
-                if self.stopped_at.is_none() && self.exit.is_none() {
-                    // What was rolled back does not come again.
-                    known.version = Version(known.version.0.max(self.newest) + 1);
-                    self.newest = known.version.0;
-                    if std::mem::take(&mut known.failed) {
-                        known.deaths.clear();
-                    }
-                }
-                let order = Order::Renew(known.plan.clone(), known.version);
-                self.tell(Event::Order(ServiceKey(index), order));
-            }
+            Op::Renew(pick) => self.renew(pick % self.services.len()),
             Op::Hung(pick) => {
                 let Some((service, worker)) = self.pick(pick, false) else { return };
                 self.tell(Event::Hung { service, worker, how: "has not moved".to_owned() });
@@ -245,6 +246,27 @@ impl World {
                 self.tick();
             }
         }
+    }
+
+    fn renew(&mut self, index: usize) {
+        let known = &mut self.services[index];
+        if self.stopped_at.is_none() && self.exit.is_none() {
+            // What was rolled back does not come again.
+            known.version = Version(known.version.0.max(self.newest) + 1);
+            self.newest = known.version.0;
+            if std::mem::take(&mut known.failed) {
+                known.deaths.clear();
+            }
+        }
+        let order = Order::Renew(known.plan.clone(), known.version);
+        self.tell(Event::Order(ServiceKey(index), order));
+    }
+
+    fn ask_for_time(&mut self, pick: usize, stale: bool, more: Duration) {
+        let Some((service, worker)) = self.pick(pick, stale) else { return };
+        let patience = self.now + more.min(EXTENSION_MAX);
+        self.living.entry((service, worker)).and_modify(|life| life.patience = life.patience.max(patience));
+        self.tell(Event::NeedsTime { service, worker, more, what: "loading".to_owned() });
     }
 
     fn tick(&mut self) {
@@ -288,7 +310,11 @@ impl World {
     fn look_for_the_forgotten(&self) {
         for ((service, worker), life) in &self.living {
             let plan = &self.services[service.0].plan;
-            let Some(told) = life.leaving.or(self.stopped_at) else { continue };
+            let Some(told) = life.leaving.or(self.stopped_at) else {
+                let is_done = life.ready || life.gave_up || life.killed;
+                assert!(is_done || self.now < life.patience, "{service:?} {worker:?} should be ready or dead");
+                continue;
+            };
             // Whoever gave up or was hung before has a shorter fuse.
             let last = told + plan.drain.max(KILL_GRACE) + plan.kill + self.held_up;
             assert!(life.killed || self.now < last.max(told + SAME_STOP), "{service:?} {worker:?} should be dead");

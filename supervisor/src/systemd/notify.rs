@@ -20,6 +20,7 @@ pub(crate) struct Notifier {
     every: Option<Duration>,
     next: Duration,
     status: String,
+    was_ready: bool,
     is_stopping: bool,
 }
 
@@ -40,8 +41,16 @@ impl Notifier {
     }
 
     /// All services are ready, or a reload is over.
-    pub(crate) fn ready(&self) {
+    pub(crate) fn ready(&mut self) {
+        self.was_ready = true;
         self.say("READY=1");
+    }
+
+    /// A worker needs so long until it is ready, from now: so may we, for the first time.
+    pub(crate) fn extend(&self, more: Duration) {
+        if !self.was_ready {
+            self.say(&format!("EXTEND_TIMEOUT_USEC={}", more.as_micros()));
+        }
     }
 
     /// The file is read again. [`Notifier::ready`] ends it.
@@ -125,8 +134,11 @@ mod tests {
         };
         let mut notifier = Notifier::new(variable, 7).unwrap();
         assert!(notifier.is_there());
+        notifier.extend(Duration::from_millis(1500));
+        assert_eq!(heard(&manager), "EXTEND_TIMEOUT_USEC=1500000");
         notifier.ready();
         assert_eq!(heard(&manager), "READY=1");
+        notifier.extend(Duration::from_millis(1500));
         notifier.status("fine");
         notifier.status("fine");
         assert_eq!(heard(&manager), "STATUS=fine");

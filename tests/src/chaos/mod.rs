@@ -11,6 +11,7 @@
 //! | [`killer`]   | SIGKILL, and a watch for calls that never end |
 //! | [`checker`]  | what callers were told against what was written down |
 //! | [`sabotage`] | mistakes on purpose, which the checker must find |
+//! | `stage`      | engine, clients and comparison, as a run and a storm have them |
 //! | [`mod@run`]  | all of it, from start to verdict |
 //! | [`mod@storm`] | kills, stops, reloads, scaling and a full disk at once |
 
@@ -24,6 +25,7 @@ pub mod record;
 pub mod run;
 pub mod sabotage;
 pub mod service;
+mod stage;
 pub mod storm;
 
 pub use run::{Options, Report, Transport, run};

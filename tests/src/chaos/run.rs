@@ -6,17 +6,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use speedysvc::__private::Channel;
-
-use super::caller::{Ends, Slow, connect};
-use super::checker::{Bounds, Tally, check};
+use super::caller::{Ends, Slow};
+use super::checker::Tally;
 use super::killer::{Deaths, Killer, Watch};
 use super::load::Load;
 use super::plan::{Dice, Plan};
-use super::record;
 use super::sabotage::Sabotage;
-use super::service::{RECORD_ENV, SABOTAGE_ENV};
-use crate::harness::{Engine, Home, let_pass, program};
+use super::stage::{Stage, home};
+use crate::harness::{Engine, let_pass};
 
 /// How the calls travel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,29 +105,16 @@ impl fmt::Display for Report {
 /// # Panics
 /// When the engine does not do what every test needs: start, replace workers, stop.
 pub fn run(options: &Options) -> Result<Report, String> {
-    let home = home(options, "", "");
-    let mut engine = home.start();
-    let address = match options.transport {
-        Transport::Shm => engine.address("chaos"),
-        Transport::Tcp => engine.tcp_address("chaos"),
-    };
-    let channels = (0..options.clients).map(|_| connect(&address, options.deadline)).collect::<Result<Vec<_>, _>>();
-    let channels = channels.map_err(|error| error.to_string())?;
+    let mut stage = Stage::set(options, home(options, "", ""))?;
     let load = Arc::new(Load::new(options.plan, options.kills, options.sabotage));
     let begin = Instant::now();
-    let callers = load.start(options.threads, &channels);
-    let fought = fight(options, &engine, &load, callers);
-    let (deaths, ends) = fought.map_err(|why| linger(options, &engine, why))?;
+    let callers = load.start(options.threads, &stage.channels);
+    let fought = fight(options, &stage.engine, &load, callers);
+    let (deaths, ends) = fought.map_err(|why| linger(options, &stage.engine, why))?;
     let took = begin.elapsed();
-    let code = engine.stop();
-    if code != 0 {
-        return Err(format!("the engine ended with {code}: {:#?}", engine.err()));
-    }
-    engine.wait_for_no_worker();
-    let records = record::read(&home.path().join("record")).map_err(|error| error.to_string())?;
-    let tally = check(load.begun(), &ends.verdicts, &records, bounds(options, &deaths));
-    let tally = tally.map_err(|wrong| wrong.to_string())?;
-    refuse_surprises(options, &ends, &channels, 0)?;
+    stage.stop()?;
+    stage.engine.wait_for_no_worker();
+    let (tally, _late_wakes) = stage.judge(&load, &ends, &deaths, 0)?;
     Ok(Report { tally, deaths, errors: ends.errors, slowest: ends.slowest, begin, took })
 }
 
@@ -171,65 +155,4 @@ fn linger(options: &Options, engine: &Engine, why: String) -> String {
     eprintln!("{why}\nengine {}, workers {:?}; its words: {:#?}", engine.pid(), engine.workers(), engine.err());
     let_pass(options.linger);
     why
-}
-
-/// A folder with the file; `above` stands before the service's table, and `more` at its end.
-pub(super) fn home(options: &Options, above: &str, more: &str) -> Arc<Home> {
-    let Options { workers, plan: Plan { message_max, .. }, .. } = options;
-    let home = Home::new("");
-    let record = home.path().join("record");
-    let sabotage = options.sabotage.map_or_else(String::new, |sabotage| format!(", {SABOTAGE_ENV} = '{sabotage}'"));
-    let toml = format!(
-        "run_dir = 'run'\n\
-         {above}\
-         [service.chaos]\n\
-         program = '{program}'\n\
-         workers = {workers}\n\
-         listen = ['tcp://127.0.0.1:0']\n\
-         restart = {{ backoff = '10ms..100ms', limit = 'none' }}\n\
-         limits = {{ shm_message = '{message_max}B', tcp_message = '{message_max}B' }}\n\
-         env = {{ {RECORD_ENV} = '{record}', TURN = '0'{sabotage} }}\n\
-         {more}",
-        program = program("chaos-service").display(),
-        record = record.display(),
-    );
-    std::fs::write(home.config(), toml).expect("the file can be written");
-    home
-}
-
-/// What a kill excuses.
-pub(super) fn bounds(options: &Options, deaths: &Deaths) -> Bounds {
-    let killed = deaths.in_flight.len() as u64;
-    let everybody = killed * options.threads as u64;
-    match options.transport {
-        // A worker has one call in its hand; what it has not taken is for the others. Replies too large for their
-        // buffers may wait in it for as many callers as there are.
-        Transport::Shm => Bounds { unknown: killed, not_started: 0, lost: everybody },
-        // All calls on the connections of a dead worker, and those whose new connection it had just accepted.
-        Transport::Tcp => Bounds { unknown: everybody, not_started: everybody, lost: 0 },
-    }
-}
-
-/// What no kill explains: other errors, calls over their deadline, wakes that were lost.
-///
-/// A wake is late, not lost, when its worker stood still between a reply and the wake for it: `stood_still` times that
-/// may have been, and far more seldom it is. How often it was.
-pub(super) fn refuse_surprises(
-    options: &Options,
-    ends: &Ends,
-    channels: &[Channel],
-    stood_still: u64,
-) -> Result<u64, String> {
-    if let Some(first) = ends.surprises.first() {
-        return Err(format!("{} calls failed in a way that no kill explains, such as {first}", ends.surprises.len()));
-    }
-    // A little more than the deadline itself: the thread that must notice may have to wait for a processor.
-    let late = options.deadline + Duration::from_secs(2);
-    if let Some(slow) = ends.slowest.first().filter(|slow| slow.took > late) {
-        return Err(format!("{:?} took {:?}, over its deadline of {:?}", slow.call, slow.took, options.deadline));
-    }
-    match channels.iter().map(Channel::rescues).sum::<u64>() {
-        count if count <= stood_still => Ok(count),
-        count => Err(format!("{count} callers slept through their replies: wakes were lost")),
-    }
 }

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::caller::{Ends, connect};
-use super::checker::{Tally, check};
+use super::caller::Ends;
+use super::checker::Tally;
 use super::killer::{Deaths, Watch};
 use super::load::Load;
-use super::plan::{Dice, Plan};
-use super::record;
-use super::run::{Options, Transport, bounds, gather, home, refuse_surprises};
+use super::plan::Dice;
+use super::run::{Options, gather};
+use super::stage::{Stage, home};
 use crate::harness::{Ended, Engine, Home, SmallDisk, command, look_for, proc};
 
 /// Orders that may be under way at once.
@@ -85,36 +85,22 @@ impl fmt::Display for Stormed {
 pub fn storm(options: &Options, span: Duration) -> Result<Stormed, String> {
     let home = home(options, "[log]\ndir = 'log'\nsize = '8KiB'\nkeep = 2\n", PATIENT);
     let disk = SmallDisk::at(&home.path().join("log"), 64, &["engine.log", "chaos.log"]);
-    let mut engine = home.start();
-    let address = match options.transport {
-        Transport::Shm => engine.address("chaos"),
-        Transport::Tcp => engine.tcp_address("chaos"),
-    };
-    let channels = (0..options.clients).map(|_| connect(&address, options.deadline)).collect::<Result<Vec<_>, _>>();
-    let channels = channels.map_err(|error| error.to_string())?;
+    // The disk goes before its folder, and after the engine.
+    let mut stage = Stage::set(options, Arc::clone(&home))?;
     // The one kill that it waits for is the storm's end.
     let load = Arc::new(Load::new(options.plan, 1, options.sabotage));
-    let callers = load.start(options.threads, &channels);
-    let rage = Rage { engine: &engine, home: &home, disk: &disk, load: &load, options, dice: dice(options.plan) };
-    let (weather, ends) =
-        rage.on(span, callers).map_err(|why| format!("{why}; the engine says {:#?}", engine.err()))?;
-    let code = engine.stop();
-    if code != 0 {
-        return Err(format!("the engine ended with {code}: {:#?}", engine.err()));
-    }
-    let left = leftovers(&home);
+    let callers = load.start(options.threads, &stage.channels);
+    let dice = Dice(options.plan.seed ^ 0x73_746F_726D);
+    let rage = Rage { engine: &stage.engine, home: &stage.home, disk: &disk, load: &load, options, dice };
+    let raged = rage.on(span, callers);
+    let (weather, ends) = raged.map_err(|why| format!("{why}; the engine says {:#?}", stage.engine.err()))?;
+    stage.stop()?;
+    let left = leftovers(&stage.home);
     if !left.is_empty() {
         return Err(format!("left behind: {}", left.join(", ")));
     }
-    let records = record::read(&home.path().join("record")).map_err(|error| error.to_string())?;
-    let tally = check(load.begun(), &ends.verdicts, &records, bounds(options, &weather.deaths));
-    let tally = tally.map_err(|wrong| wrong.to_string())?;
-    let late_wakes = refuse_surprises(options, &ends, &channels, weather.stops)?;
+    let (tally, late_wakes) = stage.judge(&load, &ends, &weather.deaths, weather.stops)?;
     Ok(Stormed { tally, weather, late_wakes })
-}
-
-fn dice(plan: Plan) -> Dice {
-    Dice(plan.seed ^ 0x73_746F_726D)
 }
 
 /// What an engine that has ended left behind: processes, sockets, its run folder.

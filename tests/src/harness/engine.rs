@@ -32,11 +32,9 @@ impl Home {
     pub fn new(toml: &str) -> Arc<Self> {
         // A short name: sockets have room for 107 bytes of path.
         let folder = tempfile::Builder::new().prefix("spt").tempdir().expect("a folder for a test can be made");
-        // All tests at once have one default address; those of the dashboard name another.
-        let web = if toml.contains("[web]") { "" } else { "\n[web]\nlisten = false\n" };
-        let text = format!("run_dir = \"run\"\n{toml}{web}");
-        fs::write(folder.path().join("service.toml"), text).expect("it is new");
-        Arc::new(Self { folder })
+        let home = Self { folder };
+        home.rewrite(toml);
+        Arc::new(home)
     }
 
     /// The folder. Tests may put files of their own into it.
@@ -56,7 +54,17 @@ impl Home {
     /// # Panics
     /// When it cannot be written.
     pub fn rewrite(&self, toml: &str) {
-        fs::write(self.config(), format!("run_dir = \"run\"\n{toml}")).expect("it was written before");
+        self.write(&self.config(), toml);
+    }
+
+    /// A file for another engine of this folder.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path, toml: &str) {
+        // All tests at once have one default address; those of the dashboard name another.
+        let web = if toml.contains("[web]") { "" } else { "\n[web]\nlisten = false\n" };
+        fs::write(path, format!("run_dir = \"run\"\n{toml}{web}")).expect("the folder is there");
     }
 
     /// The run folder.

@@ -4,6 +4,7 @@
 //! |------------|------|
 //! | `fixture`  | an engine with a dashboard, and HTTP in a few lines |
 //! | `pages`    | what pages say, also after restarts of workers and of the engine |
+//! | `log`      | the log's page without script |
 //! | `guard`    | what is refused: rows F1 to F9 of the faults |
 //! | `watchers` | slow and greedy visitors: rows F8 and F10 |
 //! | `machine`  | metrics, probes, API |
@@ -12,6 +13,7 @@
 mod browser;
 mod fixture;
 mod guard;
+mod log;
 mod machine;
 mod pages;
 mod watchers;

@@ -138,7 +138,7 @@ fn strangers_and_nonsense_do_not_disturb() {
 fn a_second_engine_is_refused_naming_the_first_even_with_other_services() {
     let mut first = engine("");
     let other = first.home().path().join("other.toml");
-    fs::write(&other, "run_dir = \"run\"\n[service.other]\nbuiltin = \"echo\"\n").unwrap();
+    first.home().write(&other, "[service.other]\nbuiltin = \"echo\"\n");
     let mut command = first.home().command("speedysvc-engine");
     command.arg("--config").arg(&other);
     let ended = speedysvc_tests::harness::Ended::of(command);

@@ -6,7 +6,7 @@ use std::thread;
 
 use speedysvc_tests::harness::{Home, install, program, wait_for};
 
-use crate::fixture::{connect, ctl, file, ready_pids, service};
+use crate::fixture::{connect, ctl, file, ready_pids, says, service, status};
 
 /// A service that is ready only when it is let: its program waits for a file first.
 #[test]
@@ -26,6 +26,33 @@ fn who_comes_after_another_waits_until_it_is_ready() {
     assert_eq!(second["workers"].as_array().unwrap().len(), 0);
     fs::write(&gate, "").unwrap();
     engine.process().wait_for_line("ready:");
+    assert_eq!(engine.stop(), 0);
+}
+
+/// A program that loads something large, and says so: it outlives its start timeout by as long as it asks.
+#[test]
+fn who_asks_for_time_to_start_has_it() {
+    let home = Home::new(&file("start_timeout = \"4s\"\nenv = { TEST_SERVICE_GATE = \"gate\" }"));
+    let mut engine = home.start_unready();
+    let seen = || {
+        let answers = ctl(&home, &["status"]).code.is_some_and(|code| code != 69);
+        if answers { service(&home, "test") } else { serde_json::Value::Null }
+    };
+    wait_for("what it does", || seen()["workers"][0]["doing"] == "waiting for the gate");
+    says(&engine, "test worker 0 asks for 60 s until it is ready: waiting for the gate");
+    let well = ctl(&home, &["status"]);
+    assert!(well.code == Some(3) && well.out.contains("0 of 1 worker serve; waiting for the gate"), "{well:?}");
+    wait_for("more than its start timeout", || status(&home)["uptime_s"].as_f64().unwrap() > 5.0);
+    let late = seen();
+    assert_eq!(
+        (&late["deaths"], &late["workers"][0]["worker"], &late["state"]),
+        (&0.into(), &0.into(), &"starting".into())
+    );
+    fs::write(home.path().join("gate"), "").unwrap();
+    engine.process().wait_for_line("ready:");
+    assert_eq!(connect(&engine.address("test")).echo("hi").unwrap(), "hi");
+    let ready = seen();
+    assert_eq!((&ready["workers"][0]["doing"], &ready["deaths"]), (&serde_json::Value::Null, &0.into()));
     assert_eq!(engine.stop(), 0);
 }
 

@@ -1,8 +1,11 @@
 //! Restarts, reloads and scaling under load: no call fails, no connection is refused.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 
-use speedysvc_tests::harness::{install, install_copy, wait_for};
+use serde_json::Value;
+use speedysvc_tests::harness::{Home, install, install_copy, wait_for};
 
 use crate::fixture::{Load, connect, ctl, ctl_well, edit, engine, file, ready_pids, service};
 
@@ -71,6 +74,32 @@ fn scaling_up_and_down_loses_no_call() {
     assert_eq!(engine.stop(), 0);
 }
 
+/// Who is attached, as the supervisor tells it.
+fn clients(home: &Home) -> Value {
+    let mut socket = UnixStream::connect(home.run_dir().join("default/_control.sock")).unwrap();
+    socket.write_all(b"{\"verb\":\"clients\"}\n").unwrap();
+    let mut reply = String::new();
+    BufReader::new(socket).read_line(&mut reply).unwrap();
+    serde_json::from_str::<Value>(&reply).unwrap()["clients"].clone()
+}
+
+/// A link is the service's, not a worker's: every worker that there was is replaced, and it is the same one.
+#[test]
+fn links_stay_while_workers_are_replaced() {
+    let mut engine = engine("workers = 2");
+    let home = engine.home();
+    let client = connect(&engine.address("test"));
+    let (first, pids) = (clients(&home), ready_pids(&home, "test"));
+    assert_eq!((first.as_array().unwrap().len(), &first[0]["service"]), (1, &"test".into()));
+    for words in [&["restart", "test"][..], &["scale", "test", "3"], &["restart", "test"], &["scale", "test", "1"]] {
+        ctl_well(&home, words);
+        assert_eq!(client.echo("on the same link").unwrap(), "on the same link");
+        assert_eq!(clients(&home), first, "{words:?}");
+    }
+    assert!(ready_pids(&home, "test").iter().all(|pid| !pids.contains(pid)));
+    assert_eq!(engine.stop(), 0);
+}
+
 #[test]
 fn a_bad_file_changes_nothing_and_says_why() {
     let mut engine = engine("");
@@ -112,7 +141,7 @@ fn services_come_and_go_by_reload() {
 
 #[test]
 fn a_new_program_is_picked_up_and_a_broken_one_is_taken_back() {
-    let home = speedysvc_tests::harness::Home::new(&file("workers = 2").replace("\"test-service\"", "\"./service\""));
+    let home = Home::new(&file("workers = 2").replace("\"test-service\"", "\"./service\""));
     let path = home.path().join("service");
     install_copy("test-service", &path);
     let mut engine = home.start();

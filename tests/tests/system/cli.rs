@@ -248,7 +248,7 @@ fn a_service_ini_is_imported_with_remarks() {
     std::os::unix::fs::symlink(program, home.path().join("echo")).unwrap();
     let toml =
         shown.out.replace("\"echo-server-service\"", "\"./echo\"").replace("[service.echo-server]", "[service.test]");
-    fs::write(home.config(), format!("run_dir = \"run\"\n{toml}")).unwrap();
+    home.rewrite(&toml);
     let mut engine = home.start();
     printed(&call(&engine.tcp_address("test"), &["echo", "\"hi\""]), "\"hi\"\n");
     assert_eq!(engine.stop(), 0);

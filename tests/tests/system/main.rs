@@ -22,6 +22,7 @@
 //! | `wire`        | compression and checksums are agreed, pay, and are of no use to an attacker |
 //! | `http`        | curl and scripts are clients, and nothing that could be two requests is one |
 //! | `in_process`  | services for unit tests behave as over any transport, and faults come as said |
+//! | `versions`    | clients, programs and engines of other versions are understood, or told clearly why not |
 //! | `other_language` | a client written from docs/protocol.md alone is understood |
 #![forbid(unsafe_code)]
 
@@ -50,4 +51,5 @@ mod started;
 mod stats;
 mod trust;
 mod turns;
+mod versions;
 mod wire;

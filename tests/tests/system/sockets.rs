@@ -32,7 +32,7 @@ fn a_service_is_reached_at_each_of_its_addresses() {
     let socket = home.path().join("test.unix");
     let ipv6 = if has_ipv6() { ", \"tcp://[::1]:0\"" } else { "" };
     let listen = format!("\"tcp://127.0.0.1:0\", \"unix://{}\"{ipv6}", socket.display());
-    fs::write(home.config(), format!("run_dir = \"run\"\n{}", file(&listen, "workers = 2"))).unwrap();
+    home.rewrite(&file(&listen, "workers = 2"));
     let mut engine = home.start();
     let places = told(&mut engine);
     assert_eq!(places.len(), if has_ipv6() { 3 } else { 2 }, "{places:?}");
@@ -74,7 +74,7 @@ fn listening_sockets_outlive_workers() {
     let socket = home.path().join("test.unix");
     let listen = format!("\"tcp://127.0.0.1:0\", \"unix://{}\"", socket.display());
     let restart = "restart = { backoff = \"10ms..100ms\" }";
-    fs::write(home.config(), format!("run_dir = \"run\"\n{}", file(&listen, restart))).unwrap();
+    home.rewrite(&file(&listen, restart));
     let mut engine = home.start();
     let places = told(&mut engine);
     let clients: Vec<_> = places.iter().map(|place| connect(place)).collect();

@@ -96,12 +96,13 @@ fn service_line(text: &mut String, service: &ServiceStatus) {
 
 fn worker_line(text: &mut String, worker: &WorkerStatus) {
     let ready = worker.ready_s.map(|seconds| format!(" for {}", span(seconds))).unwrap_or_default();
+    let doing = worker.doing.as_ref().map(|what| format!(", {what}")).unwrap_or_default();
     let method = worker.method.as_ref().map(|method| format!(" in {method}")).unwrap_or_default();
     let rss = worker.rss.map(|bytes| format!("; {} MiB", bytes >> 20)).unwrap_or_default();
     let pss = worker.pss.map(|bytes| format!(", {} MiB of its own", bytes >> 20)).unwrap_or_default();
     writeln!(
         text,
-        "    worker {} (pid {}): {}{ready}; {}{method}{rss}{pss}",
+        "    worker {} (pid {}): {}{doing}{ready}; {}{method}{rss}{pss}",
         worker.worker, worker.pid, worker.state, worker.loop_state
     )
     .expect("a text takes everything");

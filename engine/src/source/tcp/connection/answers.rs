@@ -84,15 +84,17 @@ impl Connection {
         frame::append_sent(&mut self.outbox, kind, Sent::plain(&text), self.wire.checksum);
     }
 
-    /// Nothing after a broken frame can be understood. A peer whose words were changed on their way is told so; any
-    /// other one sees the end of the connection.
+    /// Nothing after a broken frame can be understood. A peer of another version, or whose words were changed on their
+    /// way, is told so; any other one sees the end of the connection.
     pub(super) fn end_for(&mut self, bad: BadFrame) {
-        if !bad.is_corrupt() {
-            return self.shut_down(Counter::ClosedBroken);
-        }
+        let (code, why) = match bad {
+            BadFrame::Version(_) => (Code::FailedPrecondition, Counter::ClosedRefused),
+            bad if bad.is_corrupt() => (Code::DataLoss, Counter::ClosedCorrupt),
+            _ => return self.shut_down(Counter::ClosedBroken),
+        };
         // What came behind it is thrown away, too.
         self.handled(self.inbox.waiting().len());
-        self.say(Kind::Refused, &Refusal::new(Code::DataLoss, bad.to_string()));
-        self.stage = Stage::Parting(Counter::ClosedCorrupt);
+        self.say(Kind::Refused, &Refusal::new(code, bad.to_string()));
+        self.stage = Stage::Parting(why);
     }
 }
