@@ -6,6 +6,7 @@ use std::time::Duration;
 use speedysvc_protocol::hello::{Given, Welcome};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::status::{Code, Outcome};
+use speedysvc_protocol::trace::TraceContext;
 use speedysvc_protocol::wire::Wire;
 
 use crate::clock::Deadline;
@@ -24,6 +25,8 @@ pub(crate) struct Ask<'a> {
     /// When the call began.
     pub(crate) begun_ns: u64,
     pub(crate) deadline: Deadline,
+    /// The trace that it belongs to, with a span id of its own.
+    pub(crate) trace: Option<&'a TraceContext>,
 }
 
 /// A call that outlives the function that began it: with its arguments, as it may have to be made again.
@@ -34,6 +37,7 @@ pub(crate) struct Request {
     body: Body,
     pub(crate) begun_ns: u64,
     pub(crate) deadline: Deadline,
+    trace: Option<Box<TraceContext>>,
 }
 
 /// Bytes that need no memory of their own.
@@ -48,7 +52,7 @@ enum Body {
 impl Request {
     #[inline]
     pub(crate) fn new(ask: &Ask<'_>) -> Self {
-        let Ask { method, codec, body, begun_ns, deadline } = *ask;
+        let Ask { method, codec, body, begun_ns, deadline, trace } = *ask;
         let body = if body.len() <= SHORT {
             let mut short = [0; SHORT];
             short[..body.len()].copy_from_slice(body);
@@ -56,7 +60,7 @@ impl Request {
         } else {
             Body::Long(body.into())
         };
-        Self { method, codec, body, begun_ns, deadline }
+        Self { method, codec, body, begun_ns, deadline, trace: trace.copied().map(Box::new) }
     }
 
     #[inline]
@@ -65,7 +69,8 @@ impl Request {
             Body::Short(len, bytes) => &bytes[..*len],
             Body::Long(bytes) => bytes,
         };
-        Ask { method: self.method, codec: self.codec, body, begun_ns: self.begun_ns, deadline: self.deadline }
+        let Self { method, codec, begun_ns, deadline, ref trace, .. } = *self;
+        Ask { method, codec, body, begun_ns, deadline, trace: trace.as_deref() }
     }
 }
 

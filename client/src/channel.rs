@@ -11,6 +11,7 @@ use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::Service;
 use speedysvc_protocol::status::{Failure, Outcome};
+use speedysvc_protocol::trace::TraceContext;
 
 use crate::address::Environment;
 use crate::call::{Answer, Ask};
@@ -35,6 +36,15 @@ pub struct Channel {
     line: Arc<Line>,
     /// In nanoseconds, in place of the service's own.
     timeout_ns: Option<u64>,
+    /// In place of the trace of the call that is being served.
+    trace: Option<TraceContext>,
+}
+
+/// What a call carries beside its arguments.
+struct Terms {
+    begun_ns: u64,
+    deadline: Deadline,
+    trace: Option<TraceContext>,
 }
 
 impl Channel {
@@ -59,7 +69,7 @@ impl Channel {
     pub fn in_process(contract: &'static Contract, service: impl Service, faults: Faults) -> Result<Self, Error> {
         let hello = Hello::typed(contract);
         let service = InProcess::new(Arc::new(service), &hello, faults)?;
-        Ok(Self { line: Line::here(hello, service).shared(), timeout_ns: None })
+        Ok(Self::on(Line::here(hello, service).shared()))
     }
 
     /// The same for calls that run one at a time, in the order in which they are made, whoever of the service's
@@ -89,13 +99,24 @@ impl Channel {
     fn open(routes: Routes, hello: Hello, timeout: Duration) -> Result<Self, Error> {
         let line = Line::open(routes, hello, Deadline::after(timeout))?.shared();
         line.look_for_better_later();
-        Ok(Self { line, timeout_ns: None })
+        Ok(Self::on(line))
+    }
+
+    fn on(line: Arc<Line>) -> Self {
+        Self { line, timeout_ns: None, trace: None }
     }
 
     /// The same connection, with this deadline for each call in place of the service's own.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { line: Arc::clone(&self.line), timeout_ns: Some(clock::whole_ns(timeout)) }
+        Self { timeout_ns: Some(clock::whole_ns(timeout)), ..self.clone() }
+    }
+
+    /// The same connection, whose calls belong to this trace: each is a child of its span. In place of the trace of the
+    /// call that is being served, if there is one.
+    #[must_use]
+    pub fn with_trace(&self, trace: TraceContext) -> Self {
+        Self { trace: Some(trace), ..self.clone() }
     }
 
     /// The address in use; when that is not the best one, what the better ones said.
@@ -166,24 +187,26 @@ impl Channel {
     /// Calls the only method of a connection by name; the same codec in and out.
     pub(crate) fn call_bytes(&self, codec: Codec, body: &[u8]) -> Result<(Answer, Vec<u8>), Error> {
         scratch::with(|scratch| {
-            let (begun_ns, deadline) = self.times();
-            let ask = Ask { method: MethodIndex(0), codec, body, begun_ns, deadline };
+            let Terms { begun_ns, deadline, trace } = self.terms();
+            let ask = Ask { method: MethodIndex(0), codec, body, begun_ns, deadline, trace: trace.as_ref() };
             scratch.reply.wants_bytes = false;
             let answer = self.line.exchange(&ask, &mut scratch.reply)?;
             Ok((answer, scratch.reply.body.as_slice().to_vec()))
         })
     }
 
-    /// Now, and a call's deadline. A call that is made inside a handler is part of the call which that serves, and has
-    /// no more time than is left of it.
+    /// When a call begins that is made now, its deadline and its trace. One that is made inside a handler is part of the
+    /// call which that serves: it has no more time than is left of it, and belongs to its trace.
     #[inline]
-    fn times(&self) -> (u64, Deadline) {
+    fn terms(&self) -> Terms {
         let (begun_ns, own) = clock::begin(self.timeout_ns.unwrap_or_else(|| self.line.default_deadline_ns()));
-        let deadline = match context::served() {
+        let served = context::served();
+        let deadline = match &served {
             Some(served) if served.deadline_ns != 0 => own.min(Deadline::at_ns(served.deadline_ns)),
             _ => own,
         };
-        (begun_ns, deadline)
+        let span = self.trace.or_else(|| served.and_then(|served| served.trace));
+        Terms { begun_ns, deadline, trace: span.as_ref().map(child) }
     }
 
     /// Calls that are started with it are published together: their workers are looked for once, when it is dropped or
@@ -196,10 +219,10 @@ impl Channel {
     /// Archives a call's arguments and starts it.
     pub(crate) fn begin<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Box<Started> {
         scratch::with(|scratch| {
-            let (begun_ns, deadline) = self.times();
+            let Terms { begun_ns, deadline, trace } = self.terms();
             scratch.request.set_limit(self.line.message_max());
             let encoded = arguments.archive(&mut scratch.request);
-            let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline };
+            let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline, trace: trace.as_ref() };
             match encoded {
                 Ok(()) => Started::begin(&self.line, &ask(scratch.request.as_slice())),
                 Err(failure) => Started::failed(&self.line, &ask(&[]), not_sent(failure)),
@@ -218,8 +241,8 @@ impl Channel {
         arguments: &W,
         scratch: &mut Scratch,
     ) -> Result<Answer, Error> {
-        let (begun_ns, deadline) = self.times();
-        let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline };
+        let Terms { begun_ns, deadline, trace } = self.terms();
+        let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline, trace: trace.as_ref() };
         if self.line.is_large(method) {
             return self.exchange_large(&ask(&[]), arguments, scratch);
         }
@@ -255,6 +278,11 @@ impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel").field("connected_to", &self.line.settled()).finish_non_exhaustive()
     }
+}
+
+#[cold]
+fn child(span: &TraceContext) -> TraceContext {
+    span.child()
 }
 
 #[cold]

@@ -5,6 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use speedysvc_protocol::context::{self, CallName};
+use speedysvc_protocol::trace::TraceContext;
 
 use crate::clock::now_ns;
 
@@ -59,6 +60,13 @@ impl Context {
     #[must_use]
     pub fn call(&self) -> Option<CallName> {
         self.0.as_ref().map(|context| context.served().call)
+    }
+
+    /// The trace that the call belongs to, with the call's own span: lines of the log name both, and calls that are made
+    /// here are children of that span. `None` when the caller gave none.
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.0.as_ref().and_then(|context| context.served().trace)
     }
 
     /// Who calls; `None` outside of calls.
@@ -129,7 +137,7 @@ mod tests {
 
     fn of_frame(deadline_ns: u64) -> Context {
         let call = CallName::Frame(CallId(9));
-        Context(Some(context::Context::new(Served { call, peer: context::Peer::User(7), deadline_ns })))
+        Context(Some(context::Context::new(Served { call, peer: context::Peer::User(7), deadline_ns, trace: None })))
     }
 
     #[test]

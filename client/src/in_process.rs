@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use speedysvc_protocol::archive::Buffer;
+use speedysvc_protocol::context::{self, CallName, Context, Peer, Served};
 use speedysvc_protocol::hello::{Hello, LIBRARY, Welcome};
 use speedysvc_protocol::service::{Body, Call, Reply as Answered, Service};
 use speedysvc_protocol::status::{Code, Failure, Status};
+use speedysvc_protocol::trace::TraceContext;
 use speedysvc_protocol::wire::Wire;
 
 use crate::call::{Again, Agreed, Answer, Ask, Stop};
@@ -131,6 +133,7 @@ impl InProcess {
         let mut answered = Answered::new(MESSAGE_MAX);
         let body = Body::Own(arguments.as_slice());
         let call = Call { codec: ask.codec, body, scratch: &mut scratch, reply: &mut answered };
+        let _in = ask.trace.map(|trace| in_trace(trace).enter());
         match catch_unwind(AssertUnwindSafe(|| self.service.call(method, call))) {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => return Err(Stop::told(failure.into())),
@@ -153,6 +156,12 @@ impl InProcess {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a handler sees of a call that belongs to a trace. The rest of its context is its caller's, as without one.
+fn in_trace(trace: &TraceContext) -> Context {
+    let alone = Served { call: CallName::InProcess, peer: Peer::Unknown, deadline_ns: 0, trace: None };
+    Context::new(Served { trace: Some(*trace), ..context::served().unwrap_or(alone) })
 }
 
 impl State {

@@ -38,6 +38,7 @@ pub use speedysvc_protocol::shm::in_place::Trust;
 #[cfg(feature = "server")]
 pub use speedysvc_protocol::stats;
 pub use speedysvc_protocol::status::{Code, Outcome};
+pub use speedysvc_protocol::trace::{BadTraceparent, TraceContext};
 #[cfg(feature = "server")]
 pub use speedysvc_protocol::wire::Compression;
 

@@ -43,7 +43,7 @@ pub(crate) fn start(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Sta
 
 pub(crate) fn begin(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Started> {
     let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
-    Started::begin(line, &Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline })
+    Started::begin(line, &Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline, trace: None })
 }
 
 pub(crate) fn wait(mut started: Box<Started>) -> Result<Vec<u8>, Error> {

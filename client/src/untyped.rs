@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::routes::Routes;
 
 pub use speedysvc_protocol::ids::Codec;
+use speedysvc_protocol::trace::TraceContext;
 
 /// What a method answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,6 +44,12 @@ impl Method {
             Some(timeout) => channel.with_timeout(timeout),
             None => channel,
         }))
+    }
+
+    /// The same connection, whose calls belong to this trace: each is a child of its span.
+    #[must_use]
+    pub fn with_trace(&self, trace: TraceContext) -> Self {
+        Self(self.0.with_trace(trace))
     }
 
     /// Calls the method.

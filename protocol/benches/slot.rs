@@ -33,7 +33,7 @@ fn slots(bench: &mut Criterion) {
     let worker = WorkerLink::map(geometry, &files.request, &files.reply).expect("the worker's side");
     let (body, mut out) = ([7; 32], [0; 32]);
     assert!(body.len() <= INLINE);
-    let head = RequestHead { method: 3, codec: Codec::Rkyv as u8, fetch: false, len: 32 };
+    let head = RequestHead { method: 3, codec: Codec::Rkyv as u8, fetch: false, traced: false, len: 32 };
     let post = Post { head, deadline_ns: 1, grant: geometry.slot_grant(0), inline: &body };
     let mut number = 0;
     group.bench_function("a call of 32 bytes, both sides", |bencher| {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::ids::{CallId, LinkId};
 use crate::shm::link::Cancels;
 use crate::shm::seq::Seq;
+use crate::trace::TraceContext;
 
 thread_local! {
     /// Written before each handler. It stays behind a handler of the loop: nobody else asks on its thread.
@@ -40,6 +41,8 @@ pub enum CallName {
     Frame(CallId),
     /// Over HTTP, where calls have no number.
     Http,
+    /// In the caller's own process: a unit test's.
+    InProcess,
 }
 
 impl fmt::Display for CallName {
@@ -48,6 +51,7 @@ impl fmt::Display for CallName {
             Self::Shm { link, seq, .. } => write!(f, "link {} call {}", link.0, seq.word()),
             Self::Frame(id) => write!(f, "frame {}", id.0),
             Self::Http => f.write_str("http"),
+            Self::InProcess => f.write_str("in process"),
         }
     }
 }
@@ -78,6 +82,8 @@ pub struct Served {
     pub peer: Peer,
     /// `CLOCK_MONOTONIC` in nanoseconds; 0 for none.
     pub deadline_ns: u64,
+    /// The trace that it belongs to, with the call's own span.
+    pub trace: Option<TraceContext>,
 }
 
 /// A call and its caller, for as long as somebody wants to know of it, on whatever thread.
@@ -138,7 +144,7 @@ impl Context {
             CallName::Shm { link, slot, seq } => {
                 LINKS.with_borrow(|links| links.get(&link).map(|cancels| (cancels.clone(), slot, seq)))
             }
-            CallName::Frame(_) | CallName::Http => None,
+            CallName::Frame(_) | CallName::Http | CallName::InProcess => None,
         };
         Self { served, slot, given_up: GivenUp::default() }
     }
@@ -192,7 +198,7 @@ mod tests {
     use crate::shm::link::{ClientLink, LinkFiles, WorkerLink};
 
     fn frame(id: u64, deadline_ns: u64) -> Served {
-        Served { call: CallName::Frame(CallId(id)), peer: Peer::User(7), deadline_ns }
+        Served { call: CallName::Frame(CallId(id)), peer: Peer::User(7), deadline_ns, trace: None }
     }
 
     #[test]
@@ -238,7 +244,7 @@ mod tests {
         let worker = WorkerLink::map(geometry, &files.request, &files.reply).unwrap();
         let (link, seq) = (LinkId(3), Seq::from_word(1).unwrap());
         know_link(link, worker.cancels());
-        serve(Served { call: CallName::Shm { link, slot: 1, seq }, peer: Peer::User(7), deadline_ns: 0 });
+        serve(Served { call: CallName::Shm { link, slot: 1, seq }, peer: Peer::User(7), deadline_ns: 0, trace: None });
         let context = current().unwrap();
         let _other_slot = client.slot(0).give_up(Seq::from_word(2).unwrap());
         assert!(!context.is_given_up());

@@ -8,10 +8,10 @@
 //! | 4 | 1 | version of the header: 1 |
 //! | 5 | 1 | kind |
 //! | 6 | 1 | flags: 1 the body is compressed, 2 there is a checksum; both only where they were agreed on |
-//! | 7 | 1 | codec of the body (CALL), else 0 |
-//! | 8 | 8 | call id (CALL, REPLY, CANCEL), else 0 |
+//! | 7 | 1 | codec of the body (CALL); flags of the trace (TRACE); else 0 |
+//! | 8 | 8 | call id (CALL, REPLY, CANCEL); trace id, here and in the next field (TRACE); else 0 |
 //! | 16 | 8 | method id (CALL); status word (REPLY); else 0 |
-//! | 24 | 8 | time left until the deadline in microseconds, 0 for none (CALL); else 0 |
+//! | 24 | 8 | time left until the deadline in microseconds, 0 for none (CALL); span id (TRACE); else 0 |
 //! | 32 | 4 | bytes of the body as sent |
 //! | 36 | 4 | bytes of the body when decompressed; equal to the former when it is not compressed |
 //! | 40 | 4 | CRC-32C of the header, with 0 here, and the body as sent; 0 without a checksum |
@@ -22,6 +22,7 @@ use thiserror::Error;
 use crate::ids::{CallId, Codec, MethodId};
 use crate::limits::{FRAME_HEADER, expands_to};
 use crate::status::Status;
+use crate::trace::TraceContext;
 use crate::wire::Wire;
 
 /// A frame's first bytes.
@@ -66,6 +67,8 @@ pub enum Kind {
     },
     /// No new calls on this connection, please: those under way will be answered.
     Goodbye,
+    /// The next call on this connection belongs to this trace. Only where that was agreed on.
+    Trace(TraceContext),
 }
 
 /// A frame's header.
@@ -116,9 +119,12 @@ pub enum BadFrame {
     /// A field that must be zero is not.
     #[error("a reserved field is not zero")]
     Reserved,
-    /// Compressed, or with a checksum, where that was not agreed.
-    #[error("a frame that is compressed or has a checksum, although that was not agreed")]
+    /// Compressed, with a checksum or of a trace, where that was not agreed.
+    #[error("a frame that is compressed, has a checksum or tells a trace, although that was not agreed")]
     NotAgreed,
+    /// A trace whose id, or whose span's, is all zero.
+    #[error("a trace whose id, or whose span's id, is all zero")]
+    Trace,
     /// Larger than its bytes can honestly become.
     #[error("{sent} bytes that claim to be {full} when they are decompressed")]
     Bomb {
@@ -163,7 +169,8 @@ impl Header {
     pub fn within(&self, wire: Wire) -> Result<(), BadFrame> {
         let compressed = self.is_compressed() && wire.compression.is_none();
         let checked = self.checksum.is_some() && !wire.checksum;
-        if compressed || checked { Err(BadFrame::NotAgreed) } else { Ok(()) }
+        let traced = matches!(self.kind, Kind::Trace(_)) && !wire.trace;
+        if compressed || checked || traced { Err(BadFrame::NotAgreed) } else { Ok(()) }
     }
 
     /// The header as bytes.
@@ -177,6 +184,10 @@ impl Header {
             Kind::Reply { id, status } => (5, 0, id.0, u64::from(status.to_wire()), 0),
             Kind::Cancel { id } => (6, 0, id.0, 0, 0),
             Kind::Goodbye => (7, 0, 0, 0, 0),
+            Kind::Trace(trace) => {
+                let [first, second, span_id, flags] = trace.words();
+                (8, flags.to_le_bytes()[0], first, second, span_id)
+            }
         };
         let mut bytes = [0; FRAME_HEADER];
         bytes[..4].copy_from_slice(&MAGIC);
@@ -285,6 +296,10 @@ fn parse_kind(bytes: &[u8; FRAME_HEADER]) -> Result<Kind, BadFrame> {
         5 => Kind::Reply { id, status: Status::from_wire(u32_at(bytes, 16)) },
         6 => Kind::Cancel { id },
         7 => Kind::Goodbye,
+        8 => {
+            let words = [u64_at(bytes, 8), u64_at(bytes, 16), u64_at(bytes, 24), bytes[7].into()];
+            Kind::Trace(TraceContext::from_words(words).ok_or(BadFrame::Trace)?)
+        }
         other => return Err(BadFrame::Kind(other)),
     })
 }

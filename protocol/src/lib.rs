@@ -1,7 +1,7 @@
 //! The words that both sides of speedysvc agree on.
 //!
 //! A client and a worker that never met must read the same bytes the same way: that is all this crate is about. It
-//! knows no sockets, no clock and no threads; it only says what bytes mean.
+//! opens no socket, looks at no clock and starts no thread; it only says what bytes mean.
 //!
 //! * [`frame`]: what travels over TCP. [`hello`]: how a connection or a link begins. [`control`]: what the supervisor's
 //!   broker and its workers say to each other.
@@ -10,7 +10,8 @@
 //! * [`archive`]: bytes to values and back, the only file that calls rkyv. [`byte_string`]: of the archives that are
 //!   mostly bytes, only these. [`json`], [`msgpack`]: values in those.
 //! * [`contract`]: what a service offers, and [`standard`] what every service does. [`service`]: the trait that the
-//!   service macro implements. [`context`]: which call a handler serves, which engine and client must both see.
+//!   service macro implements. [`context`]: which call a thread serves, which engine and client must both see, and
+//!   [`trace`] the trace that it belongs to.
 //! * [`status`]: what a caller may be told, and whether its call ran. [`ids`], [`limits`]: names and numbers.
 //! * [`stats`]: what is counted and timed. [`crowd`]: when neither side may wait by looking.
 //!
@@ -41,4 +42,5 @@ pub mod shm;
 pub mod standard;
 pub mod stats;
 pub mod status;
+pub mod trace;
 pub mod wire;

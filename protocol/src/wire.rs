@@ -1,4 +1,4 @@
-//! What the two ends of a socket agree on beside the calls: compression and checksums. The client offers in its HELLO,
+//! What the two ends of a socket agree on beside the calls: compression, checksums and traces. The client offers in its HELLO,
 //! the service decides in its WELCOME; who says nothing of it gets plain frames, so older ends are understood.
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,9 @@ pub struct Offer {
     /// Frames shall carry checksums.
     #[serde(default)]
     pub checksum: bool,
+    /// TRACE frames may stand before calls.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 /// What was agreed.
@@ -56,6 +59,9 @@ pub struct Wire {
     /// All frames behind the WELCOME carry checksums, the client's from when it has read that.
     #[serde(default)]
     pub checksum: bool,
+    /// TRACE frames may stand before calls.
+    #[serde(default)]
+    pub trace: bool,
 }
 
 impl Offer {
@@ -70,7 +76,7 @@ impl Offer {
     pub fn answer(&self, preferred: Option<Compression>) -> Wire {
         let known = || self.compressions.iter().filter_map(|name| Compression::named(name));
         let both = preferred.and_then(|preferred| known().find(|known| *known == preferred).or_else(|| known().next()));
-        Wire { compression: both, checksum: self.checksum }
+        Wire { compression: both, checksum: self.checksum, trace: self.trace }
     }
 }
 
@@ -87,7 +93,7 @@ mod tests {
     use super::*;
 
     fn offer(names: &[&str]) -> Offer {
-        Offer { compressions: names.iter().map(|name| (*name).to_owned()).collect(), checksum: false }
+        Offer { compressions: names.iter().map(|name| (*name).to_owned()).collect(), ..Offer::default() }
     }
 
     #[test]

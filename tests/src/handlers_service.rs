@@ -10,6 +10,7 @@ use std::time::Duration;
 use speedysvc::Archived;
 
 use crate::harness::poll::{let_pass, wait_for};
+use crate::test_service::TestServiceClient;
 
 /// What a handler is told of its call.
 #[speedysvc::data]
@@ -90,6 +91,18 @@ pub trait Handlers {
     async fn until_dropped_in_tokio(&self, file: &str);
     /// Repeats a text.
     fn repeat(&self, text: &str, #[default(2)] times: u32, #[default("-")] between: &str) -> String;
+    /// The trace that the call belongs to, whatever is given.
+    fn trace_of(&self, bytes: &[u8]) -> Option<String>;
+    /// Logs a text, and has the test service at an address do the same. The trace that the call belongs to.
+    fn relay(&self, to: &str, text: &str) -> Option<String>;
+    /// The same, beside the loop.
+    #[method(blocking)]
+    fn relay_blocking(&self, to: &str, text: &str) -> Option<String>;
+    /// The same, in pieces.
+    async fn relay_async(&self, to: &str, text: &str) -> Option<String>;
+    /// The same, in the runtime.
+    #[method(runtime = "tokio")]
+    async fn relay_in_tokio(&self, to: &str, text: &str) -> Option<String>;
     /// Nothing has to be given.
     fn count(&self, #[default(vec![1, 2, 3])] numbers: Vec<u64>) -> u64;
 }
@@ -215,9 +228,50 @@ impl Handlers for AllWays {
         (0..times).map(|_| text).collect::<Vec<_>>().join(between)
     }
 
+    fn trace_of(&self, _bytes: &[u8]) -> Option<String> {
+        this_trace()
+    }
+
+    fn relay(&self, to: &str, text: &str) -> Option<String> {
+        relay(to, text)
+    }
+
+    fn relay_blocking(&self, to: &str, text: &str) -> Option<String> {
+        relay(to, text)
+    }
+
+    async fn relay_async(&self, to: &str, text: &str) -> Option<String> {
+        relay_async(to, text).await
+    }
+
+    async fn relay_in_tokio(&self, to: &str, text: &str) -> Option<String> {
+        relay_async(to, text).await
+    }
+
     fn count(&self, numbers: Vec<u64>) -> u64 {
         numbers.len() as u64
     }
+}
+
+fn this_trace() -> Option<String> {
+    speedysvc::context().trace().map(|trace| trace.to_string())
+}
+
+fn test_service(address: &str) -> TestServiceClient {
+    TestServiceClient::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+fn relay(to: &str, text: &str) -> Option<String> {
+    tracing::info!("{text}");
+    test_service(to).log(text).expect("it logs");
+    this_trace()
+}
+
+async fn relay_async(to: &str, text: &str) -> Option<String> {
+    woken_by_another_thread().await;
+    tracing::info!("{text}");
+    test_service(to).start().log(text).await.expect("it logs");
+    this_trace()
 }
 
 /// Not ready at first; another thread says that it is.

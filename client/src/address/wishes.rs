@@ -44,7 +44,7 @@ impl Wishes {
             None => Compression::ALL.to_vec(),
         };
         let names = compressions.into_iter().map(|compression| compression.name().to_owned());
-        Offer { compressions: names.collect(), checksum: self.checksum }
+        Offer { compressions: names.collect(), checksum: self.checksum, trace: true }
     }
 }
 
@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn nothing_is_compressed_on_this_machine_unless_it_is_wished_for() {
-        assert!(Wishes::default().offer(true).is_plain());
+        let here = Wishes::default().offer(true);
+        assert!(here.compressions.is_empty() && !here.checksum);
         let (_, wishes) = Wishes::split("x?compression=snappy").unwrap();
         assert_eq!(wishes.offer(true).compressions, ["snappy"]);
     }

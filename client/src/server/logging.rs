@@ -13,6 +13,7 @@ use speedysvc_core::log;
 use speedysvc_protocol::context;
 use speedysvc_protocol::control::LOG_MARK_ENV;
 use speedysvc_protocol::control::operator::Level;
+use speedysvc_protocol::trace::LogTrace;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber};
@@ -82,8 +83,12 @@ impl Writer {
         let Some(mark) = &self.mark else {
             return format!("{} {}: {text}\n", level.as_str().to_uppercase(), about.target());
         };
-        let call = context::served().map(|served| served.call.to_string());
-        let entry = serde_json::json!({ "level": level, "target": about.target(), "call": call, "text": text });
+        let served = context::served();
+        let call = served.map(|served| served.call.to_string());
+        let mut entry = serde_json::json!({ "level": level, "target": about.target(), "call": call, "text": text });
+        if let Some(LogTrace { trace_id, span_id }) = served.and_then(|served| served.trace).map(LogTrace::from) {
+            (entry["trace_id"], entry["span_id"]) = (trace_id.into(), span_id.into());
+        }
         format!("{RECORD}{mark}{entry}\n")
     }
 }

@@ -149,7 +149,10 @@ impl ShmConnection {
         H: Deref<Target = Self>,
     {
         let method = self.agreed.given(ask.method)?.index.0;
-        let head = RequestHead { method, codec: ask.codec as u8, fetch: false, len };
+        if let Some(trace) = ask.trace {
+            caller.trace(trace);
+        }
+        let head = RequestHead { method, codec: ask.codec as u8, fetch: false, traced: ask.trace.is_some(), len };
         let (grant, seq) = (lease.grant(), lease.next_seq()?);
         caller.post(seq, &Post { head, deadline_ns: ask.deadline.ns(), grant, inline });
         Ok(())
@@ -226,7 +229,7 @@ impl ShmConnection {
     where
         H: Deref<Target = Self>,
     {
-        let head = RequestHead { method: need.owner, codec: 0, fetch: true, len: 0 };
+        let head = RequestHead { method: need.owner, codec: 0, fetch: true, traced: false, len: 0 };
         let (grant, seq) = (lease.grant(), lease.next_seq()?);
         self.link.slot(lease.slot()).post(seq, &Post { head, deadline_ns: deadline.ns(), grant, inline: &[] });
         // Only one loop can answer, and it may not be the one that polls this link: always ring.

@@ -48,7 +48,7 @@ fn attached(broker: &Broker, slots: u16) -> (Line, Worker) {
 
 fn call(line: &Line, body: &[u8], timeout: Duration) -> Result<Vec<u8>, Error> {
     let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
-    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline };
+    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline, trace: None };
     let mut reply = Reply::new();
     let answer = line.exchange(&ask, &mut reply)?;
     assert_eq!(answer, Answer::Result);

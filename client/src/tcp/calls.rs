@@ -11,7 +11,6 @@ use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::frame::Kind;
 use speedysvc_protocol::hello::Refusal;
 use speedysvc_protocol::ids::CallId;
-use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::status::{Code, Status};
 
 use super::frames::{Frame, Spares};
@@ -144,9 +143,9 @@ impl Calls {
         CallId(self.next_id)
     }
 
-    /// Notes a new call, whose frame with a body of so many bytes begins there in the stream.
-    pub(super) fn begin(&mut self, id: CallId, begins: u64, body_len: usize) {
-        let call = InFlight { sleeper: None, task: None, reply: None, begins, len: FRAME_HEADER + body_len };
+    /// Notes a new call, of which so many bytes begin there in the stream.
+    pub(super) fn begin(&mut self, id: CallId, begins: u64, len: usize) {
+        let call = InFlight { sleeper: None, task: None, reply: None, begins, len };
         self.in_flight.insert(id.0, call);
     }
 

@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(refused, Some(BadInput::TooLarge { len: 101, limit: 100 }));
         // Also when few bytes are sent, and would become more.
         let mut reader = FrameReader::new(100);
-        reader.agree(100, Wire { compression: Some(Compression::Lz4), checksum: false });
+        reader.agree(100, Wire { compression: Some(Compression::Lz4), ..Wire::default() });
         let header = Header { kind: reply(1), body_len: 10, full_len: 101, checksum: None }.to_bytes();
         assert_eq!(feed(&mut reader, &header, &[1]).err(), Some(BadInput::TooLarge { len: 101, limit: 100 }));
     }

@@ -6,6 +6,7 @@
 use std::mem;
 
 use speedysvc_protocol::frame::{self, Kind, Sent};
+use speedysvc_protocol::trace::TraceContext;
 
 /// Room that is kept between batches.
 const KEEP: usize = 256 * 1024;
@@ -35,6 +36,13 @@ impl Outbox {
         let begins = self.taken + self.waiting.len() as u64;
         frame::append_sent(&mut self.waiting, kind, body, self.checked);
         begins
+    }
+
+    /// Queues a call's frame, with that of its trace before it; says where the two begin. Nothing comes between them.
+    pub(super) fn push_call(&mut self, trace: Option<&TraceContext>, kind: Kind, body: Sent<'_>) -> u64 {
+        let traced = trace.map(|trace| self.push(Kind::Trace(*trace), Sent::plain(&[])));
+        let begins = self.push(kind, body);
+        traced.unwrap_or(begins)
     }
 
     /// All that waits, to be sent now.

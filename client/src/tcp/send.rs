@@ -7,6 +7,7 @@ use speedysvc_protocol::frame::{self, Kind, Sent};
 use speedysvc_protocol::ids::CallId;
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::status::Code;
+use speedysvc_protocol::trace::TraceContext;
 
 use super::calls::{Broken, Calls, IN_FLIGHT_MAX};
 use super::{LOOK_AGAIN, TcpConnection, locked, socket, unavailable};
@@ -23,19 +24,36 @@ const OUTBOX_MAX: usize = 256 * 1024;
 /// The deadline of who sends only what there is room for.
 pub(super) const AT_ONCE: Deadline = Deadline::PAST;
 
+/// A call as it goes out: its frame, and before it that of its trace.
+#[derive(Clone, Copy)]
+struct Out<'a> {
+    trace: Option<&'a TraceContext>,
+    body: Sent<'a>,
+    deadline: Deadline,
+}
+
+impl Out<'_> {
+    /// Bytes in the stream.
+    fn len(&self) -> usize {
+        let frames = if self.trace.is_some() { 2 } else { 1 };
+        frames * FRAME_HEADER + self.body.bytes.len()
+    }
+}
+
 impl TcpConnection {
     /// Queues a call's frame to go out with the next [`flush`](Self::flush), or sends it when it is large.
     pub(super) fn post(&self, kind: impl Fn(CallId) -> Kind, ask: &Ask<'_>) -> Result<CallId, Stop> {
         let packed = self.rooms.pack(self.agreed.wire.compression, ask.body);
-        let body = packed.sent();
+        let trace = ask.trace.filter(|_| self.agreed.wire.trace);
+        let call = Out { trace, body: packed.sent(), deadline: ask.deadline };
         let mut calls = locked(&self.calls);
         check(&calls)?;
-        if body.bytes.len() >= LARGE {
-            return self.send_large(calls, kind, (body, ask.deadline));
+        if call.body.bytes.len() >= LARGE {
+            return self.send_large(calls, kind, call);
         }
         let id = calls.next_id();
-        let begins = calls.outbox.push(kind(id), body);
-        calls.begin(id, begins, body.bytes.len());
+        let begins = calls.outbox.push_call(trace, kind(id), call.body);
+        calls.begin(id, begins, call.len());
         if calls.outbox.len() >= OUTBOX_MAX {
             drop(self.flush_within(calls, ask.deadline));
         }
@@ -76,8 +94,9 @@ impl TcpConnection {
         &'a self,
         mut calls: MutexGuard<'a, Calls>,
         kind: impl Fn(CallId) -> Kind,
-        (body, deadline): (Sent<'_>, Deadline),
+        call: Out<'_>,
     ) -> Result<CallId, Stop> {
+        let Out { trace, body, deadline } = call;
         // What was gathered goes first: the stream has one order.
         loop {
             calls = self.flush_within(calls, deadline);
@@ -94,13 +113,18 @@ impl TcpConnection {
             }
         }
         let id = calls.next_id();
-        let begins = calls.outbox.pass(FRAME_HEADER + body.bytes.len());
-        calls.begin(id, begins, body.bytes.len());
+        let begins = calls.outbox.pass(call.len());
+        calls.begin(id, begins, call.len());
         calls.writing = true;
         drop(calls);
-        let head = frame::head(kind(id), body, self.agreed.wire.checksum);
+        let checked = self.agreed.wire.checksum;
+        let mut heads = Vec::with_capacity(2 * FRAME_HEADER);
+        if let Some(trace) = trace {
+            frame::append_sent(&mut heads, Kind::Trace(*trace), Sent::plain(&[]), checked);
+        }
+        heads.extend_from_slice(&frame::head(kind(id), body, checked));
         let mut sent = 0;
-        let result = self.send_all([&head, body.bytes], &mut sent, deadline);
+        let result = self.send_all([&heads, body.bytes], &mut sent, deadline);
         let mut calls = self.give_writing();
         if matches!(result, Ok(true)) {
             return Ok(id);

@@ -46,7 +46,7 @@ fn connected(server: &Server) -> (Line, Peer) {
 
 fn call(line: &Line, body: &[u8], timeout: Duration) -> Result<Vec<u8>, Error> {
     let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
-    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline };
+    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline, trace: None };
     let mut reply = Reply::new();
     line.exchange(&ask, &mut reply)?;
     Ok(reply.body.as_slice().to_vec())

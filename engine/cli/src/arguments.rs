@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use speedysvc::TraceContext;
 use speedysvc_config::units::parse_duration;
 
 use crate::ctl::arguments::Ctl;
@@ -140,6 +141,9 @@ pub(crate) struct Call {
     /// Make the call so many times, one after the other, until one fails; says at the end how long they took
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: u64,
+    /// Make the call a part of this trace, as W3C Trace Context writes it; the service's log names it
+    #[arg(long, value_name = "00-TRACE-SPAN-FLAGS")]
+    pub(crate) traceparent: Option<TraceContext>,
     /// One JSON object for each call, also for one that fails: how it ended, the result or the error, and how long it
     /// took
     #[arg(long)]

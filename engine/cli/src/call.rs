@@ -24,7 +24,8 @@ pub(crate) fn call(what: &Call) -> ExitCode {
 fn prepare(what: &Call) -> Result<(Result<Method, Error>, Vec<u8>), ExitCode> {
     untyped::check_address(&what.address).map_err(|error| exit::say(&error.message(), exit::USAGE))?;
     let body = body(&what.json_argument).map_err(|why| exit::say(&why, exit::USAGE))?;
-    Ok((Method::connect(&what.address, &what.method, what.timeout), body))
+    let method = Method::connect(&what.address, &what.method, what.timeout);
+    Ok((method.map(|method| what.traceparent.map_or(method.clone(), |trace| method.with_trace(trace))), body))
 }
 
 fn repeat(what: &Call, method: Result<Method, Error>, body: &[u8]) -> Result<(), ExitCode> {

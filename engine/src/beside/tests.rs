@@ -101,7 +101,7 @@ impl World {
     }
 
     fn begin(&mut self, way: Way, method: MethodIndex, body: &[u8]) -> TicketId {
-        let served = Served { call: CallName::Frame(CallId(1)), peer: Peer::Unknown, deadline_ns: 0 };
+        let served = Served { call: CallName::Frame(CallId(1)), peer: Peer::Unknown, deadline_ns: 0, trace: None };
         self.begin_until(way, method, body, served)
     }
 
@@ -197,7 +197,7 @@ fn what_nobody_waits_for_is_stopped_or_never_begun() {
     world.wait_for_waiting(1);
     let behind = world.begin(Way::InTurn, ECHO, b"");
     world.beside.cancel(behind);
-    let served = Served { call: CallName::Http, peer: Peer::Unknown, deadline_ns: 1 };
+    let served = Served { call: CallName::Http, peer: Peer::Unknown, deadline_ns: 1, trace: None };
     world.begin_until(Way::InTurn, ECHO, b"", served);
     world.fake.open();
     assert_eq!(world.back().0, Status::Ok);

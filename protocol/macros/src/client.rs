@@ -46,6 +46,13 @@ pub fn generate(declared: &Declaration) -> TokenStream {
                 Self { channel: self.channel.with_timeout(timeout) }
             }
 
+            /// The same client, whose calls belong to this trace: each is a child of its span. Without it, calls that are
+            /// made inside a handler belong to the trace of the call that it serves, and others to none.
+            #[must_use]
+            pub fn with_trace(&self, trace: ::speedysvc::TraceContext) -> Self {
+                Self { channel: self.channel.with_trace(trace) }
+            }
+
             /// Starts calls without waiting for them: `client.start().method(…)` gives a `speedysvc::Pending`, to be
             /// awaited in any async runtime or waited for with its `wait`. Dropping that cancels the call.
             ///

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{Counter, Histogram, MethodCounter, Snapshot, Timing};
+use crate::trace::LogTrace;
 
 /// The socket's name in `<run folder>/<namespace>`. No service can have it: their names begin with a letter.
 pub const SOCKET_NAME: &str = "_control.sock";
@@ -199,6 +200,9 @@ pub struct LogLine {
     pub target: String,
     /// The call that was being served.
     pub call: Option<String>,
+    /// The trace that this call belongs to.
+    #[serde(flatten)]
+    pub trace: Option<LogTrace>,
     /// The text, with control characters escaped.
     pub text: String,
     /// Whether it was too long, and cut.

@@ -15,7 +15,12 @@ fn kinds() -> Vec<Kind> {
         Kind::Reply { id, status: Status::Failed(Code::Internal, Outcome::Done) },
         Kind::Cancel { id },
         Kind::Goodbye,
+        Kind::Trace(trace()),
     ]
+}
+
+fn trace() -> TraceContext {
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap()
 }
 
 #[test]
@@ -36,6 +41,18 @@ fn the_bytes_of_a_call_are_fixed() {
     expected.extend([7, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0]);
     expected.extend([3, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(Header::plain(kind, 3).to_bytes().to_vec(), expected);
+}
+
+#[test]
+fn the_bytes_of_a_trace_are_fixed() {
+    let mut expected = vec![0xF5, b'S', b'V', b'C', 1, 8, 0, 1];
+    expected.extend([0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36]);
+    expected.extend([0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]);
+    expected.extend([0; 16]);
+    let mut bytes = Header::plain(Kind::Trace(trace()), 0).to_bytes();
+    assert_eq!(bytes.to_vec(), expected);
+    bytes[24..32].fill(0);
+    assert_eq!(Header::parse(&bytes), Err(BadFrame::Trace));
 }
 
 #[test]
@@ -121,10 +138,11 @@ fn the_checksum_is_castagnolis() {
 
 #[test]
 fn what_was_not_agreed_is_refused() {
-    let (plain, wire) = (Wire::default(), Wire { compression: Some(crate::wire::Compression::Lz4), checksum: true });
+    let plain = Wire::default();
+    let wire = Wire { compression: Some(crate::wire::Compression::Lz4), checksum: true, trace: true };
     let packed = Header { kind: call(), body_len: 1, full_len: 2, checksum: None };
     let checked = Header { kind: call(), body_len: 1, full_len: 1, checksum: Some(5) };
-    for header in [packed, checked] {
+    for header in [packed, checked, Header::plain(Kind::Trace(trace()), 0)] {
         assert_eq!(header.within(plain), Err(BadFrame::NotAgreed));
         assert_eq!(header.within(wire), Ok(()));
     }

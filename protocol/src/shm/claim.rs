@@ -8,6 +8,7 @@ use super::slot::{Slot, load_bytes, store_bytes};
 use super::sync::Ordering;
 use crate::ids::Incarnation;
 use crate::status::Status;
+use crate::trace::TraceContext;
 
 /// A slot as a worker sees it: it only reads the request line and writes the rest.
 #[derive(Clone, Copy, Debug)]
@@ -154,6 +155,18 @@ impl Taker<'_> {
     #[inline]
     pub fn read_inline(self, out: &mut [u8]) {
         load_bytes(&self.0.request.inline, out);
+    }
+
+    /// The trace that a claimed request belongs to, if its head says that it does. An allegation: of zeros it is none.
+    #[inline]
+    #[must_use]
+    pub fn trace(self, head: RequestHead) -> Option<TraceContext> {
+        if head.traced { self.read_trace() } else { None }
+    }
+
+    #[cold]
+    fn read_trace(self) -> Option<TraceContext> {
+        TraceContext::from_words(self.0.request.trace.each_ref().map(|word| word.load(Ordering::Relaxed)))
     }
 
     /// Publishes the reply to a claimed request. A body of at most [`INLINE`] bytes is given as `inline`; a longer one

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::PeerFault;
 use super::sync::AtomicU64;
 use crate::limits::SLOTS_MAX;
+use crate::trace::WORDS as TRACE_WORDS;
 
 /// Bytes that fit into a line beside its header.
 pub const INLINE: usize = 40;
@@ -37,7 +38,9 @@ pub struct RequestLine {
     pub(super) sleep: AtomicU64,
     /// [`Grant`]: the buffer of request and reply.
     pub(super) grant: AtomicU64,
-    _later: [AtomicU64; 5],
+    /// The trace of a call whose head says that it belongs to one: see [`crate::trace::TraceContext::words`].
+    pub(super) trace: [AtomicU64; TRACE_WORDS],
+    _later: [AtomicU64; 1],
 }
 
 /// What the owner of the claim writes for one slot.
@@ -76,7 +79,7 @@ macro_rules! zeroed {
         }
     };
 }
-zeroed!(RequestLine { seq, deadline_ns, head, cancel, sleep, grant }, [inline, _later]);
+zeroed!(RequestLine { seq, deadline_ns, head, cancel, sleep, grant }, [inline, trace, _later]);
 zeroed!(ReplyLine { seq, head, owner }, [inline, _later]);
 
 /// The sizes of a link, decided by the broker and told to both sides. Never read from shared memory.
@@ -242,6 +245,8 @@ pub struct RequestHead {
     pub codec: u8,
     /// Whether this asks for a reply that did not fit ([`Status::Need`](crate::status::Status::Need)).
     pub fetch: bool,
+    /// Whether the line's trace words say which trace this call belongs to.
+    pub traced: bool,
     /// Bytes of the payload: inline up to [`INLINE`], else at the beginning of the grant.
     pub len: u32,
 }
@@ -251,7 +256,8 @@ impl RequestHead {
     #[inline]
     #[must_use]
     pub fn word(self) -> u64 {
-        u64::from(self.method) | u64::from(self.codec) << 16 | u64::from(self.fetch) << 24 | u64::from(self.len) << 32
+        let flags = u64::from(self.fetch) | u64::from(self.traced) << 1;
+        u64::from(self.method) | u64::from(self.codec) << 16 | flags << 24 | u64::from(self.len) << 32
     }
 
     /// Splits a word. Every word means something; whether it makes sense is judged later.
@@ -259,7 +265,8 @@ impl RequestHead {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
     pub fn from_word(word: u64) -> Self {
-        Self { method: word as u16, codec: (word >> 16) as u8, fetch: word >> 24 & 1 == 1, len: (word >> 32) as u32 }
+        let (fetch, traced) = (word >> 24 & 1 == 1, word >> 25 & 1 == 1);
+        Self { method: word as u16, codec: (word >> 16) as u8, fetch, traced, len: (word >> 32) as u32 }
     }
 }
 
@@ -292,9 +299,9 @@ mod tests {
 
     #[test]
     fn heads_survive() {
-        let head = RequestHead { method: u16::MAX - 1, codec: 2, fetch: true, len: u32::MAX };
+        let head = RequestHead { method: u16::MAX - 1, codec: 2, fetch: true, traced: false, len: u32::MAX };
         assert_eq!(RequestHead::from_word(head.word()), head);
-        let head = RequestHead { method: 1, codec: 255, fetch: false, len: 0 };
+        let head = RequestHead { method: 1, codec: 255, fetch: false, traced: true, len: 0 };
         assert_eq!(RequestHead::from_word(head.word()), head);
     }
 

@@ -5,6 +5,7 @@ use super::prefetch;
 use super::seq::{ClaimWord, Seq};
 use super::sync::{AtomicU64, Ordering, fence};
 use crate::status::Status;
+use crate::trace::TraceContext;
 
 /// One slot's words, wherever they lie.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +56,14 @@ pub enum GivenUp {
 }
 
 impl Caller<'_> {
+    /// Says which trace the next request belongs to, whose head must say `traced`; seen with its number.
+    #[cold]
+    pub fn trace(self, trace: &TraceContext) {
+        for (word, said) in self.0.request.trace.iter().zip(trace.words()) {
+            word.store(said, Ordering::Relaxed);
+        }
+    }
+
     /// Publishes a request. `seq` must be larger than any before in this slot.
     #[inline]
     pub fn post(self, seq: Seq, post: &Post<'_>) {

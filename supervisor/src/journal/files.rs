@@ -164,6 +164,7 @@ mod tests {
             worker: Some(0),
             target,
             call: None,
+            trace: None,
             text: text.to_owned(),
             cut: false,
         }

@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime};
 
 use speedysvc_config::Log;
 use speedysvc_protocol::control::operator::{Level, LogLine};
+use speedysvc_protocol::trace::LogTrace;
 
 pub(crate) use capture::Capture;
 pub(crate) use detached::Detached;
@@ -147,11 +148,12 @@ fn line_of(entry: &LogLine) -> String {
     let service = entry.service.as_deref().unwrap_or("engine");
     let worker = entry.worker.map(|worker| format!(" worker {worker}")).unwrap_or_default();
     let call = entry.call.as_ref().map(|call| format!(" [{call}]")).unwrap_or_default();
+    let trace = entry.trace.as_ref().map(LogTrace::to_string).unwrap_or_default();
     let cut = if entry.cut { "…" } else { "" };
     let printed = matches!(entry.target.as_str(), "stdout" | "stderr");
     let about =
         if printed { String::new() } else { format!(" {} {}", entry.level.as_str().to_uppercase(), entry.target) };
-    format!("{service}{worker}:{about}{call}{} {}{cut}", if printed { "" } else { ":" }, entry.text)
+    format!("{service}{worker}:{about}{call}{trace}{} {}{cut}", if printed { "" } else { ":" }, entry.text)
 }
 
 fn engines(level: Level, text: &str) -> LogLine {
@@ -162,6 +164,7 @@ fn engines(level: Level, text: &str) -> LogLine {
         worker: None,
         target: "engine".to_owned(),
         call: None,
+        trace: None,
         text: crate::lines::escaped(text),
         cut: false,
     }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use speedysvc_protocol::control::operator::{Level, LogLine};
+use speedysvc_protocol::trace::LogTrace;
 
 use crate::lines::escaped;
 
@@ -26,6 +27,8 @@ struct Logged {
     target: String,
     #[serde(default)]
     call: Option<String>,
+    #[serde(flatten)]
+    trace: Option<LogTrace>,
     text: String,
 }
 
@@ -46,6 +49,7 @@ pub(crate) fn entries(line: &[u8], cut: bool, origin: &Origin<'_>, time_us: u64)
             worker: Some(origin.worker),
             target: escaped(&logged.target),
             call: logged.call.as_deref().map(escaped),
+            trace: logged.trace,
             text: escaped(&logged.text),
             cut,
         }),
@@ -65,6 +69,7 @@ fn printed(line: &[u8], cut: bool, origin: &Origin<'_>, time_us: u64) -> Option<
         worker: Some(origin.worker),
         target: origin.output.to_owned(),
         call: None,
+        trace: None,
         text,
         cut,
     })

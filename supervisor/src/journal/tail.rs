@@ -58,7 +58,12 @@ fn fits(line: &LogLine, query: &LogQuery) -> bool {
     query.service.as_ref().is_none_or(|service| line.service.as_ref() == Some(service))
         && query.worker.is_none_or(|worker| line.worker == Some(worker))
         && query.level.is_none_or(|level| line.level >= level)
-        && query.text.as_ref().is_none_or(|text| line.text.contains(text.as_str()))
+        && query.text.as_ref().is_none_or(|text| has(line, text))
+}
+
+/// In its text, or as the id of its trace.
+fn has(line: &LogLine, text: &str) -> bool {
+    line.text.contains(text) || line.trace.as_ref().is_some_and(|trace| trace.trace_id == text)
 }
 
 #[cfg(test)]
@@ -68,7 +73,17 @@ mod tests {
 
     fn line(level: Level, text: &str) -> LogLine {
         let (service, target) = (Some("echo".to_owned()), "stdout".to_owned());
-        LogLine { time_us: 1, level, service, worker: Some(0), target, call: None, text: text.to_owned(), cut: false }
+        LogLine {
+            time_us: 1,
+            level,
+            service,
+            worker: Some(0),
+            target,
+            call: None,
+            trace: None,
+            text: text.to_owned(),
+            cut: false,
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod input;
 mod json;
 pub mod packed;
 pub mod slots;
+pub mod trace;
 pub mod types;
 pub mod words;
 
@@ -45,5 +46,6 @@ pub const TARGETS: &[Target] = &[
     Target { name: "http", run: http::target, tries: 60_000 },
     Target { name: "packed", run: packed::target, tries: 20_000 },
     Target { name: "slots", run: slots::target, tries: 100_000 },
+    Target { name: "trace", run: trace::target, tries: 200_000 },
     Target { name: "words", run: words::target, tries: 200_000 },
 ];

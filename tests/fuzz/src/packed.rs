@@ -13,7 +13,7 @@ const LIMIT: usize = 1 << 20;
 pub fn target(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
     let how = Compression::ALL[usize::from(choice) % 3];
-    let wire = Wire { compression: Some(how), checksum: choice & 0x80 != 0 };
+    let wire = Wire { compression: Some(how), checksum: choice & 0x80 != 0, trace: false };
     read_on(data, wire);
     comes_back_unless_it_was_changed(choice, data, how);
 }
@@ -53,7 +53,7 @@ fn comes_back_unless_it_was_changed(choice: u8, body: &[u8], how: Compression) {
     let kind = Kind::Call { id: CallId(1), method: MethodId(2), codec: Codec::Json, left_us: 3 };
     let mut stream = Vec::new();
     frame::append_sent(&mut stream, kind, sent, true);
-    let wire = Wire { compression: Some(how), checksum: true };
+    let wire = Wire { compression: Some(how), checksum: true, trace: false };
     let (header, back, ends) = read(&stream, wire).expect("ours").expect("whole");
     assert_eq!((header.kind, ends), (kind, stream.len()));
     assert!(back == body, "it came back changed");

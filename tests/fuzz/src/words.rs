@@ -8,7 +8,7 @@ use speedysvc_protocol::status::{Failure, Status};
 use crate::input::Input;
 
 /// What a request's head does not use: ignored.
-const HEAD_UNUSED: u64 = 0xFE << 24;
+const HEAD_UNUSED: u64 = 0xFC << 24;
 
 pub fn target(data: &[u8]) {
     let mut input = Input(data);

@@ -15,6 +15,7 @@
 //! | `sockets`     | every address of a service leads to it, and to nobody who may not |
 //! | `standard`    | every service says how it is and what it offers |
 //! | `started`     | calls that are started and awaited keep all promises of blocking ones |
+//! | `traces`      | a call's trace goes along with it, into the log and into what its handler calls |
 //! | `turns`       | long handlers hold up nobody else, and have their turns in the order of coming |
 //! | `stats`       | every call is counted once, also when its worker has died since |
 //! | `embedded`    | services without an engine, and the example as written |
@@ -49,6 +50,7 @@ mod sockets;
 mod standard;
 mod started;
 mod stats;
+mod traces;
 mod trust;
 mod turns;
 mod versions;

@@ -31,7 +31,7 @@ fn text(len: usize) -> String {
 }
 
 fn offer(names: &[&str], checksum: bool) -> Offer {
-    Offer { compressions: names.iter().map(|name| (*name).to_owned()).collect(), checksum }
+    Offer { compressions: names.iter().map(|name| (*name).to_owned()).collect(), checksum, trace: false }
 }
 
 /// Every size crosses by every way, and what shrinks does.

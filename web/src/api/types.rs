@@ -301,14 +301,18 @@ pub(crate) struct Log {
     worker: Option<u32>,
     target: String,
     call: Option<String>,
+    /// The trace that this call belongs to, and the call's span in it (W3C Trace Context).
+    trace_id: Option<String>,
+    span_id: Option<String>,
     /// With control characters escaped.
     text: String,
 }
 
 impl Log {
     pub(super) fn of(line: &LogLine) -> Self {
-        let LogLine { time_us, level, service, worker, target, call, text, .. } = line.clone();
-        Self { time_us, level: level.as_str().to_owned(), service, worker, target, call, text }
+        let LogLine { time_us, level, service, worker, target, call, trace, text, .. } = line.clone();
+        let (trace_id, span_id) = trace.map(|trace| (trace.trace_id, trace.span_id)).unzip();
+        Self { time_us, level: level.as_str().to_owned(), service, worker, target, call, trace_id, span_id, text }
     }
 }
 

@@ -91,8 +91,14 @@ fn row(line: &LogLine) -> LogRow {
         _ => "engine".to_owned(),
     };
     let call = line.call.as_ref().map(|call| format!("[{call}] ")).unwrap_or_default();
+    let trace = line.trace.as_ref().map(|trace| format!("[trace {}] ", trace.trace_id)).unwrap_or_default();
     let cut = if line.cut { " … (cut)" } else { "" };
-    LogRow { time: clock(line.time_us), level: line.level.as_str(), origin, text: format!("{call}{}{cut}", line.text) }
+    LogRow {
+        time: clock(line.time_us),
+        level: line.level.as_str(),
+        origin,
+        text: format!("{call}{trace}{}{cut}", line.text),
+    }
 }
 
 pub(crate) async fn page(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
@@ -163,6 +169,7 @@ mod tests {
             worker: Some(2),
             target: "stdout".to_owned(),
             call: Some("echo".to_owned()),
+            trace: None,
             text: "<b>".to_owned(),
             cut: true,
         };

@@ -18,8 +18,14 @@ const METHOD: MethodIndex = MethodIndex(0);
 
 /// A blocking call with this archive, written in place if that can be.
 fn written(line: &Line, body: &[u8], reply: &mut Reply) -> Option<Answer> {
-    let ask =
-        Ask { method: METHOD, codec: Codec::Rkyv, body: &[], begun_ns: now_ns(), deadline: Deadline::after(LONG) };
+    let ask = Ask {
+        method: METHOD,
+        codec: Codec::Rkyv,
+        body: &[],
+        begun_ns: now_ns(),
+        deadline: Deadline::after(LONG),
+        trace: None,
+    };
     let write = |sink: &mut dyn archive::Sink| archive::encode_into(&Bytes(body), sink);
     line.exchange_written(&ask, &write, reply).map(|made| made.unwrap())
 }
@@ -29,7 +35,7 @@ fn copied(line: &Line, body: &[u8], reply: &mut Reply) -> Answer {
     let mut archived = Buffer::new(usize::MAX);
     archive::encode(&Bytes(body), &mut archived).unwrap();
     let (begun_ns, deadline, body) = (now_ns(), Deadline::after(LONG), archived.as_slice());
-    line.exchange(&Ask { method: METHOD, codec: Codec::Rkyv, body, begun_ns, deadline }, reply).unwrap()
+    line.exchange(&Ask { method: METHOD, codec: Codec::Rkyv, body, begun_ns, deadline, trace: None }, reply).unwrap()
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::clock::Deadline;
 use crate::line::Line;
 use crate::test_calls::routes;
 
-const BOTH: Wire = Wire { compression: Some(Compression::Lz4), checksum: true };
+const BOTH: Wire = Wire { compression: Some(Compression::Lz4), checksum: true, trace: false };
 
 /// A client whose address asks for both, with a service that agrees to this.
 fn connected(wire: Wire) -> (Line, Peer) {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use speedysvc_protocol::control::operator::{
     ClientStatus, LogLine, Numbers, Reply, ServiceStatus, Status, WorkerStatus,
 };
+use speedysvc_protocol::trace::LogTrace;
 
 use super::arguments::CtlVerb;
 
@@ -152,9 +153,10 @@ fn log_line(line: &LogLine) -> String {
     let service = line.service.as_deref().unwrap_or("engine");
     let worker = line.worker.map(|worker| format!("/{worker}")).unwrap_or_default();
     let call = line.call.as_ref().map(|call| format!(" [{call}]")).unwrap_or_default();
+    let trace = line.trace.as_ref().map(LogTrace::to_string).unwrap_or_default();
     let cut = if line.cut { "…" } else { "" };
     let level = line.level.as_str().to_uppercase();
-    format!("{} {level:<5} {service}{worker} {}{call}: {}{cut}", clock(line.time_us), line.target, line.text)
+    format!("{} {level:<5} {service}{worker} {}{call}{trace}: {}{cut}", clock(line.time_us), line.target, line.text)
 }
 
 /// `14:03:59.123456Z`: UTC, because servers are.

@@ -7,6 +7,8 @@ use std::mem::MaybeUninit;
 
 use httparse::{Header, Request, Status};
 
+use speedysvc_protocol::trace::TraceContext;
+
 use super::refusal::Refusal;
 
 /// Most bytes of a head.
@@ -15,6 +17,8 @@ pub const HEAD_MAX: usize = 16 * 1024;
 const FIELDS_MAX: usize = 64;
 /// The field with which a caller says how long it will wait.
 pub const TIMEOUT_FIELD: &str = "Speedysvc-Timeout-Ms";
+/// The field that names the caller's trace and span (W3C Trace Context). One that cannot be read is ignored.
+pub const TRACE_FIELD: &str = "traceparent";
 /// A day: as for deadlines in the file.
 const TIMEOUT_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -59,6 +63,8 @@ pub struct Head<'a> {
     pub expects: bool,
     /// How long the caller will wait, in microseconds; 0 when it does not say.
     pub left_us: u64,
+    /// The trace that the call belongs to.
+    pub trace: Option<TraceContext>,
     /// A body of another type than JSON.
     pub other_type: bool,
     /// Sent by a page in a browser.
@@ -125,6 +131,7 @@ fn judge<'a>(request: &Request<'_, 'a>) -> Result<Head<'a>, Refusal> {
         // A client of 1.0 does not know what to do with a 100 (RFC 9110, section 10.1.1).
         expects: fields.expects && !is_1_0,
         left_us: fields.left_us,
+        trace: fields.trace.flatten(),
         other_type: fields.other_type,
         from_browser: fields.from_browser,
     })
@@ -155,6 +162,8 @@ struct Fields<'a> {
     expects: bool,
     expects_other: bool,
     left_us: u64,
+    /// Read, or to be ignored.
+    trace: Option<Option<TraceContext>>,
     other_type: bool,
     from_browser: bool,
 }
@@ -191,6 +200,9 @@ impl<'a> Fields<'a> {
             self.other_type = !is_json(value);
         } else if is("Origin") {
             self.from_browser = true;
+        } else if is(TRACE_FIELD) {
+            // Of two nobody knows which is meant.
+            self.trace = Some(if self.trace.is_none() { TraceContext::parse(value) } else { None });
         } else if is(TIMEOUT_FIELD) {
             let ms = digits(value).filter(|ms| (1..=TIMEOUT_MAX_MS).contains(ms)).ok_or_else(Refusal::timeout)?;
             self.left_us = ms * 1000;

@@ -4,6 +4,7 @@ use speedysvc_protocol::context::{self, CallName, Peer, Served};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
+use speedysvc_protocol::trace::TraceContext;
 
 use super::head::{Body, Head, Method};
 use super::pages::page;
@@ -59,6 +60,7 @@ struct Answers {
 struct Asked {
     method: MethodIndex,
     left_us: u64,
+    trace: Option<TraceContext>,
     manner: Manner,
 }
 
@@ -155,7 +157,7 @@ impl Answers {
         }
         if let (Some(method), Method::Post) = (method, head.method) {
             let manner = Manner { close: head.close || self.draining, ..manner };
-            self.call = Some(Asked { method, left_us: head.left_us, manner });
+            self.call = Some(Asked { method, left_us: head.left_us, trace: head.trace, manner });
             return None;
         }
         if head.method == Method::Options {
@@ -177,7 +179,7 @@ impl Answers {
         runner: &mut Runner,
         elsewhere: &mut impl Elsewhere,
     ) -> Step {
-        let Some(Asked { method, left_us, manner }) = self.call.take() else { return Step::Again };
+        let Some(Asked { method, left_us, trace, manner }) = self.call.take() else { return Step::Again };
         // The drain may have begun behind the head.
         let manner = Manner { close: manner.close || self.draining, ..manner };
         let (deadline_ns, now_ns) = (self.deadline_ns(left_us, arrived_ns), now_ns());
@@ -190,7 +192,7 @@ impl Answers {
             Err(failure) => return self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
         }
         runner.timing.frame(arrived_ns, now_ns);
-        context::serve(Served { call: CallName::Http, peer: self.peer, deadline_ns });
+        context::serve(Served { call: CallName::Http, peer: self.peer, deadline_ns, trace });
         let room = Room { limit: self.message_max, window: None };
         if let Some(way) = runner.way_of_socket(method) {
             let to = ReplyTo::Http { tag: self.tag };

@@ -135,9 +135,10 @@ impl Links {
 
     /// The call, for its handler.
     fn served(&self, at: &At<'_>) -> Served {
-        let Attached { id, uid, .. } = self.all[at.key];
+        let Attached { id, uid, ref link, .. } = self.all[at.key];
         let call = CallName::Shm { link: id, slot: at.slot, seq: at.request.seq };
-        Served { call, peer: Peer::User(uid), deadline_ns: at.request.deadline_ns }
+        let trace = link.slot(at.slot).trace(at.request.head);
+        Served { call, peer: Peer::User(uid), deadline_ns: at.request.deadline_ns, trace }
     }
 
     /// Checks a request, and copies its arguments to where its client cannot change them unless it is trusted not to.

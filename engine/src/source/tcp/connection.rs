@@ -15,6 +15,7 @@ use std::rc::Rc;
 use speedysvc_protocol::context::Peer;
 use speedysvc_protocol::frame::{self, Kind, Sent};
 use speedysvc_protocol::stats::Counter;
+use speedysvc_protocol::trace::TraceContext;
 use speedysvc_protocol::wire::{Compression, Wire};
 
 use super::arrivals::Arrivals;
@@ -66,6 +67,8 @@ pub(super) struct Connection {
     greeted: bool,
     /// How frames are, since then.
     wire: Wire,
+    /// Which the next call belongs to. In a box, as most connections never hear of one.
+    trace: Option<Box<TraceContext>>,
     inbox: ReceiveBuffer,
     /// When what is in it came.
     arrivals: Arrivals,
@@ -121,6 +124,7 @@ impl Connection {
             tongue: Tongue::Undecided,
             greeted: false,
             wire: Wire::default(),
+            trace: None,
             inbox: ReceiveBuffer::default(),
             arrivals: Arrivals::default(),
             large: None,

@@ -290,7 +290,7 @@ fn a_claim_without_a_look_at_the_last_reply() {
             }
         });
         world.post(1);
-        let same_bytes = RequestHead { method: 7, codec: 1, fetch: false, len: 1 };
+        let same_bytes = RequestHead { method: 7, codec: 1, fetch: false, traced: false, len: 1 };
         let post = Post { head: same_bytes, deadline_ns: 0, grant: Grant { offset: 0, capacity: 0 }, inline: &[] };
         world.caller().post(seq(2), &post);
         a.join().unwrap();

@@ -100,7 +100,7 @@ impl World {
 
     /// The client posts a call whose payload says which call it is.
     fn post(&self, call: u64) {
-        let head = RequestHead { method: 7, codec: 1, fetch: false, len: 1 };
+        let head = RequestHead { method: 7, codec: 1, fetch: false, traced: false, len: 1 };
         let post = Post { head, deadline_ns: 0, grant: Grant { offset: 0, capacity: 0 }, inline: &[payload(call)] };
         self.toss();
         self.caller().post(seq(call), &post);

@@ -14,7 +14,7 @@ use super::seq::Seq;
 use super::slot::{Caller, Post, Slot};
 use crate::ids::Incarnation;
 
-const PLAIN: RequestHead = RequestHead { method: 7, codec: 1, fetch: false, len: 0 };
+const PLAIN: RequestHead = RequestHead { method: 7, codec: 1, fetch: false, traced: false, len: 0 };
 
 /// One slot's memory.
 #[derive(Default)]

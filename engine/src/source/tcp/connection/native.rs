@@ -112,10 +112,14 @@ impl Connection {
                     self.waits = true;
                     return Ok(Next::Wait);
                 }
+                self.trace = None;
             }
             // What is not away has run by now, or was found taken back.
             (Stage::Serving | Stage::Closing, Kind::Cancel { id }) => self.cancel(id, runner),
             (Stage::Serving | Stage::Closing, Kind::Goodbye) => {}
+            (Stage::Serving | Stage::Closing, Kind::Trace(trace)) if self.greeted => {
+                self.trace = Some(Box::new(trace));
+            }
             _ => return Err(BadFrame::Reserved),
         }
         self.handled(body_ends);
@@ -177,7 +181,8 @@ impl Connection {
             return None;
         }
         runner.timing.frame(came_ns, now_ns);
-        context::serve(Served { call: CallName::Frame(call.id), peer: self.peer, deadline_ns });
+        let trace = self.trace.as_deref().copied();
+        context::serve(Served { call: CallName::Frame(call.id), peer: self.peer, deadline_ns, trace });
         let index = runner.contract().index_of(call.method);
         if index.is_none() {
             let text = format!("this service has no method with the id {:016x}", call.method.0);
@@ -261,6 +266,7 @@ impl Connection {
                 mem::swap(&mut runner.arguments, &mut large.body);
             }
         }
+        self.trace = None;
         pool.keep_large(large.body);
         Ok(Next::Frame)
     }
@@ -276,6 +282,7 @@ impl Connection {
         let text = format!("a request of {len} bytes is over the limit of {max} bytes");
         self.refuse(call, &Failure::not_started(Code::ResourceExhausted, text), runner);
         self.handled(FRAME_HEADER);
+        self.trace = None;
         self.skip = header.body_len as usize;
         Ok(Next::Frame)
     }
