@@ -195,8 +195,8 @@ impl Channel {
         })
     }
 
-    /// When a call begins that is made now, its deadline and its trace. One that is made inside a handler is part of the
-    /// call which that serves: it has no more time than is left of it, and belongs to its trace.
+    /// When a call begins that is made now, its deadline and its trace. One that is made inside a handler is part of
+    /// the call which that serves: it has no more time than is left of it, and belongs to its trace.
     #[inline]
     fn terms(&self) -> Terms {
         let (begun_ns, own) = clock::begin(self.timeout_ns.unwrap_or_else(|| self.line.default_deadline_ns()));

@@ -62,8 +62,8 @@ impl Context {
         self.0.as_ref().map(|context| context.served().call)
     }
 
-    /// The trace that the call belongs to, with the call's own span: lines of the log name both, and calls that are made
-    /// here are children of that span. `None` when the caller gave none.
+    /// The trace that the call belongs to, with the call's own span: lines of the log name both, and calls that are
+    /// made here are children of that span. `None` when the caller gave none.
     #[must_use]
     pub fn trace(&self) -> Option<TraceContext> {
         self.0.as_ref().and_then(|context| context.served().trace)

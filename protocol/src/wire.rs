@@ -1,5 +1,5 @@
-//! What the two ends of a socket agree on beside the calls: compression, checksums and traces. The client offers in its HELLO,
-//! the service decides in its WELCOME; who says nothing of it gets plain frames, so older ends are understood.
+//! What the two ends of a socket agree on beside the calls: compression, checksums and traces. The client offers in its
+//! HELLO, the service decides in its WELCOME; who says nothing of it gets plain frames, so older ends are understood.
 
 use serde::{Deserialize, Serialize};
 

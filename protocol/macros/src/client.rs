@@ -46,8 +46,8 @@ pub fn generate(declared: &Declaration) -> TokenStream {
                 Self { channel: self.channel.with_timeout(timeout) }
             }
 
-            /// The same client, whose calls belong to this trace: each is a child of its span. Without it, calls that are
-            /// made inside a handler belong to the trace of the call that it serves, and others to none.
+            /// The same client, whose calls belong to this trace: each is a child of its span. Without it, calls that
+            /// are made inside a handler belong to the trace of the call that it serves, and others to none.
             #[must_use]
             pub fn with_trace(&self, trace: ::speedysvc::TraceContext) -> Self {
                 Self { channel: self.channel.with_trace(trace) }
