@@ -26,11 +26,11 @@ pub(crate) enum Rang {
     Beside,
     /// This link's client has published, and nobody was looking.
     Link(LinkId),
-    /// Another worker has no time for a request of this link.
-    Passed(LinkId),
+    /// Another worker has no time for a request of a link with this inner bell.
+    Passed(u16),
 }
 
-/// An even number: each link has two.
+/// An even number: links have the even ones from here on, inner bells the odd ones.
 const FIRST_LINK: u64 = 16;
 /// Most bells that one look takes; the rest stay in the set for the next.
 const BATCH: usize = 64;
@@ -54,7 +54,7 @@ impl Rang {
             Self::Leave => 4,
             Self::Beside => 5,
             Self::Link(link) => FIRST_LINK + link.0 * 2,
-            Self::Passed(link) => FIRST_LINK + link.0 * 2 + 1,
+            Self::Passed(bell) => FIRST_LINK + u64::from(bell) * 2 + 1,
         }
     }
 
@@ -67,7 +67,8 @@ impl Rang {
             4 => Self::Leave,
             5 => Self::Beside,
             link if link.is_multiple_of(2) => Self::Link(LinkId((link - FIRST_LINK) / 2)),
-            link => Self::Passed(LinkId((link - FIRST_LINK) / 2)),
+            #[expect(clippy::cast_possible_truncation, reason = "the number that `token` widened")]
+            bell => Self::Passed(((bell - FIRST_LINK) / 2) as u16),
         }
     }
 }
@@ -119,7 +120,8 @@ mod tests {
 
     #[test]
     fn who_rings_is_known_by_its_token() {
-        let links = [0, 1, 2, 77].map(LinkId).into_iter().flat_map(|link| [Rang::Link(link), Rang::Passed(link)]);
+        let numbers = [0, 1, 2, 77, u16::MAX];
+        let links = numbers.into_iter().flat_map(|n| [Rang::Link(LinkId(n.into())), Rang::Passed(n)]);
         let all: Vec<Rang> = [Rang::Control, Rang::Pool, Rang::Signal, Rang::Knock, Rang::Leave, Rang::Beside]
             .into_iter()
             .chain(links)

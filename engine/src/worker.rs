@@ -206,8 +206,8 @@ impl Worker {
                     Rang::Knock => self.connections.knock(),
                     Rang::Beside => self.runner.beside.hear(),
                     Rang::Link(link) => self.hear_link(link),
-                    Rang::Passed(link) if self.draining.is_some() => self.links.look_for_fetches(link),
-                    Rang::Passed(link) => self.links.adopt_belled(link, self.now_ns),
+                    Rang::Passed(bell) if self.draining.is_some() => self.links.look_for_passed_fetches(bell),
+                    Rang::Passed(bell) => self.links.adopt_passed(bell, self.now_ns),
                     Rang::Pool => {}
                 }
             }
@@ -242,8 +242,8 @@ impl Worker {
                     }
                     return Ok(());
                 }
-                Heard::Order(Order::Link { link, geometry, uid, .. }, descriptors) => {
-                    if let Err(error) = self.attach(link, uid, geometry, descriptors) {
+                Heard::Order(Order::Link { link, geometry, uid, inner_bell, .. }, descriptors) => {
+                    if let Err(error) = self.attach((link, uid, inner_bell), geometry, descriptors) {
                         // Its client must not wait for a loop that cannot see it.
                         self.control.report(&Report::CannotServe { link, why: error.to_string() });
                     }
@@ -261,8 +261,7 @@ impl Worker {
 
     fn attach(
         &mut self,
-        id: LinkId,
-        uid: u32,
+        (id, uid, inner_bell): (LinkId, u32, u16),
         geometry: Geometry,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), StartError> {
@@ -273,10 +272,11 @@ impl Worker {
         };
         let client = next();
         let link = WorkerLink::map(geometry, request, reply).map_err(StartError::resource("a link"))?;
-        for (bell, rang) in [(&theirs, Rang::Link(id)), (&ours, Rang::Passed(id))] {
-            self.bells.add(bell, rang).map_err(StartError::resource("a link's bell"))?;
+        self.bells.add(&theirs, Rang::Link(id)).map_err(StartError::resource("a link's bell"))?;
+        if let Some(bell) = self.links.inner_bells.meet(inner_bell, ours) {
+            self.bells.add(bell, Rang::Passed(inner_bell)).map_err(StartError::resource("an inner bell"))?;
         }
-        self.links.add(id, uid, link, LinkBells { theirs, ours, _client: client });
+        self.links.add(id, uid, link, LinkBells { theirs, inner: None, _client: client }, inner_bell);
         Ok(())
     }
 

@@ -88,6 +88,8 @@ pub enum Order {
         uid: u32,
         /// The client's process id at connect, for logs.
         pid: i32,
+        /// The number of the inner bell, by which workers tell each other of links: several may have the same.
+        inner_bell: u16,
     },
     /// The client is gone: forget the link.
     Unlink {

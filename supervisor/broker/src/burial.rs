@@ -7,7 +7,8 @@ use speedysvc_protocol::shm::link::WorkerLink;
 use speedysvc_protocol::stats::Counter;
 
 use crate::service::{Link, Service};
-use crate::{Burial, Peer, Watch};
+use crate::watch::Watch;
+use crate::{Burial, Peer};
 
 impl Service {
     pub(crate) fn bury(&mut self, number: WorkerId, watch: &mut Watch) -> Burial {

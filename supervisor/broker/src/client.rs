@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::UCred;
-use rustix::process::{PidfdFlags, pidfd_open};
 use speedysvc_protocol::control::Attached;
 use speedysvc_protocol::hello::{Hello, LIBRARY, Refusal, Welcome};
 use speedysvc_protocol::ids::LinkId;
@@ -14,16 +13,18 @@ use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
 use speedysvc_protocol::wire::Wire;
 
+use crate::processes::ProcessKey;
 use crate::service::{Link, Service};
-use crate::{Event, Peer, Source, Watch};
+use crate::watch::{Source, Watch};
+use crate::{Event, Peer};
 
 /// A connected client: first it greets, then it may wait for a worker, then it has a link.
 pub(crate) struct Client {
     pub(crate) socket: OwnedFd,
     pub(crate) token: u64,
     pub(crate) peer: UCred,
-    /// Readable after the process's end, with its token; from its attaching on. Its socket may live on in a child.
-    pub(crate) pidfd: Option<(OwnedFd, u64)>,
+    /// Its end is watched for, from its attaching on: its socket may live on in a child.
+    pub(crate) process: Option<ProcessKey>,
     pub(crate) state: State,
 }
 
@@ -86,8 +87,8 @@ impl Service {
         let geometry = if hello.in_order { self.geometry.with_one_slot() } else { self.geometry };
         let files = LinkFiles::create(geometry).map_err(no_memory)?;
         let bell = doorbell::bell().map_err(no_memory)?;
-        let inner_bell = doorbell::bell().map_err(no_memory)?;
-        let pidfd = self.watch_process(id, watch)?;
+        self.watch_process(id, watch)?;
+        let inner_bell = self.inner_bells.join().map_err(no_memory)?;
         let welcome = Welcome {
             version,
             library: LIBRARY.to_owned(),
@@ -100,7 +101,6 @@ impl Service {
         let answer = Attached::Welcome { welcome, link, geometry, sleeps_at_once };
         let client = self.clients.get_mut(&id).expect("the caller has just looked it up");
         client.state = State::Attached(link);
-        client.pidfd = Some(pidfd);
         let peer = client.peer();
         let LinkFiles { request, reply, reply_read_only } = files;
         self.links.insert(link, Link { geometry, request, reply, bell, inner_bell, client: id, peer });
@@ -114,15 +114,13 @@ impl Service {
         Ok(Event::Attached { service: self.key, link, peer })
     }
 
-    /// A process that has ended is found by its pidfd. Should its number be another's by now, then its socket tells.
-    fn watch_process(&self, id: u64, watch: &mut Watch) -> Result<(OwnedFd, u64), Refusal> {
-        let opened = pidfd_open(self.clients[&id].peer.pid, PidfdFlags::empty()).map_err(io::Error::from);
-        let watched = opened.and_then(|pidfd| {
-            let token = watch.add(&pidfd, Source::ClientEnd(self.key, id))?;
-            Ok((pidfd, token))
-        });
-        watched.map_err(|error| {
+    fn watch_process(&mut self, id: u64, watch: &mut Watch) -> Result<(), Refusal> {
+        let client = self.clients.get_mut(&id).expect("the caller has just looked it up");
+        let source = |process| Source::ClientEnd(self.key, process);
+        let process = self.processes.watch(id, client.peer.pid, watch, source).map_err(|error| {
             Refusal::new(Code::ResourceExhausted, format!("cannot watch the client's process: {error}"))
-        })
+        })?;
+        client.process = Some(process);
+        Ok(())
     }
 }

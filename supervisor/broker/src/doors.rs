@@ -9,7 +9,7 @@ use crate::addresses::Addresses;
 use crate::heirs::Heirs;
 use crate::rendezvous::{Rendezvous, TakeError};
 use crate::service::{Inherited, Service, ServiceOptions};
-use crate::{Source, Watch};
+use crate::watch::{Source, Watch};
 
 impl Service {
     pub(crate) fn listen(&mut self, watch: &mut Watch) -> Result<(), TakeError> {

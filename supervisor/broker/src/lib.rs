@@ -14,20 +14,20 @@ mod client;
 mod doors;
 mod heirs;
 mod incarnations;
+mod inner_bells;
 mod meters;
+mod processes;
 mod rendezvous;
 mod service;
+mod watch;
 mod worker;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll;
 use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::board::Mode;
@@ -38,6 +38,7 @@ pub use meters::Meters;
 pub use rendezvous::{TakeError, lock};
 use service::Service;
 pub use service::{Inherited, ServiceOptions};
+use watch::{Source, Watch};
 
 /// A service of this broker, in the order of [`Broker::add_service`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -177,64 +178,6 @@ pub struct Look {
     pub turns: u64,
 }
 
-/// Whose descriptor became ready.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Source {
-    Rendezvous(ServiceKey),
-    Client(ServiceKey, u64),
-    /// The end of a client's process.
-    ClientEnd(ServiceKey, u64),
-    Worker(ServiceKey, WorkerId),
-}
-
-/// The epoll descriptor, and who is behind each token.
-struct Watch {
-    epoll: OwnedFd,
-    sources: HashMap<u64, Source>,
-    next: u64,
-}
-
-/// Most descriptors that one turn looks at, so that a storm of clients cannot hold up the owner's loop.
-const READY_MAX: usize = 64;
-
-impl Watch {
-    fn add(&mut self, fd: impl AsFd, source: Source) -> io::Result<u64> {
-        let token = self.next;
-        self.next += 1;
-        epoll::add(&self.epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
-        self.sources.insert(token, source);
-        Ok(token)
-    }
-
-    /// Also wakes when the descriptor can be written, or no longer.
-    fn want_write(&self, fd: impl AsFd, token: u64, want: bool) -> io::Result<()> {
-        let also = if want { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() };
-        Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token), epoll::EventFlags::IN | also)?)
-    }
-
-    /// Wakes when the descriptor can be read, or never.
-    fn want_read(&self, fd: impl AsFd, token: u64, want: bool) -> io::Result<()> {
-        let flags = if want { epoll::EventFlags::IN } else { epoll::EventFlags::empty() };
-        Ok(epoll::modify(&self.epoll, fd, epoll::EventData::new_u64(token), flags)?)
-    }
-
-    /// Forgets a token; closing the descriptor takes it out of the epoll set.
-    fn remove(&mut self, fd: impl AsFd, token: u64) {
-        self.sources.remove(&token);
-        // It can only fail when the descriptor was never added: then there is nothing to take out.
-        let _absent = epoll::delete(&self.epoll, fd);
-    }
-
-    fn ready(&self) -> io::Result<Vec<Source>> {
-        let mut events: Vec<epoll::Event> = Vec::with_capacity(READY_MAX);
-        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&rustix::event::Timespec::default())) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        Ok(events.iter().filter_map(|event| self.sources.get(&event.data.u64()).copied()).collect())
-    }
-}
-
 /// See the crate's text.
 pub struct Broker {
     watch: Watch,
@@ -248,9 +191,7 @@ impl Broker {
     /// # Errors
     /// What the kernel says: too many open files.
     pub fn new() -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let watch = Watch { epoll, sources: HashMap::new(), next: 0 };
-        Ok(Self { watch, services: Vec::new(), next_link: 1 })
+        Ok(Self { watch: Watch::new()?, services: Vec::new(), next_link: 1 })
     }
 
     /// Takes a service's name in its folder, and listens for clients. They wait until a worker is ready.
@@ -294,7 +235,9 @@ impl Broker {
         for source in ready {
             match source {
                 Source::Rendezvous(key) => self.services[key.0].accept(&mut self.watch, &mut events),
-                Source::ClientEnd(key, id) => self.services[key.0].client_ended(id, &mut self.watch, &mut events),
+                Source::ClientEnd(key, process) => {
+                    self.services[key.0].process_ended(process, &mut self.watch, &mut events);
+                }
                 Source::Client(key, id) => {
                     let next_link = &mut self.next_link;
                     self.services[key.0].client_ready(id, next_link, &mut self.watch, &mut events);

@@ -29,10 +29,13 @@ use crate::addresses::Addresses;
 use crate::client::{self, Client, State};
 use crate::heirs::Heirs;
 use crate::incarnations::Incarnations;
+use crate::inner_bells::InnerBells;
 use crate::meters::Meters;
+use crate::processes::{ProcessKey, Processes};
 use crate::rendezvous::{Rendezvous, TakeError};
+use crate::watch::{Source, Watch};
 use crate::worker::{self, Worker};
-use crate::{Event, Peer, ServiceKey, Source, Watch};
+use crate::{Event, Peer, ServiceKey};
 
 /// What a broker needs to know of a service.
 #[derive(Debug)]
@@ -81,8 +84,8 @@ pub(crate) struct Link {
     pub(crate) request: OwnedFd,
     pub(crate) reply: OwnedFd,
     pub(crate) bell: OwnedFd,
-    /// By which workers tell each other of this link. No client holds it, so nobody can make a write to it wait.
-    pub(crate) inner_bell: OwnedFd,
+    /// The number of the bell by which workers tell each other of this link.
+    pub(crate) inner_bell: u16,
     /// The service's at the time: a reload may have changed that.
     pub(crate) geometry: Geometry,
     pub(crate) client: u64,
@@ -113,6 +116,8 @@ pub(crate) struct Service {
     pub(crate) workers: HashMap<WorkerId, Worker>,
     pub(crate) clients: HashMap<u64, Client>,
     pub(crate) links: HashMap<LinkId, Link>,
+    pub(crate) processes: Processes,
+    pub(crate) inner_bells: InnerBells,
     next_client: u64,
 }
 
@@ -155,6 +160,8 @@ impl Service {
             workers: HashMap::new(),
             clients: HashMap::new(),
             links: HashMap::new(),
+            processes: Processes::default(),
+            inner_bells: InnerBells::default(),
             next_client: 0,
         })
     }
@@ -206,7 +213,7 @@ impl Service {
         let Ok(peer) = socket_peercred(&socket) else { return };
         let Ok(token) = watch.add(&socket, Source::Client(self.key, id)) else { return };
         self.next_client += 1;
-        let client = Client { socket, token, peer, pidfd: None, state: State::Greeting };
+        let client = Client { socket, token, peer, process: None, state: State::Greeting };
         self.clients.insert(id, client);
         if self.clients.len() - self.links.len() > UNATTACHED_MAX {
             self.drop_a_waiting_client(watch, events);
@@ -243,6 +250,11 @@ impl Service {
             },
             client::Heard::Gone => self.client_ended(id, watch, events),
         }
+    }
+
+    /// A process has ended, and its clients with it.
+    pub(crate) fn process_ended(&mut self, process: ProcessKey, watch: &mut Watch, events: &mut Vec<Event>) {
+        self.processes.clients(process).into_iter().for_each(|id| self.client_ended(id, watch, events));
     }
 
     /// A client has hung up, or its process has ended.
@@ -297,11 +309,13 @@ impl Service {
     pub(crate) fn drop_client(&mut self, id: u64, watch: &mut Watch) {
         let Some(client) = self.clients.remove(&id) else { return };
         watch.remove(&client.socket, client.token);
-        if let Some((pidfd, token)) = &client.pidfd {
-            watch.remove(pidfd, *token);
+        if let Some(process) = client.process {
+            self.processes.leave(process, id, watch);
         }
         if let Some(link) = client.link() {
-            self.links.remove(&link);
+            if let Some(Link { inner_bell, .. }) = self.links.remove(&link) {
+                self.inner_bells.leave(inner_bell);
+            }
             // Workers have copies. It fails when the client is gone already.
             let _gone = rustix::net::shutdown(&client.socket, Shutdown::Both);
             self.meters.count(Counter::ClientsDetached, 1);

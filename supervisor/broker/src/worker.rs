@@ -9,9 +9,11 @@ use speedysvc_protocol::control::{Order, Peers, Report, Start, VERSION};
 use speedysvc_protocol::ids::{Incarnation, LinkId, WorkerId};
 use speedysvc_protocol::shm::handover;
 
+use crate::Look;
 use crate::client::Client;
+use crate::inner_bells::InnerBells;
 use crate::service::{Link, Service};
-use crate::{Look, Source, Watch};
+use crate::watch::{Source, Watch};
 
 /// A worker from its admission to its burial.
 pub(crate) struct Worker {
@@ -55,9 +57,10 @@ impl Worker {
             Queued::Link(id) => {
                 // A client that went away in the meantime needs no introduction.
                 let Some(link) = service.links.get(id) else { return Ok(()) };
-                let order = Order::Link { link: *id, geometry: link.geometry, uid: link.peer.uid, pid: link.peer.pid };
-                let mut descriptors =
-                    vec![link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd(), link.inner_bell.as_fd()];
+                let Link { geometry, inner_bell, peer, .. } = *link;
+                let order = Order::Link { link: *id, geometry, uid: peer.uid, pid: peer.pid, inner_bell };
+                let inner_bell = service.inner_bells.bell(inner_bell);
+                let mut descriptors = vec![link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd(), inner_bell];
                 // Without us the client is to notice nothing as long as somebody serves.
                 let theirs = service.clients.get(&link.client).filter(|_| self.has_legacy);
                 descriptors.extend(theirs.map(|client| client.socket.as_fd()));
@@ -83,6 +86,7 @@ impl Worker {
 struct Shared<'a> {
     links: &'a HashMap<LinkId, Link>,
     clients: &'a HashMap<u64, Client>,
+    inner_bells: &'a InnerBells,
 }
 
 impl Service {
@@ -130,7 +134,7 @@ impl Service {
     }
 
     pub(crate) fn flush(&mut self, number: WorkerId, watch: &Watch) {
-        let shared = Shared { links: &self.links, clients: &self.clients };
+        let shared = Shared { links: &self.links, clients: &self.clients, inner_bells: &self.inner_bells };
         if let Some(worker) = self.workers.get_mut(&number) {
             worker.flush(&shared, watch);
         }
@@ -166,7 +170,7 @@ impl Service {
     }
 
     fn tell_all(&mut self, what: impl Fn() -> Queued, watch: &Watch) {
-        let shared = Shared { links: &self.links, clients: &self.clients };
+        let shared = Shared { links: &self.links, clients: &self.clients, inner_bells: &self.inner_bells };
         for worker in self.workers.values_mut() {
             worker.outbox.push_back(what());
             worker.flush(&shared, watch);

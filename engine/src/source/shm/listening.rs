@@ -16,21 +16,21 @@ use crate::share::bell_budget::BellBudget;
 const TICK: Duration = Duration::from_millis(1);
 const TICK_NS: u64 = 1_000_000;
 
-/// The two descriptors by which a link rings here.
+/// The descriptors by which a link rings here.
 pub(crate) struct LinkBells {
     /// The client's. It is never written or read here: its holder can make either wait for ever.
     pub(crate) theirs: OwnedFd,
-    /// The workers', which tell each other by it. No client holds it.
-    pub(crate) ours: OwnedFd,
+    /// Of a link that was the last with its inner bell: that.
+    pub(crate) inner: Option<OwnedFd>,
     /// Held open, so that without a supervisor the client is hung up on when its last worker has gone.
     pub(crate) _client: Option<OwnedFd>,
 }
 
 impl LinkBells {
-    /// Takes both out of the set.
+    /// Takes them out of the set.
     pub(crate) fn leave(&self, bells: &Bells) {
         bells.remove(&self.theirs);
-        bells.remove(&self.ours);
+        self.inner.iter().for_each(|inner| bells.remove(inner));
     }
 }
 

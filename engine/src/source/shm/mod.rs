@@ -1,6 +1,7 @@
 //! Calls from shared memory: which links this loop looks at. What it does with a request that it finds is in [`serve`].
 
 mod hot;
+mod inner_bells;
 mod listening;
 mod reach;
 mod serve;
@@ -34,6 +35,7 @@ use crate::share::breather::Breather;
 use crate::share::passes::{CLAIMS_MAX, Passes, User};
 use crate::share::turns::Turns;
 use hot::Hot;
+use inner_bells::InnerBells;
 pub(crate) use listening::LinkBells;
 use listening::Listening;
 use reach::Reach;
@@ -50,6 +52,7 @@ struct Attached {
     /// Its large requests are read in place.
     trusted: Option<Trusted>,
     bells: LinkBells,
+    inner_bell: u16,
     listening: Listening,
     /// Slots that every pass looks at: up to the highest that was in use lately. The others every [`FULL_EVERY`]
     /// passes.
@@ -72,6 +75,7 @@ pub(crate) struct Links {
     own_uid: u32,
     all: Slab<Attached>,
     keys: HashMap<LinkId, usize>,
+    pub(crate) inner_bells: InnerBells,
     /// Those that this loop polls, as far as it knows: their poller words decide.
     hot: Vec<Hot>,
     /// Those that are being demoted: empty otherwise, and kept so that falling asleep allocates nothing.
@@ -120,6 +124,7 @@ impl Links {
             own_uid,
             all,
             keys,
+            inner_bells: InnerBells::default(),
             hot,
             leaving: Vec::new(),
             belled,
@@ -137,17 +142,19 @@ impl Links {
         }
     }
 
-    /// Adds a client's link. It is looked at when its bell rings.
-    pub(crate) fn add(&mut self, id: LinkId, uid: u32, link: WorkerLink, bells: LinkBells) {
+    /// Adds a client's link, whose inner bell is known. It is looked at when one of its bells rings.
+    pub(crate) fn add(&mut self, id: LinkId, uid: u32, link: WorkerLink, bells: LinkBells, inner_bell: u16) {
         let trusted = self.trust.of(uid, self.own_uid);
         context::know_link(id, link.cancels());
         let (user, listening, reach) = (self.shares.attached(uid), Listening::new(clock_ns()), Reach::new());
         let seen = Vec::new();
-        let new = Attached { id, uid, user, link, trusted, bells, listening, reach, next_slot: 0, seen };
-        self.keys.insert(id, self.all.insert(new));
+        let new = Attached { id, uid, user, link, trusted, bells, inner_bell, listening, reach, next_slot: 0, seen };
+        let key = self.all.insert(new);
+        self.keys.insert(id, key);
+        self.inner_bells.join(inner_bell, key);
     }
 
-    /// Forgets a client that has left; returns its bells.
+    /// Forgets a client that has left; returns the bells that ring for nobody any more.
     pub(crate) fn remove(&mut self, id: LinkId) -> Option<LinkBells> {
         self.look_for_sleepers();
         self.held.forget(id);
@@ -156,7 +163,8 @@ impl Links {
         self.hot.retain(|hot| hot.key != key);
         self.belled.retain(|belled| *belled != key);
         self.muted.retain(|muted| *muted != key);
-        let Attached { uid, user, bells, .. } = self.all.remove(key);
+        let Attached { uid, user, mut bells, inner_bell, .. } = self.all.remove(key);
+        bells.inner = self.inner_bells.leave(inner_bell, key);
         self.turns.forget(key);
         if self.shares.left(user) {
             self.turns.forget_user(uid);

@@ -121,7 +121,7 @@ impl Links {
             }
             if is_news {
                 // It fails only for a descriptor that is no bell.
-                let _never = doorbell::ring(&attached.bells.ours);
+                let _never = self.inner_bells.bell(attached.inner_bell).map(doorbell::ring);
                 self.meter.count(Counter::BellsRung);
             }
         }
