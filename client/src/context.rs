@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use speedysvc_protocol::context::{self, CallName};
+use speedysvc_protocol::context;
 use speedysvc_protocol::trace::TraceContext;
 
 use crate::clock::now_ns;
@@ -59,7 +59,7 @@ impl Context {
     /// The call as the log names it, such as `link 3 call 17`; `None` outside of calls.
     #[must_use]
     pub fn call(&self) -> Option<CallName> {
-        self.0.as_ref().map(|context| context.served().call)
+        self.0.as_ref().map(|context| CallName(context.served().call))
     }
 
     /// The trace that the call belongs to, with the call's own span: lines of the log name both, and calls that are
@@ -84,6 +84,17 @@ impl Context {
 
     fn deadline_ns(&self) -> Option<u64> {
         self.0.as_ref().map(|context| context.served().deadline_ns).filter(|deadline_ns| *deadline_ns != 0)
+    }
+}
+
+/// A call as the log names it: `link 3 call 17` over shared memory, `frame 9` over a socket, `http`. Two calls of a
+/// service may have the same name: over sockets it is the client that counts them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CallName(context::CallName);
+
+impl fmt::Display for CallName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -136,7 +147,7 @@ mod tests {
     use super::*;
 
     fn of_frame(deadline_ns: u64) -> Context {
-        let call = CallName::Frame(CallId(9));
+        let call = context::CallName::Frame(CallId(9));
         Context(Some(context::Context::new(Served { call, peer: context::Peer::User(7), deadline_ns, trace: None })))
     }
 

@@ -1,6 +1,7 @@
 //! A service in its caller's own process, for unit tests: no engine and no sockets, but the same codecs, contract check
 //! and retries. Time does not pass: what a script says of delays and what retries pause is only counted.
 
+mod asyncs;
 mod faults;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,8 +10,10 @@ use std::time::Duration;
 
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::context::{self, CallName, Context, Peer, Served};
+use speedysvc_protocol::contract::Runs;
 use speedysvc_protocol::hello::{Hello, LIBRARY, Welcome};
-use speedysvc_protocol::service::{Body, Call, Reply as Answered, Service};
+use speedysvc_protocol::ids::MethodIndex;
+use speedysvc_protocol::service::{OwnedCall, Reply as Answered, Service};
 use speedysvc_protocol::status::{Code, Failure, Status};
 use speedysvc_protocol::trace::TraceContext;
 use speedysvc_protocol::wire::Wire;
@@ -127,20 +130,19 @@ impl InProcess {
     /// Runs the handler as a worker does.
     fn run(&self, ask: &Ask<'_>, reply: &mut Reply) -> Result<Answer, Stop> {
         let method = self.agreed.given(ask.method)?.index;
-        let (mut arguments, mut scratch) = (Buffer::new(MESSAGE_MAX), Buffer::new(MESSAGE_MAX));
+        let [mut arguments, scratch] = [(); 2].map(|()| Buffer::new(MESSAGE_MAX));
         // Archives are read where they are aligned, which the caller's need not be.
         arguments.append(ask.body).map_err(Error::from)?;
-        let mut answered = Answered::new(MESSAGE_MAX);
-        let body = Body::Own(arguments.as_slice());
-        let call = Call { codec: ask.codec, body, scratch: &mut scratch, reply: &mut answered };
+        let (codec, in_place) = (ask.codec, None);
+        let call = OwnedCall { codec, arguments, in_place, scratch, reply: Answered::new(MESSAGE_MAX) };
         let _in = ask.trace.map(|trace| in_trace(trace).enter());
-        match catch_unwind(AssertUnwindSafe(|| self.service.call(method, call))) {
-            Ok(Ok(())) => {}
+        let mut answered = match catch_unwind(AssertUnwindSafe(|| self.handle(method, call))) {
+            Ok(Ok(call)) => call.reply,
             Ok(Err(failure)) => return Err(Stop::told(failure.into())),
             Err(_panic) => {
                 return Err(Error::done(Code::Internal, "the handler panicked: its text is above").into());
             }
-        }
+        };
         let answer = match answered.status() {
             Status::Ok => Answer::Result,
             Status::Application => Answer::Application,
@@ -151,6 +153,15 @@ impl InProcess {
         };
         reply.body = answered.replace_body(Buffer::new(0));
         Ok(answer)
+    }
+
+    fn handle(&self, method: MethodIndex, mut call: OwnedCall) -> Result<OwnedCall, Failure> {
+        let service = Arc::clone(&self.service);
+        match self.service.spec().methods.get(usize::from(method.0)).map(|spec| spec.runs) {
+            Some(Runs::Async) => Ok(asyncs::run(service.begin(method, call))),
+            Some(Runs::Tokio) => asyncs::run_in_tokio(service, method, call),
+            Some(Runs::OnTheLoop | Runs::Blocking) | None => service.call(method, call.call()).map(|()| call),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,5 +1,6 @@
 //! Call a function in another process at memory speed; call it over TCP with the same line of code.
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 mod address;
 mod call;
@@ -24,7 +25,7 @@ mod test_calls;
 pub mod untyped;
 
 pub use channel::{CallError, Error};
-pub use context::{Context, Peer, context};
+pub use context::{CallName, Context, Peer, context};
 pub use in_process::{Fault, Faults};
 pub use pending::Pending;
 pub use routes::Addresses;
@@ -32,15 +33,18 @@ pub use routes::Addresses;
 pub use server::{Running, Server, ServerError, serve, starting};
 pub use speedysvc_macros::{data, service};
 pub use speedysvc_protocol::archive::Archived;
-pub use speedysvc_protocol::context::CallName;
 #[cfg(feature = "server")]
 pub use speedysvc_protocol::shm::in_place::Trust;
-#[cfg(feature = "server")]
-pub use speedysvc_protocol::stats;
 pub use speedysvc_protocol::status::{Code, Outcome};
 pub use speedysvc_protocol::trace::{BadTraceparent, TraceContext};
 #[cfg(feature = "server")]
 pub use speedysvc_protocol::wire::Compression;
+
+#[cfg(feature = "server")]
+pub mod stats {
+    //! What a service that runs in this process has done, as [`Running::stats`](crate::Running::stats) tells it.
+    pub use speedysvc_protocol::stats::{Counter, Histogram, MethodCounter, MethodStats, Snapshot, Timing, Unit};
+}
 
 /// The guide, whose pieces run as tests.
 #[cfg(all(doctest, feature = "server"))]

@@ -22,7 +22,7 @@ use thiserror::Error;
 use crate::ids::{CallId, Codec, MethodId};
 use crate::limits::{FRAME_HEADER, expands_to};
 use crate::status::Status;
-use crate::trace::TraceContext;
+use crate::trace::{self, TraceContext};
 use crate::wire::Wire;
 
 /// A frame's first bytes.
@@ -185,7 +185,7 @@ impl Header {
             Kind::Cancel { id } => (6, 0, id.0, 0, 0),
             Kind::Goodbye => (7, 0, 0, 0, 0),
             Kind::Trace(trace) => {
-                let [first, second, span_id, flags] = trace.words();
+                let [first, second, span_id, flags] = trace::to_words(&trace);
                 (8, flags.to_le_bytes()[0], first, second, span_id)
             }
         };
@@ -298,7 +298,7 @@ fn parse_kind(bytes: &[u8; FRAME_HEADER]) -> Result<Kind, BadFrame> {
         7 => Kind::Goodbye,
         8 => {
             let words = [u64_at(bytes, 8), u64_at(bytes, 16), u64_at(bytes, 24), bytes[7].into()];
-            Kind::Trace(TraceContext::from_words(words).ok_or(BadFrame::Trace)?)
+            Kind::Trace(trace::from_words(words).ok_or(BadFrame::Trace)?)
         }
         other => return Err(BadFrame::Kind(other)),
     })

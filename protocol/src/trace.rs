@@ -113,24 +113,24 @@ impl TraceContext {
         };
         Self::from_parts(from_hex(&head[3..35])?, from_hex(&head[36..52])?, flags)
     }
+}
 
-    /// As words: the ids' bytes in their order, then the flags in the lowest byte.
-    #[inline]
-    #[must_use]
-    pub fn words(&self) -> [u64; WORDS] {
-        let trace_id = u128::from_le_bytes(self.trace_id);
-        #[expect(clippy::cast_possible_truncation, reason = "split into halves")]
-        let (first, second) = (trace_id as u64, (trace_id >> 64) as u64);
-        [first, second, self.span_id.get().swap_bytes(), u64::from(self.flags)]
-    }
+/// As words: the ids' bytes in their order, then the flags in the lowest byte.
+#[inline]
+#[must_use]
+pub fn to_words(trace: &TraceContext) -> [u64; WORDS] {
+    let trace_id = u128::from_le_bytes(trace.trace_id);
+    #[expect(clippy::cast_possible_truncation, reason = "split into halves")]
+    let (first, second) = (trace_id as u64, (trace_id >> 64) as u64);
+    [first, second, trace.span_id.get().swap_bytes(), u64::from(trace.flags)]
+}
 
-    /// What words say; `None` for ids of zeros. Of the last word only the lowest byte means something.
-    #[must_use]
-    pub fn from_words([first, second, span_id, flags]: [u64; WORDS]) -> Option<Self> {
-        let trace_id = (u128::from(second) << 64 | u128::from(first)).to_le_bytes();
-        let [flags, ..] = flags.to_le_bytes();
-        Self::from_parts(trace_id, span_id.to_le_bytes(), flags)
-    }
+/// What words say; `None` for ids of zeros. Of the last word only the lowest byte means something.
+#[must_use]
+pub fn from_words([first, second, span_id, flags]: [u64; WORDS]) -> Option<TraceContext> {
+    let trace_id = (u128::from(second) << 64 | u128::from(first)).to_le_bytes();
+    let [flags, ..] = flags.to_le_bytes();
+    TraceContext::from_parts(trace_id, span_id.to_le_bytes(), flags)
 }
 
 /// As a `traceparent` of version 0.
@@ -304,16 +304,16 @@ mod tests {
     fn ids_of_zeros_are_none_wherever_they_come_from() {
         assert!(TraceContext::from_parts([0; 16], [1; 8], 0).is_none());
         assert!(TraceContext::from_parts([1; 16], [0; 8], 0).is_none());
-        assert!(TraceContext::from_words([0, 0, 7, 1]).is_none());
-        assert!(TraceContext::from_words([0, 1, 0, 1]).is_none());
-        assert!(TraceContext::from_words([0, 1, 7, u64::MAX]).is_some_and(|trace| trace.flags == 255));
+        assert!(from_words([0, 0, 7, 1]).is_none());
+        assert!(from_words([0, 1, 0, 1]).is_none());
+        assert!(from_words([0, 1, 7, u64::MAX]).is_some_and(|trace| trace.flags == 255));
     }
 
     /// The wire is a promise to other languages.
     #[test]
     fn words_have_the_ids_bytes_in_their_order() {
         let trace: TraceContext = format!("00-{TRACE}-{SPAN}-01").parse().unwrap();
-        let bytes: Vec<u8> = trace.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+        let bytes: Vec<u8> = to_words(&trace).iter().flat_map(|word| word.to_le_bytes()).collect();
         assert_eq!(hex(&bytes), format!("{TRACE}{SPAN}0100000000000000"));
     }
 
@@ -353,7 +353,7 @@ mod tests {
             prop_assume!(id != [0; 16] && span != [0; 8]);
             let trace = TraceContext::from_parts(id, span, flags).unwrap();
             prop_assert_eq!(trace.to_string().parse(), Ok(trace));
-            prop_assert_eq!(TraceContext::from_words(trace.words()), Some(trace));
+            prop_assert_eq!(from_words(to_words(&trace)), Some(trace));
             prop_assert_eq!((trace.trace_id(), trace.span_id()), (id, span));
         }
     }

@@ -23,6 +23,15 @@ fn runtime() -> Option<Arc<dyn speedysvc_core::Runtime>> {
     None
 }
 
+/// Runs a future to its end in a tokio runtime of its own, where it is made.
+///
+/// # Errors
+/// Why there is no runtime.
+#[cfg(feature = "tokio")]
+pub(crate) fn run_in_tokio<F: Future>(begin: impl FnOnce() -> F) -> Result<F::Output, String> {
+    tokio::run(begin)
+}
+
 /// Hosts a service until the process is asked to end: as a worker when a supervisor started this program, else alone,
 /// on `shm://NAME` with the name of the service. The whole `main` of a service:
 ///

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use speedysvc_core::{Begin, Runtime};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime as TokioRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -24,8 +24,18 @@ impl Runtime for Tokio {
     }
 }
 
+fn runtime() -> Result<TokioRuntime, String> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())
+}
+
+/// For unit tests: one future, and no longer than it runs.
+pub(super) fn run<F: Future>(begin: impl FnOnce() -> F) -> Result<F::Output, String> {
+    let runtime = runtime()?;
+    Ok(LocalSet::new().block_on(&runtime, async { begin().await }))
+}
+
 fn start() -> Result<UnboundedSender<Begin>, String> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime = runtime()?;
     let (jobs, calls) = unbounded_channel();
     let thread = thread::Builder::new().name("speedysvc-tokio".to_owned());
     let started = thread.spawn(move || LocalSet::new().block_on(&runtime, run_all(calls)));

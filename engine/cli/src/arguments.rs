@@ -78,7 +78,7 @@ pub(crate) enum Verb {
     /// Say what a service offers: its methods, their words and their types
     #[command(after_help = CALL_EXITS)]
     Describe {
-        /// Where the service is: shm://NAME, tcp://HOST:PORT or unix:///PATH
+        /// Where the service is: service://NAME, shm://NAME, tcp://HOST:PORT or unix:///PATH
         address: String,
         /// All of it, with the JSON schemas of all types
         #[arg(long)]
@@ -128,7 +128,7 @@ pub(crate) struct Launch {
 
 #[derive(Args, Debug)]
 pub(crate) struct Call {
-    /// Where the service is: shm://NAME, tcp://HOST:PORT or unix:///PATH
+    /// Where the service is: service://NAME, shm://NAME, tcp://HOST:PORT or unix:///PATH
     pub(crate) address: String,
     /// The method's name; `describe` tells which there are
     pub(crate) method: String,
@@ -138,7 +138,8 @@ pub(crate) struct Call {
     /// Give up after this time, such as 500ms or 2s
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,
-    /// Make the call so many times, one after the other, until one fails; says at the end how long they took
+    /// Make the call so many times, one after the other, until one fails; prints the last result, and on standard error
+    /// how long they took
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) repeat: u64,
     /// Make the call a part of this trace, as W3C Trace Context writes it; the service's log names it
@@ -152,7 +153,7 @@ pub(crate) struct Call {
 
 #[derive(Args, Debug)]
 pub(crate) struct Ping {
-    /// Where the service is: shm://NAME, tcp://HOST:PORT or unix:///PATH
+    /// Where the service is: service://NAME, shm://NAME, tcp://HOST:PORT or unix:///PATH
     pub(crate) address: String,
     /// Call without a pause, and show percentiles of all calls, live
     #[arg(long)]

@@ -283,6 +283,19 @@ mod tests {
     }
 
     #[test]
+    fn a_client_offers_what_is_listed() {
+        let listing = include_str!("../../../docs/public-api.txt");
+        let offered = client("trait Name { fn own(&self); }").items.into_iter().filter_map(|item| match item {
+            ImplItem::Fn(method) => Some(method.sig.ident.to_string()),
+            _ => None,
+        });
+        let mut listed: Vec<&str> = listing.lines().filter_map(|line| line.strip_prefix("#   NameClient::")).collect();
+        listed.iter_mut().for_each(|name| *name = name.split(',').next().unwrap_or(name));
+        listed.push("own");
+        assert_eq!(offered.collect::<Vec<_>>(), listed);
+    }
+
+    #[test]
     fn docs_are_carried_over_and_say_how_calls_fail() {
         let client = client(
             "trait Echo { /** Says it. */ #[deprecated] #[inline] fn a(&self); fn b(&self) -> Result<u8, u8>; }",

@@ -8,7 +8,7 @@ use super::slot::{Slot, load_bytes, store_bytes};
 use super::sync::Ordering;
 use crate::ids::Incarnation;
 use crate::status::Status;
-use crate::trace::TraceContext;
+use crate::trace::{TraceContext, from_words};
 
 /// A slot as a worker sees it: it only reads the request line and writes the rest.
 #[derive(Clone, Copy, Debug)]
@@ -166,7 +166,7 @@ impl Taker<'_> {
 
     #[cold]
     fn read_trace(self) -> Option<TraceContext> {
-        TraceContext::from_words(self.0.request.trace.each_ref().map(|word| word.load(Ordering::Relaxed)))
+        from_words(self.0.request.trace.each_ref().map(|word| word.load(Ordering::Relaxed)))
     }
 
     /// Publishes the reply to a claimed request. A body of at most [`INLINE`] bytes is given as `inline`; a longer one

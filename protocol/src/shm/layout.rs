@@ -38,7 +38,7 @@ pub struct RequestLine {
     pub(super) sleep: AtomicU64,
     /// [`Grant`]: the buffer of request and reply.
     pub(super) grant: AtomicU64,
-    /// The trace of a call whose head says that it belongs to one: see [`crate::trace::TraceContext::words`].
+    /// The trace of a call whose head says that it belongs to one: see [`crate::trace::to_words`].
     pub(super) trace: [AtomicU64; TRACE_WORDS],
     _later: [AtomicU64; 1],
 }

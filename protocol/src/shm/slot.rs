@@ -5,7 +5,7 @@ use super::prefetch;
 use super::seq::{ClaimWord, Seq};
 use super::sync::{AtomicU64, Ordering, fence};
 use crate::status::Status;
-use crate::trace::TraceContext;
+use crate::trace::{TraceContext, to_words};
 
 /// One slot's words, wherever they lie.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ impl Caller<'_> {
     /// Says which trace the next request belongs to, whose head must say `traced`; seen with its number.
     #[cold]
     pub fn trace(self, trace: &TraceContext) {
-        for (word, said) in self.0.request.trace.iter().zip(trace.words()) {
+        for (word, said) in self.0.request.trace.iter().zip(to_words(trace)) {
             word.store(said, Ordering::Relaxed);
         }
     }

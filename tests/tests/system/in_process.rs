@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use speedysvc::{CallError, Code, Fault, Faults, Outcome};
+use speedysvc_tests::handlers_service::{AllWays, HandlersClient, Refused};
 use speedysvc_tests::test_service::{AppError, Obedient, TestServiceClient};
 
 use crate::fixture::{LONG, SOON, block_on};
@@ -137,4 +138,20 @@ fn outcomes_are_true_for_every_seed() {
             );
         }
     }
+}
+
+/// Handlers that are `async fn` run to their end, also those that need tokio, and inside a runtime of the caller's.
+#[test]
+fn a_unit_test_calls_async_handlers_too() {
+    let client = HandlersClient::in_process(AllWays::default()).unwrap();
+    let act = || {
+        assert_eq!(client.echo_async(b"ab", &vec![1, 2]).unwrap()[..2], *b"ab");
+        assert_eq!(client.meet(0).unwrap_err(), CallError::App(Refused));
+        assert_eq!(client.sleep_in_tokio(1).unwrap().call, None);
+        assert_eq!(client.start().sleep_in_tokio(1).wait().unwrap().call, None);
+        let panicked = client.panic_async("on purpose").unwrap_err();
+        assert_eq!((panicked.code(), panicked.outcome()), (Code::Internal, Outcome::Done));
+    };
+    act();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async { act() });
 }

@@ -24,7 +24,7 @@
 //! | `http`        | curl and scripts are clients, and nothing that could be two requests is one |
 //! | `in_process`  | services for unit tests behave as over any transport, and faults come as said |
 //! | `versions`    | clients, programs and engines of other versions are understood, or told clearly why not |
-//! | `other_language` | a client written from docs/protocol.md alone is understood |
+//! | `other_language` | a client written from docs/protocol.md alone is understood, and the page for Python is true |
 #![forbid(unsafe_code)]
 
 mod beside;

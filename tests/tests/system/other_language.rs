@@ -1,6 +1,9 @@
-//! `tests/other-language/client.py` was written from docs/protocol.md alone: while it works, the document is true.
+//! `tests/other-language/client.py` was written from docs/protocol.md alone: while it works, the document is true. And
+//! what docs/from-python.md shows runs, and gives what it says.
 
 use std::process::{Command, Output};
+
+use speedysvc_tests::harness::Engine;
 
 use crate::fixture::{addresses, engine};
 
@@ -28,4 +31,44 @@ fn a_client_in_python_is_understood() {
     drop(engine);
     let gone = python(&tcp, "echo", "1").expect("it ran before");
     assert_eq!(gone.status.code(), Some(69), "{gone:?}");
+}
+
+/// Which Python has `requests`: the one of the path, or that of the system's packages.
+fn python_with_requests() -> Option<&'static str> {
+    let has = |python: &&str| Command::new(python).args(["-c", "import requests"]).output();
+    ["python3", "/usr/bin/python3"].into_iter().find(|python| has(python).is_ok_and(|ended| ended.status.success()))
+}
+
+#[test]
+fn all_python_of_the_page_for_python_runs_and_gives_what_it_says() {
+    let engine = Engine::start("[service.echo]\nbuiltin = \"echo\"\nlisten = [\"tcp://127.0.0.1:0\"]\n");
+    let address = engine.tcp_address("echo");
+    let (_, port) = address.rsplit_once(':').expect("a TCP address");
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let with_requests = python_with_requests();
+    let mut command = Command::new(with_requests.unwrap_or("python3"));
+    command.args([&format!("{folder}/other-language/page.py"), &format!("{folder}/../docs/from-python.md"), port]);
+    if with_requests.is_none() {
+        println!("SKIPPED: requests: apt-get install python3-requests");
+        command.arg("--without-requests");
+    }
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => return println!("SKIPPED: python3: {error}; apt-get install python3"),
+    };
+    let said = String::from_utf8_lossy(&output.stdout);
+    let kept = said.strip_suffix(" promises kept\n").and_then(|count| count.parse().ok());
+    assert!(output.status.success() && kept.is_some_and(|kept: u32| kept >= 7), "{output:?}");
+}
+
+#[test]
+fn requests_is_a_client_with_whatever_it_does() {
+    let Some(python) = python_with_requests() else {
+        return println!("SKIPPED: requests: apt-get install python3-requests");
+    };
+    let engine = engine("");
+    let url = engine.tcp_address("test").replacen("tcp", "http", 1);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/other-language/with_requests.py");
+    let output = Command::new(python).args([script, &url]).output().expect("it ran before");
+    assert!(output.status.success() && output.stdout == b"all well\n", "{output:?}");
 }

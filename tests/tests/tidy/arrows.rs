@@ -21,6 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Of config its units alone: a command line says 30s and 64KiB as a file does.
     // Of the dashboard what writes histograms for other tools.
     ("bench-harness", &["client", "config", "web/hdr"]),
+    // A service that calls another one has its trait from there.
+    ("examples/crowd", &["client", "examples/hello"]),
     ("examples/*", &["client"]),
 ];
 /// What runs in a worker or in a user's program brings no runtime along.
