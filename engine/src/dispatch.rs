@@ -273,12 +273,13 @@ impl Runner {
         self.reply.in_window().unwrap_or(self.reply.body().len())
     }
 
-    /// The last call has been answered with this status: counts it, after that.
-    pub(crate) fn answered(&mut self, method: MethodIndex, transport: Counter, status: Status) {
+    /// The last call has been answered with this status: counts it, after that. The bytes of its arguments and reply.
+    pub(crate) fn answered(&mut self, method: MethodIndex, transport: Counter, status: Status) -> (u64, u64) {
         let (bytes_in, bytes_out) = (self.bytes_in as u64, self.replied_bytes() as u64);
         let times = self.timing.take();
         self.moved += bytes_in + bytes_out;
         self.meter.answered(method, transport, &stats::Call { status, bytes_in, bytes_out, times });
+        (bytes_in, bytes_out)
     }
 
     /// Bytes of arguments and replies since this was asked last.

@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 
 use speedysvc_protocol::ids::MethodIndex;
+use speedysvc_protocol::shm::peer_rows::{PeerRow, PeerRows};
 use speedysvc_protocol::shm::stats_page::StatsWriter;
 use speedysvc_protocol::stats::{Call, Counter};
 use speedysvc_protocol::status::{Code, Failure, Status};
@@ -32,6 +33,12 @@ impl Meter {
         self.page.add(counter, more);
     }
 
+    /// Who is connected, and what passes.
+    #[inline]
+    pub(crate) fn peers(&self) -> &PeerRows {
+        self.page.peers()
+    }
+
     /// Takes over a count that is kept elsewhere.
     pub(crate) fn set(&self, counter: Counter, value: u64) {
         self.page.set(counter, value);
@@ -46,8 +53,9 @@ impl Meter {
 
     /// A call was refused before it started; `None` when its method is not known.
     #[cold]
-    pub(crate) fn refused(&self, method: Option<MethodIndex>, transport: Counter, failure: &Failure) {
+    pub(crate) fn refused(&self, method: Option<MethodIndex>, transport: Counter, peer: PeerRow, failure: &Failure) {
         self.count(transport);
+        self.peers().called(peer);
         self.count(if failure.code == Code::DeadlineExceeded { Counter::Expired } else { Counter::Refused });
         let status = Status::Failed(failure.code, failure.outcome);
         let row = method.map_or(usize::MAX, |method| self.row(method));

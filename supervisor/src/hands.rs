@@ -232,6 +232,11 @@ impl<'a> Hands<'a> {
         self.broker.links(key)
     }
 
+    /// How many calls a client has in flight, where that can be seen.
+    pub(crate) fn in_flight(&self, key: ServiceKey, link: LinkId) -> Option<usize> {
+        self.broker.in_flight(key, link)
+    }
+
     pub(crate) fn look(&self, key: ServiceKey, worker: WorkerId) -> Option<Look> {
         self.broker.look(key, worker)
     }

@@ -177,15 +177,20 @@ function followLog() {
   };
   const bottom = () => { box.scrollTop = box.scrollHeight; };
   bottom();
+  let first = true;
   const events = new EventSource(section.dataset.log);
   events.addEventListener("lines", (event) => {
     const { lines, missed } = JSON.parse(event.data);
-    if (missed > 0) box.append(line("warn", ["", "", "", `(${missed} lines came too fast to be shown)`]));
+    // What was drawn before may have a gap to what comes; also when this is another engine than before.
+    if (first) box.replaceChildren();
+    else if (missed > 0) box.append(line("warn", ["", "", "", `(${missed} lines came too fast to be shown)`]));
     for (const one of lines) if (one.level in LEVELS) box.append(line(one.level, [one.time, one.level, one.origin, one.text]));
     while (box.childElementCount > LINES_MAX) box.firstElementChild.remove();
-    if (follow.checked) bottom();
+    if (first || follow.checked) bottom();
+    first = false;
+    section.dataset.following = "yes";
   });
-  events.onopen = () => { section.dataset.following = "yes"; };
+  events.onopen = () => { first = true; };
 }
 const LEVELS = { trace: 1, debug: 1, info: 1, warn: 1, error: 1 };
 

@@ -52,6 +52,7 @@ mod words;
 use std::sync::Arc;
 
 use speedysvc_config::Config;
+use speedysvc_protocol::shm::peer_rows::Traffic;
 use speedysvc_protocol::stats::Snapshot;
 
 pub use guard::TokenError;
@@ -63,6 +64,8 @@ pub trait Sight: Send + Sync + 'static {
     fn numbers(&self) -> Vec<(String, Snapshot)>;
     /// The numbers of each living loop: service, worker, and its methods together.
     fn loops(&self) -> Vec<(String, u32, Snapshot)>;
+    /// Who is connected, by service.
+    fn traffic(&self) -> Vec<(String, Traffic)>;
     /// The settings in force; `None` before the start.
     fn config(&self) -> Option<Arc<Config>>;
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use speedysvc_config::Config;
+use speedysvc_protocol::shm::peer_rows::Traffic;
 use speedysvc_protocol::stats::Snapshot;
 use speedysvc_supervisor::Seen;
 use speedysvc_web::{Open, OpenError, Sight};
@@ -41,6 +42,10 @@ impl Sight for Looks {
             meters.loops().into_iter().map(move |(worker, counters)| (name.clone(), worker.0, counters))
         };
         self.0.services().into_iter().flat_map(of_service).collect()
+    }
+
+    fn traffic(&self) -> Vec<(String, Traffic)> {
+        self.0.services().into_iter().map(|(name, meters)| (name, meters.traffic())).collect()
     }
 
     fn config(&self) -> Option<Arc<Config>> {

@@ -326,6 +326,9 @@ pub struct ClientStatus {
     pub uid: u32,
     /// How many calls it may have in flight.
     pub slots: u16,
+    /// How many it has, where that could be seen.
+    #[serde(default)]
+    pub in_flight: Option<u16>,
 }
 
 /// All numbers of a service, named as in `docs/counters.md`.

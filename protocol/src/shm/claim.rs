@@ -120,6 +120,13 @@ impl Taker<'_> {
         ClaimWord::from_word(self.0.claim.load(Ordering::Relaxed)).seq
     }
 
+    /// Whether a request lies here that is not answered, claimed or not. A look from outside: true a moment ago.
+    #[must_use]
+    pub fn is_in_flight(self) -> bool {
+        let answered = self.0.reply.seq.load(Ordering::Relaxed);
+        self.0.request.seq.load(Ordering::Relaxed) != answered
+    }
+
     /// The request is about to be looked at: a hint.
     #[inline]
     pub fn expect(self) {

@@ -8,7 +8,7 @@
 //! | arena | client and workers, never a control word | |
 //! | reply lines, claim words, poller word ([`layout`]) | workers; the supervisor after a death | the client |
 //! | board ([`board`]) | each loop its own line | clients |
-//! | stats page ([`stats_page`]), one for each loop | that loop | broker and supervisor |
+//! | stats page ([`stats_page`], [`peer_rows`]), one for each loop | that loop | broker and supervisor |
 //!
 //! A call's way: [`slot::Caller::post`] → [`claim::Taker::claim`] → handler → [`claim::Taker::publish`] →
 //! [`slot::Caller::poll`]. Waking is in [`wake`], and after a death [`verdict`] tells the callers.
@@ -31,6 +31,10 @@ mod lines;
 pub mod link;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(not(loom))]
+pub mod peer_rows;
+#[cfg(all(test, not(loom)))]
+mod peer_rows_tests;
 mod prefetch;
 #[cfg(not(loom))]
 pub mod segment;

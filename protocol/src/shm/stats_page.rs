@@ -1,7 +1,8 @@
 //! A loop's stats page: a memory file of its own, which only this loop writes and which outlives it.
 //!
 //! Layout: a page with a header line and the loop's counters; a row of words for each method; three histograms for
-//! each method, each in pages of its own. The file is sparse: pages in which nothing was counted take no memory.
+//! each method, each in pages of its own; a line for each peer ([`super::peer_rows`]). The file is sparse: pages in
+//! which nothing was counted take no memory.
 //!
 //! What a reader may rely on: there is one writer, which stores each word whole, so each number that a reader sees was
 //! true at some moment of its reading, and is never less than what it saw before. It waits for nobody, and a writer
@@ -17,6 +18,7 @@ use rustix::fs::{Mode, SeekFrom, seek};
 use rustix::io::Errno;
 
 use super::lines::Lines;
+use super::peer_rows::{self, PEER_WORDS, PEERS_BYTES, PeerNow, PeerRows};
 use super::segment::{Access, Segment, create, reopen_read_only};
 use super::sync::{AtomicU64, Ordering};
 use crate::stats::buckets::{BUCKETS, bucket_of};
@@ -28,7 +30,7 @@ const PAGE: u64 = 4096;
 const WORDS_OF_PAGE: usize = 512;
 
 /// Written into the first word by the loop: which layout this is. 0 before the loop has begun.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 /// Words of the header; the counters begin behind it, in a line of their own.
 const HEADER_WORDS: usize = 8;
 const COUNTER_WORDS: usize = WORDS_OF_PAGE - HEADER_WORDS;
@@ -50,8 +52,10 @@ const HISTOGRAMS: u64 = Timing::ALL.len() as u64;
 const TIMES_WORDS: usize = HISTOGRAM_WORDS * Timing::ALL.len();
 const HISTOGRAMS_AT: u64 = (ROWS_AT + ROWS * ROW_BYTES).next_multiple_of(PAGE);
 
+const PEERS_AT: u64 = HISTOGRAMS_AT + ROWS * HISTOGRAMS * HISTOGRAM_BYTES;
+
 /// Bytes of a stats page's file, nearly all of them a hole.
-pub const STATS_BYTES: u64 = HISTOGRAMS_AT + ROWS * HISTOGRAMS * HISTOGRAM_BYTES;
+pub const STATS_BYTES: u64 = (PEERS_AT + PEERS_BYTES).next_multiple_of(PAGE);
 
 const _: () = {
     assert!(HISTOGRAM_BYTES <= 32 * 1024);
@@ -76,6 +80,7 @@ pub struct StatsWriter {
     counters: Lines<[AtomicU64; COUNTER_WORDS]>,
     rows: Lines<[AtomicU64; ROW_WORDS]>,
     times: Lines<[AtomicU64; TIMES_WORDS]>,
+    peers: PeerRows,
     /// Threads cannot share it.
     _one_thread: PhantomData<Cell<()>>,
 }
@@ -92,6 +97,7 @@ impl StatsWriter {
             counters: Lines::new(&segment, (HEADER_WORDS * 8) as u64, 1)?,
             rows: Lines::new(&segment, ROWS_AT, ALL_ROWS)?,
             times: Lines::new(&segment, HISTOGRAMS_AT, ALL_ROWS)?,
+            peers: PeerRows::new(&segment, PEERS_AT)?,
             _one_thread: PhantomData,
         })
     }
@@ -109,6 +115,12 @@ impl StatsWriter {
 
     fn counters(&self) -> &[AtomicU64; COUNTER_WORDS] {
         self.counters.get(0)
+    }
+
+    /// Who is connected to this loop.
+    #[inline]
+    pub fn peers(&self) -> &PeerRows {
+        &self.peers
     }
 
     /// Counts a call that has been answered. Indexes from [`METERED_MAX`] on share one row.
@@ -173,7 +185,7 @@ impl StatsReader {
         if self.words.get(0)[0].load(Ordering::Relaxed) != LAYOUT {
             return snapshot;
         }
-        for page in self.pages() {
+        for page in self.pages(0).filter(|page| *page < PEERS_AT) {
             let words = self.words.get(usize::try_from(page / PAGE).unwrap_or(usize::MAX));
             if page < ROWS_AT {
                 read_counters(words, &mut snapshot);
@@ -190,9 +202,21 @@ impl StatsReader {
         snapshot
     }
 
-    /// The pages in which something was written. Looking at the others would fill the file's holes.
-    fn pages(&self) -> impl Iterator<Item = u64> {
-        let mut at = 0;
+    /// Reads who is connected.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerNow> {
+        if self.words.get(0)[0].load(Ordering::Relaxed) != LAYOUT {
+            return Vec::new();
+        }
+        let rows_of = |page: u64| {
+            let words = self.words.get(usize::try_from(page / PAGE).unwrap_or(usize::MAX));
+            words.chunks_exact(PEER_WORDS)
+        };
+        self.pages(PEERS_AT).flat_map(rows_of).filter_map(peer_rows::read).collect()
+    }
+
+    /// The pages from here on in which something was written. Looking at the others would fill the file's holes.
+    fn pages(&self, mut at: u64) -> impl Iterator<Item = u64> {
         let ranges = std::iter::from_fn(move || {
             let begin = match seek(&self.file, SeekFrom::Data(at)) {
                 Err(Errno::NXIO) => return None,

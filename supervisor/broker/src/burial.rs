@@ -28,7 +28,7 @@ impl Service {
             callers.extend((of_this_link > 0).then_some((*id, link.peer)));
         }
         callers.sort_by_key(|(id, _)| id.0);
-        self.meters.retire(number);
+        self.meters.retire(number, |link| self.links.contains_key(&link));
         self.meters.count(Counter::LoopsEnded, 1);
         self.meters.count(Counter::CallsUnknown, unknown as u64);
         // It fails only for a descriptor that is no bell.

@@ -31,6 +31,7 @@ use std::time::Duration;
 use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::board::Mode;
+use speedysvc_protocol::shm::link::WorkerLink;
 
 pub use access::Allow;
 pub use heirs::{InheritError, Inheritance, inherit};
@@ -281,6 +282,15 @@ impl Broker {
         let mut links: Vec<_> = links.map(|(id, link)| (*id, link.peer, link.geometry.slots())).collect();
         links.sort_by_key(|(id, ..)| id.0);
         links
+    }
+
+    /// How many calls a client has in flight: as its slots say, so nobody counts for it. `None` when there is no such
+    /// link any more, or no memory to look at it.
+    #[must_use]
+    pub fn in_flight(&self, service: ServiceKey, link: LinkId) -> Option<usize> {
+        let link = self.services[service.0].links.get(&link)?;
+        let mapped = WorkerLink::map(link.geometry, &link.request, &link.reply).ok()?;
+        Some((0..link.geometry.slots()).filter(|slot| mapped.slot(*slot).is_in_flight()).count())
     }
 
     /// From now on the workers of a service log from this level up.

@@ -1,10 +1,12 @@
 //! The numbers of one service: the pages of its living loops, and the sum of those that have ended.
 
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use speedysvc_protocol::ids::WorkerId;
+use speedysvc_protocol::ids::{LinkId, WorkerId};
+use speedysvc_protocol::shm::peer_rows::{Passed, PeerNow, Traffic, Who};
 use speedysvc_protocol::shm::stats_page::{StatsReader, create_page};
 use speedysvc_protocol::stats::{Counter, Snapshot};
 
@@ -19,6 +21,8 @@ struct Kept {
     /// The sum over all loops that have ended, and what the broker itself counts.
     ended: Arc<Snapshot>,
     living: Vec<Loop>,
+    /// What has passed over each link, between its client and loops that have ended.
+    links: HashMap<LinkId, Passed>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +54,30 @@ impl Meters {
         living.iter().map(|one| (one.worker, one.page.read(Some(&[])))).collect()
     }
 
+    /// Who is connected. A link is known once its client has been told of it; connections beyond
+    /// [`PEERS_MAX`](speedysvc_protocol::shm::peer_rows::PEERS_MAX) of a loop are missing.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        let (links, living) = {
+            let kept = self.kept();
+            (kept.links.clone(), kept.living.clone())
+        };
+        let mut traffic = Traffic { links, sockets: Vec::new() };
+        for (worker, peer) in living.iter().flat_map(|one| one.page.peers().into_iter().map(|peer| (one.worker, peer)))
+        {
+            match peer.who {
+                Who::Link(link) => traffic.links.entry(link).or_default().add(&peer.passed),
+                Who::Socket(_) => traffic.sockets.push((worker, peer)),
+            }
+        }
+        traffic
+    }
+
+    /// A client has left: what has passed over its link is in the sums.
+    pub(crate) fn forget(&self, link: LinkId) {
+        self.kept().links.remove(&link);
+    }
+
     /// How often the loop of a worker has turned: it stands still in a handler, in the kernel, and when it hangs.
     pub(crate) fn turns(&self, worker: WorkerId) -> u64 {
         let page = self.kept().living.iter().find(|one| one.worker == worker).map(|one| Arc::clone(&one.page));
@@ -69,14 +97,22 @@ impl Meters {
         kept.living.iter_mut().filter(|one| one.worker == worker).for_each(|one| one.methods = Some(methods.clone()));
     }
 
-    /// A worker has ended, or was never begun: its page is added to what is kept, and given back.
-    pub(crate) fn retire(&self, worker: WorkerId) {
+    /// A worker has ended, or was never begun: its page is added to what is kept, and given back. `is_attached` says
+    /// which links still have their clients.
+    pub(crate) fn retire(&self, worker: WorkerId, is_attached: impl Fn(LinkId) -> bool) {
         let mut kept = self.kept();
         let Some(place) = kept.living.iter().position(|one| one.worker == worker) else { return };
         let one = kept.living.swap_remove(place);
         // If it never said its methods, whatever it has counted still counts.
         let last = one.page.read(Some(one.methods.as_deref().unwrap_or_default()));
         Arc::make_mut(&mut kept.ended).merge(&last);
+        for PeerNow { who, passed, .. } in one.page.peers() {
+            if let Who::Link(link) = who
+                && is_attached(link)
+            {
+                kept.links.entry(link).or_default().add(&passed);
+            }
+        }
     }
 
     /// Counts what the broker sees.
@@ -124,10 +160,10 @@ mod tests {
             writer.add(Counter::Turns, 7);
             let loops = meters.loops();
             assert_eq!((loops.len(), loops[0].0, loops[0].1.counter(Counter::Turns)), (1, worker, 7));
-            meters.retire(worker);
+            meters.retire(worker, |_| true);
             assert_eq!(calls(&meters, "echo"), before + 5);
         }
-        meters.retire(WorkerId(7));
+        meters.retire(WorkerId(7), |_| true);
         assert_eq!((calls(&meters, "echo"), meters.kept().living.len()), (15, 0));
     }
 
@@ -144,7 +180,7 @@ mod tests {
             rustix::io::pwrite(&file, &layout.to_ne_bytes(), 0).unwrap();
             assert_eq!((calls(&meters, "echo"), meters.turns(WorkerId(0))), (0, 0));
         }
-        meters.retire(WorkerId(0));
+        meters.retire(WorkerId(0), |_| true);
         assert_eq!(calls(&meters, "echo"), 0, "nor is it added up");
     }
 
@@ -159,7 +195,7 @@ mod tests {
             record(&writer, 1, 10);
         }
         assert_eq!((calls(&meters, "a"), calls(&meters, "b")), (11, 11));
-        [0, 1].map(WorkerId).iter().for_each(|worker| meters.retire(*worker));
+        [0, 1].map(WorkerId).iter().for_each(|worker| meters.retire(*worker, |_| true));
         assert_eq!((calls(&meters, "a"), calls(&meters, "b")), (11, 11));
     }
 
@@ -169,7 +205,25 @@ mod tests {
         let writer = StatsWriter::map(meters.make_page(WorkerId(0)).unwrap()).unwrap();
         record(&writer, 3, 2);
         meters.count(Counter::LoopsEnded, 1);
-        meters.retire(WorkerId(0));
+        meters.retire(WorkerId(0), |_| true);
         assert_eq!((calls(&meters, OTHER_NAME), meters.snapshot().counter(Counter::LoopsEnded)), (2, 1));
+    }
+    #[test]
+    fn what_passed_over_a_link_outlives_its_loops_and_not_its_client() {
+        let meters = Meters::default();
+        let (link, left) = (LinkId(5), LinkId(6));
+        for worker in (0..2).map(WorkerId) {
+            let writer = StatsWriter::map(meters.make_page(worker).unwrap()).unwrap();
+            for link in [link, left] {
+                writer.peers().answered(writer.peers().arrive(Who::Link(link)), 3, 4);
+            }
+            assert_eq!(meters.traffic().links[&link].calls, u64::from(worker.0) + 1);
+            // Its client has gone, and this loop had not heard of it.
+            meters.retire(worker, |one| one != left);
+            assert!(!meters.traffic().links.contains_key(&left));
+        }
+        assert_eq!(meters.traffic().links[&link], Passed { in_flight: 0, calls: 2, bytes_in: 6, bytes_out: 8 });
+        meters.forget(link);
+        assert!(meters.traffic().links.is_empty());
     }
 }

@@ -319,6 +319,7 @@ impl Service {
             // Workers have copies. It fails when the client is gone already.
             let _gone = rustix::net::shutdown(&client.socket, Shutdown::Both);
             self.meters.count(Counter::ClientsDetached, 1);
+            self.meters.forget(link);
             self.retract(link, watch);
         }
         drop(client);

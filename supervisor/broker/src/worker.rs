@@ -105,7 +105,7 @@ impl Service {
         descriptors.extend(self.options.listeners.iter().map(AsFd::as_fd));
         let told = handover::send(&ours, &start, &descriptors);
         let watched = told.and_then(|()| watch.add(&ours, Source::Worker(self.key, number)));
-        let token = watched.inspect_err(|_| self.meters.retire(number))?;
+        let token = watched.inspect_err(|_| self.meters.retire(number, |_| false))?;
         let outbox = self.links.keys().map(|link| Queued::Link(*link)).collect();
         let has_legacy = outlives.is_some();
         self.workers.insert(number, Worker { socket: ours, token, incarnation, outbox, has_legacy });

@@ -39,8 +39,9 @@ impl Supervisor<'_, '_> {
             let service = self.hands.name(key).to_owned();
             let client = move |(link, peer, slots): (LinkId, Peer, usize)| {
                 let service = service.clone();
-                let slots = u16::try_from(slots).unwrap_or(u16::MAX);
-                ClientStatus { service, link: link.0, pid: peer.pid, uid: peer.uid, slots }
+                let count = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+                let in_flight = self.hands.in_flight(key, link).map(count);
+                ClientStatus { service, link: link.0, pid: peer.pid, uid: peer.uid, slots: count(slots), in_flight }
             };
             self.hands.links(key).into_iter().map(client)
         };

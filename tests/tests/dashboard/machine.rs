@@ -80,6 +80,21 @@ fn the_api_does_what_buttons_do() {
     assert_eq!(dashboard.post("/api/v1/services/test/explode").status, 404);
     assert_eq!(dashboard.get("/api/v1/services/none").status, 404);
     assert_eq!(dashboard.get("/api/v1/history?seconds=x").status, 422);
+    // What schemathesis found: each parameter is what the document says, or is refused.
+    for (path, status) in [
+        ("/api/v1/latency?service=test&seconds=-58800", 422),
+        ("/api/v1/latency?service=test&seconds=600", 200),
+        ("/api/v1/logs?level=null&level=null", 422),
+        ("/api/v1/logs?level=warn", 200),
+        ("/api/v1/logs?service=none", 404),
+    ] {
+        assert_eq!(dashboard.get(path).status, status, "{path}");
+    }
+    for (path, allowed) in [("services/test/restart", "post"), ("services/test", "get,head"), ("reload", "post")] {
+        let fields = format!("{}X-Speedysvc: yes\r\n", dashboard.host());
+        let answer = dashboard.ask("OPTIONS", &format!("/api/v1/{path}"), &fields, "");
+        assert_eq!((answer.status, answer.field("allow")), (405, Some(allowed)), "{path}");
+    }
     assert_eq!(dashboard.post("/api/v1/reload").status, 200);
     let _client = dashboard.client();
     wait_for("a client", || {

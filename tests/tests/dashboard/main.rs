@@ -8,9 +8,11 @@
 //! | `guard`    | what is refused: rows F1 to F9 of the faults |
 //! | `watchers` | slow and greedy visitors: rows F8 and F10 |
 //! | `machine`  | metrics, probes, API |
+//! | `clients`  | who is connected, and what has passed |
 //! | `browser`  | what people see and do |
 
 mod browser;
+mod clients;
 mod fixture;
 mod guard;
 mod log;

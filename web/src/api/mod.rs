@@ -17,6 +17,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::stats::Timing;
 
 use crate::app::App;
@@ -137,7 +138,13 @@ async fn history(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Resp
 }
 
 async fn percentiles(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
-    let query = latency::Query::parse(&query.unwrap_or_default());
+    let query = query.unwrap_or_default();
+    let known = |seconds: &str| latency::WINDOWS.iter().any(|(window, _)| window.to_string() == seconds);
+    if parameter(Some(&query), "seconds").is_some_and(|seconds| !known(&seconds)) {
+        let windows: Vec<String> = latency::WINDOWS.iter().map(|(window, _)| window.to_string()).collect();
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, format!("`seconds` is one of {}", windows.join(", ")));
+    }
+    let query = latency::Query::parse(&query);
     let windows = query.windows(app.moment().at);
     let curves: Vec<Curve> =
         windows.iter().map(|(from, to)| Curve::of(&app.history().sum(&query.series(), *from, *to))).collect();
@@ -151,9 +158,9 @@ async fn loops(State(app): State<Arc<App>>) -> Response {
 
 async fn list_clients(State(app): State<Arc<App>>) -> Response {
     match clients::all(&app).await {
-        Ok((over_shm, over_tcp)) => {
+        Ok((over_shm, over_sockets)) => {
             let shm = over_shm.iter().map(Client::over_shm);
-            json(StatusCode::OK, &shm.chain(over_tcp.iter().map(Client::over_tcp)).collect::<Vec<_>>())
+            json(StatusCode::OK, &shm.chain(over_sockets.iter().map(Client::over_socket)).collect::<Vec<_>>())
         }
         Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, why),
     }
@@ -164,9 +171,12 @@ async fn log(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response
         Ok(most) => u32::try_from(most).unwrap_or(LINES_MAX),
         Err(why) => return problem(StatusCode::UNPROCESSABLE_ENTITY, why),
     };
+    if parameter(query.as_deref(), "level").is_some_and(|level| Level::named(&level).is_none()) {
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, "`level` is trace, debug, info, warn or error");
+    }
     match logs::lines(&app, &logs::Query::parse(&query.unwrap_or_default()), most).await {
         Ok(lines) => json(StatusCode::OK, &lines.iter().map(Log::of).collect::<Vec<_>>()),
-        Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, why),
+        Err((status, why)) => problem(status, why),
     }
 }
 

@@ -3,12 +3,13 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use speedysvc_protocol::control::operator::{ClientStatus, LogLine, ServiceStatus};
+use speedysvc_protocol::shm::peer_rows::Passed;
 use speedysvc_protocol::stats::{Histogram, Timing};
 
 use crate::app::App;
 use crate::history::{History, Point, Series, Sum};
 use crate::moment::LoopNow;
-use crate::pages::clients::OverTcp;
+use crate::pages::clients::{OverShm, OverSocket};
 use crate::words::as_float;
 
 /// Why there is no answer.
@@ -152,7 +153,7 @@ pub(crate) struct TimeSeries {
     /// Deaths of workers.
     deaths: Vec<u64>,
     /// For each point pairs of a band and how many calls took so long; see `heat_bands`.
-    heat: Vec<Vec<(u16, u64)>>,
+    heat: Vec<Vec<[u64; 2]>>,
     /// The shortest time of band 0 in nanoseconds; each band is an eighth of an octave wide.
     heat_from_ns: u64,
 }
@@ -198,15 +199,15 @@ impl TimeSeries {
 }
 
 /// How many calls in each band.
-fn heat(times: &Histogram) -> Vec<(u16, u64)> {
-    let mut bands: Vec<(u16, u64)> = Vec::new();
+fn heat(times: &Histogram) -> Vec<[u64; 2]> {
+    let mut bands: Vec<[u64; 2]> = Vec::new();
     for (ns, count) in times.pairs() {
         let octaves = (as_float(ns.max(HEAT_FROM_NS)) / as_float(HEAT_FROM_NS)).log2();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some hundred bands at most")]
-        let band = (octaves * BANDS) as u16;
+        let band = (octaves * BANDS) as u64;
         match bands.last_mut() {
-            Some((last, sum)) if *last == band => *sum += count,
-            _ => bands.push((band, count)),
+            Some([last, sum]) if *last == band => *sum += count,
+            _ => bands.push([band, count]),
         }
     }
     bands
@@ -273,21 +274,76 @@ impl Loop {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "transport", rename_all = "snake_case")]
 pub(crate) enum Client {
-    /// A process.
-    Shm { service: String, link: u64, pid: i32, uid: u32, slots: u16 },
-    /// A connection.
-    Tcp { service: String, worker: u32, peer: String, unread: u64, unsent: u64 },
+    /// A process with a link of shared memory.
+    Shm {
+        service: String,
+        link: u64,
+        pid: i32,
+        uid: u32,
+        slots: u16,
+        /// Calls asked and not answered; `null` where that could not be seen.
+        in_flight: Option<u16>,
+        #[serde(flatten)]
+        passed: Through,
+    },
+    /// A connection over TCP.
+    Tcp(Connection),
+    /// A connection over a Unix socket.
+    Unix(Connection),
+}
+
+/// A connection.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Connection {
+    service: String,
+    worker: u32,
+    /// An address, or the number of a user.
+    peer: String,
+    http: bool,
+    /// Calls that have begun and are not answered.
+    in_flight: u64,
+    #[serde(flatten)]
+    passed: Through,
+    /// Bytes that came and that the worker has not read yet; `null` where the kernel does not say.
+    unread: Option<u64>,
+    /// Bytes that the peer has not taken yet.
+    unsent: Option<u64>,
+}
+
+/// What has passed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Through {
+    calls: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Through {
+    fn of(passed: &Passed) -> Self {
+        let Passed { calls, bytes_in, bytes_out, .. } = *passed;
+        Self { calls, bytes_in, bytes_out }
+    }
 }
 
 impl Client {
-    pub(super) fn over_shm(client: &ClientStatus) -> Self {
-        let ClientStatus { service, link, pid, uid, slots } = client.clone();
-        Self::Shm { service, link, pid, uid, slots }
+    pub(super) fn over_shm(OverShm { status, passed }: &OverShm) -> Self {
+        let ClientStatus { service, link, pid, uid, slots, in_flight } = status.clone();
+        Self::Shm { service, link, pid, uid, slots, in_flight, passed: Through::of(passed) }
     }
 
-    pub(super) fn over_tcp((service, worker, connection): &OverTcp) -> Self {
-        let (peer, (unread, unsent)) = (connection.peer.to_string(), connection.queues);
-        Self::Tcp { service: service.clone(), worker: *worker, peer, unread, unsent }
+    pub(super) fn over_socket(one: &OverSocket) -> Self {
+        let OverSocket { service, worker, peer, queues } = one;
+        let connection = Connection {
+            service: service.clone(),
+            worker: *worker,
+            peer: one.name(),
+            http: peer.over_http,
+            in_flight: peer.passed.in_flight,
+            passed: Through::of(&peer.passed),
+            unread: queues.map(|(unread, _)| unread),
+            unsent: queues.map(|(_, unsent)| unsent),
+        };
+        if one.is_tcp() { Self::Tcp(connection) } else { Self::Unix(connection) }
     }
 }
 

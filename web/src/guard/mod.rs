@@ -52,8 +52,6 @@ pub(crate) enum Refusal {
     Host,
     /// From a page of somebody else.
     Origin(&'static str),
-    /// Neither GET, HEAD nor POST.
-    Method,
     /// Nobody we know.
     Stranger,
     /// Too many wrong tokens.
@@ -68,10 +66,6 @@ impl IntoResponse for Refusal {
                 (StatusCode::MISDIRECTED_REQUEST, why).into_response()
             }
             Self::Origin(why) => (StatusCode::FORBIDDEN, why).into_response(),
-            Self::Method => {
-                let allow = [(header::ALLOW, "GET, HEAD, POST")];
-                (StatusCode::METHOD_NOT_ALLOWED, allow, "there are GET, HEAD and POST\n").into_response()
-            }
             Self::Stranger => {
                 let ask = [(header::WWW_AUTHENTICATE, "Bearer realm=\"speedysvc\"")];
                 (StatusCode::UNAUTHORIZED, ask, "bring the token: `Authorization: Bearer ...`, or log in at /login\n")
@@ -137,8 +131,8 @@ impl Guard {
         host::check_origin(fields, &host)?;
         match *request.method() {
             Method::GET | Method::HEAD => {}
-            Method::POST => check_deliberate(fields)?,
-            _ => return Err(Refusal::Method),
+            // Beside POST no route knows any: it says which ones it knows.
+            _ => check_deliberate(fields)?,
         }
         let path = request.uri().path();
         if is_for_all(path) { Ok(()) } else { self.check_token(fields, from) }

@@ -9,7 +9,7 @@ use crate::page::{Cell, Chart, Choice, Column, Fact, Page, Row, Table, Tone};
 use crate::words::{as_float, count, digits, encoded};
 
 /// Windows that can be chosen, in seconds.
-const WINDOWS: [(u64, &str); 5] = [
+pub(crate) const WINDOWS: [(u64, &str); 5] = [
     (60, "last minute"),
     (600, "last 10 minutes"),
     (HOUR, "last hour"),

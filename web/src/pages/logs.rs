@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::Stream;
-use speedysvc_protocol::control::operator::{Level, LogLine, LogQuery, Reply, Request};
+use speedysvc_protocol::control::operator::{Level, LogLine, LogQuery, Reason, Reply, Request};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::draw;
@@ -66,12 +67,13 @@ impl Query {
 }
 
 /// The last lines that fit.
-pub(crate) async fn lines(app: &App, query: &Query, most: u32) -> Result<Vec<LogLine>, String> {
+pub(crate) async fn lines(app: &App, query: &Query, most: u32) -> Result<Vec<LogLine>, (StatusCode, String)> {
     match app.control.ask(&query.request(most, false), PATIENCE).await {
         Ok(Reply::Log { lines, .. }) => Ok(lines),
-        Ok(Reply::Refused { why, .. }) => Err(why),
-        Ok(_) => Err("the supervisor answers in an unknown way".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Ok(Reply::Refused { reason: Reason::Usage, why }) => Err((StatusCode::NOT_FOUND, why)),
+        Ok(Reply::Refused { why, .. }) => Err((StatusCode::SERVICE_UNAVAILABLE, why)),
+        Ok(_) => Err((StatusCode::BAD_GATEWAY, "the supervisor answers in an unknown way".to_owned())),
+        Err(error) => Err((StatusCode::SERVICE_UNAVAILABLE, error.to_string())),
     }
 }
 
@@ -79,7 +81,7 @@ pub(crate) async fn lines(app: &App, query: &Query, most: u32) -> Result<Vec<Log
 pub(crate) async fn last(app: &App, query: &Query) -> LogBox {
     let lines = match lines(app, query, LINES).await {
         Ok(lines) => lines.iter().map(row).collect(),
-        Err(why) => vec![LogRow { time: String::new(), level: "warn", origin: "dashboard".to_owned(), text: why }],
+        Err((_, why)) => vec![LogRow { time: String::new(), level: "warn", origin: "dashboard".to_owned(), text: why }],
     };
     LogBox { lines, source: format!("/events/logs?{}", query.encoded()) }
 }
@@ -125,13 +127,13 @@ pub(crate) async fn page(State(app): State<Arc<App>>, RawQuery(query): RawQuery)
     draw(&app, &page, "")
 }
 
-/// `/events/logs`: lines as they come.
+/// `/events/logs`: the last lines and, behind them without a gap, those that come.
 pub(crate) async fn events(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
     let query = Query::parse(&query.unwrap_or_default());
     let Some(place) = seat(&app) else { return no_room() };
-    match app.control.open(&query.request(0, true)).await {
+    match app.control.open(&query.request(LINES, true)).await {
         Ok(line) => Sse::new(stream(line, place)).keep_alive(KeepAlive::default()).into_response(),
-        Err(error) => (axum::http::StatusCode::BAD_GATEWAY, format!("{error}\n")).into_response(),
+        Err(error) => (StatusCode::BAD_GATEWAY, format!("{error}\n")).into_response(),
     }
 }
 

@@ -27,8 +27,11 @@ pub(super) fn reply(reply: &Reply, verb: &CtlVerb) -> String {
             missed + &lines.iter().map(log_line).collect::<Vec<_>>().join("\n")
         }
         Reply::Clients { clients } => {
-            let line =
-                |one: &ClientStatus| format!("{} link {} pid {} user {}", one.service, one.link, one.pid, one.uid);
+            let line = |one: &ClientStatus| {
+                let ClientStatus { service, link, pid, uid, .. } = one;
+                let in_flight = one.in_flight.map_or(String::new(), |calls| format!(" in flight {calls}"));
+                format!("{service} link {link} pid {pid} user {uid}{in_flight}")
+            };
             clients.iter().map(line).collect::<Vec<_>>().join("\n")
         }
         Reply::Refused { why, .. } => why.clone(),

@@ -2,6 +2,7 @@
 
 use speedysvc_protocol::context::{self, CallName, Peer, Served};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::shm::peer_rows::PeerRow;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
 use speedysvc_protocol::trace::TraceContext;
@@ -46,6 +47,8 @@ struct Answers {
     message_max: usize,
     deadline_us: u64,
     peer: Peer,
+    /// Where it is counted what passes.
+    row: PeerRow,
     tag: Tag,
     /// The call whose body is coming.
     call: Option<Asked>,
@@ -65,9 +68,9 @@ struct Asked {
 }
 
 impl Session {
-    pub(crate) fn new(message_max: usize, deadline_us: u64, peer: Peer, tag: Tag) -> Self {
+    pub(crate) fn new(message_max: usize, deadline_us: u64, (peer, row): (Peer, PeerRow), tag: Tag) -> Self {
         let (call, away, date, draining) = (None, None, Date::default(), false);
-        let answers = Answers { message_max, deadline_us, peer, tag, call, away, date, draining };
+        let answers = Answers { message_max, deadline_us, peer, row, tag, call, away, date, draining };
         Self { reader: Reader::new(message_max), answers }
     }
 
@@ -205,6 +208,7 @@ impl Answers {
                 Err(failure) => self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
             };
         }
+        runner.meter.peers().set_in_flight(self.row, 1);
         runner.run(method, (Codec::Json, Arguments::Copied), room, elsewhere);
         self.finish(method, manner, out, runner)
     }
@@ -214,6 +218,7 @@ impl Answers {
         let status = runner.reply.status();
         self.answer(status, runner.reply.body(), manner, out);
         runner.answered(method, Counter::HttpCalls, status);
+        runner.meter.peers().called(self.row);
         self.after(manner)
     }
 
@@ -256,7 +261,7 @@ impl Answers {
         runner: &Runner,
     ) -> Step {
         reply::append_refusal(out, refusal, manner, &mut self.date);
-        runner.meter.refused(method, Counter::HttpCalls, &refusal.failure);
+        runner.meter.refused(method, Counter::HttpCalls, self.row, &refusal.failure);
         self.after(manner)
     }
 

@@ -24,6 +24,7 @@ use speedysvc_protocol::shm::claim::Look;
 use speedysvc_protocol::shm::in_place::{Trust, Trusted};
 use speedysvc_protocol::shm::layout::RequestHead;
 use speedysvc_protocol::shm::link::{Board, WorkerLink};
+use speedysvc_protocol::shm::peer_rows::{PeerRow, Who};
 use speedysvc_protocol::shm::seq::Seq;
 
 use crate::budget::HELD_MESSAGES;
@@ -49,6 +50,8 @@ struct Attached {
     uid: u32,
     user: User,
     link: WorkerLink,
+    /// Where it is counted what passes.
+    row: PeerRow,
     /// Its large requests are read in place.
     trusted: Option<Trusted>,
     bells: LinkBells,
@@ -147,8 +150,9 @@ impl Links {
         let trusted = self.trust.of(uid, self.own_uid);
         context::know_link(id, link.cancels());
         let (user, listening, reach) = (self.shares.attached(uid), Listening::new(clock_ns()), Reach::new());
-        let seen = Vec::new();
-        let new = Attached { id, uid, user, link, trusted, bells, inner_bell, listening, reach, next_slot: 0, seen };
+        let (seen, row) = (Vec::new(), self.meter.peers().arrive(Who::Link(id)));
+        let new =
+            Attached { id, uid, user, link, row, trusted, bells, inner_bell, listening, reach, next_slot: 0, seen };
         let key = self.all.insert(new);
         self.keys.insert(id, key);
         self.inner_bells.join(inner_bell, key);
@@ -163,8 +167,9 @@ impl Links {
         self.hot.retain(|hot| hot.key != key);
         self.belled.retain(|belled| *belled != key);
         self.muted.retain(|muted| *muted != key);
-        let Attached { uid, user, mut bells, inner_bell, .. } = self.all.remove(key);
+        let Attached { uid, user, row, mut bells, inner_bell, .. } = self.all.remove(key);
         bells.inner = self.inner_bells.leave(inner_bell, key);
+        self.meter.peers().leave(row);
         self.turns.forget(key);
         if self.shares.left(user) {
             self.turns.forget_user(uid);

@@ -75,7 +75,7 @@ impl Links {
         match self.prepare(&at, grant, runner, now_ns) {
             Err(failure) => {
                 self.refuse(&at, Some(grant), &failure);
-                self.meter.refused(Some(method), Counter::ShmCalls, &failure);
+                self.meter.refused(Some(method), Counter::ShmCalls, self.all[at.key].row, &failure);
             }
             Ok((codec, arguments)) => {
                 let copied = matches!(arguments, Arguments::Copied);
@@ -98,7 +98,8 @@ impl Links {
             None => self.reply(at, grant, status, runner.reply.body(), now_ns),
             Some(len) => self.publish_written(at, grant, status, len),
         };
-        runner.answered(method, Counter::ShmCalls, status);
+        let (bytes_in, bytes_out) = runner.answered(method, Counter::ShmCalls, status);
+        self.meter.peers().answered(self.all[at.key].row, bytes_in, bytes_out);
     }
 
     /// The call runs beside the loop. Its slot stays claimed until it is back.
@@ -116,7 +117,7 @@ impl Links {
         let sent = runner.send_away(asked, room, |context| Ticket::new(to, method, way, now_ns(), context));
         if let Err(failure) = sent {
             self.refuse(at, Some(grant), &failure);
-            self.meter.refused(Some(method), Counter::ShmCalls, &failure);
+            self.meter.refused(Some(method), Counter::ShmCalls, self.all[at.key].row, &failure);
         }
     }
 

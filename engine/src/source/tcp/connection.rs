@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use speedysvc_protocol::context::Peer;
 use speedysvc_protocol::frame::{self, Kind, Sent};
+use speedysvc_protocol::shm::peer_rows::PeerRow;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::trace::TraceContext;
 use speedysvc_protocol::wire::{Compression, Wire};
@@ -59,6 +60,8 @@ enum Stage {
 pub(super) struct Connection {
     socket: Rc<OwnedFd>,
     peer: Peer,
+    /// Where it is counted what passes.
+    row: PeerRow,
     tag: Tag,
     settings: Settings,
     stage: Stage,
@@ -114,10 +117,11 @@ enum Next {
 }
 
 impl Connection {
-    pub(super) fn new(socket: Rc<OwnedFd>, peer: Peer, tag: Tag, settings: Settings) -> Self {
+    pub(super) fn new(socket: Rc<OwnedFd>, (peer, row): (Peer, PeerRow), tag: Tag, settings: Settings) -> Self {
         Self {
             socket,
             peer,
+            row,
             tag,
             settings,
             stage: Stage::Greeting,
@@ -144,6 +148,10 @@ impl Connection {
             others_wait: false,
             took_long: false,
         }
+    }
+
+    pub(super) fn row(&self) -> PeerRow {
+        self.row
     }
 
     pub(super) fn tag(&self) -> Tag {
@@ -227,6 +235,7 @@ impl Connection {
             self.outbox = pool.small();
         }
         let again = self.handle_frames(runner, elsewhere, pool);
+        runner.meter.peers().set_in_flight(self.row, self.away.len() as u64);
         self.flush(driver);
         self.regulate(driver);
         if self.outbox.is_empty() {
@@ -246,7 +255,7 @@ impl Connection {
                 return false;
             }
             let next = match self.tongue {
-                Tongue::Undecided => Ok(self.decide()),
+                Tongue::Undecided => Ok(self.decide(runner)),
                 Tongue::Native => self.handle_frame(runner, elsewhere, pool),
                 Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere)),
             };

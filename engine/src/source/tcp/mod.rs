@@ -19,6 +19,7 @@ use rustix::net::sockopt::set_tcp_nodelay;
 use slab::Slab;
 use speedysvc_protocol::context::Peer;
 use speedysvc_protocol::control::Peers;
+use speedysvc_protocol::shm::peer_rows::Who;
 use speedysvc_protocol::stats::Counter;
 
 use crate::beside::Ticket;
@@ -163,6 +164,7 @@ impl Connections {
                 self.meter.add(Counter::TcpBytesIn, bytes as u64);
                 match (open, received) {
                     (Some(key), received) => {
+                        self.meter.peers().passed(self.open[key].row(), bytes as u64, 0);
                         self.open[key].received(received, more, &mut self.pool, driver);
                         self.mark(key);
                     }
@@ -174,6 +176,7 @@ impl Connections {
                 let bytes = if result.is_ok() { sent.bytes().len() } else { 0 };
                 self.meter.add(Counter::TcpBytesOut, bytes as u64);
                 if let Some(key) = self.find(tag) {
+                    self.meter.peers().passed(self.open[key].row(), 0, bytes as u64);
                     self.open[key].sent(sent, &result, &mut self.pool);
                     self.mark(key);
                 }
@@ -190,7 +193,8 @@ impl Connections {
         self.owing = true;
         let entry = self.open.vacant_entry();
         let tag = Tag(self.generation << 16 | entry.key() as u64);
-        let mut connection = Connection::new(Rc::new(socket), peer, tag, self.settings);
+        let row = self.meter.peers().arrive(Who::Socket(peer));
+        let mut connection = Connection::new(Rc::new(socket), (peer, row), tag, self.settings);
         connection.start_receiving(driver);
         entry.insert(connection);
     }
@@ -229,6 +233,7 @@ impl Connections {
                 let closed = self.open.remove(key);
                 closed.forget_away(runner);
                 closed.forget(driver);
+                self.meter.peers().leave(closed.row());
                 self.meter.count(why);
                 self.descriptor_freed();
             } else if again {

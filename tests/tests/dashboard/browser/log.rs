@@ -1,6 +1,6 @@
 //! The log: filtered, searched, followed.
 
-use speedysvc_tests::harness::Home;
+use speedysvc_tests::harness::{Home, wait_for};
 
 use super::chromium::{ENTER, Turn};
 use crate::fixture::{Dashboard, LONG};
@@ -21,6 +21,7 @@ fn lines_are_filtered_and_searched() {
         client.log(&format!("logged by {name}")).expect("it answers");
     }
     let all = |what: &str| browser.wait_for(&format!("{LINES}.length > 0 && {LINES}.every((one) => {what})"));
+    wait_for("both services", || dashboard.get("/api/v1/services").json().as_array().is_some_and(|all| all.len() == 2));
     browser.open(&format!("http://{}/logs", dashboard.address));
     for name in ["one", "two"] {
         browser.wait_for(&format!("{LINES}.some((one) => one.textContent.includes('a needle of {name}'))"));

@@ -31,6 +31,7 @@ impl Connection {
         if let Some(way) = runner.way_of_socket(index) {
             return self.send_away(call, index, way, room, runner);
         }
+        runner.meter.peers().set_in_flight(self.row, self.away.len() as u64 + 1);
         runner.run(index, (call.codec, Arguments::Copied), room, elsewhere);
         self.answer(call.id, index, runner, pool);
     }
@@ -40,6 +41,7 @@ impl Connection {
         let status = runner.reply.status();
         self.reply(id, status, runner, pool);
         runner.answered(index, Counter::TcpCalls, status);
+        runner.meter.peers().called(self.row);
     }
 
     fn send_away(&mut self, call: Asked, index: MethodIndex, way: Way, room: Room, runner: &mut Runner) {
@@ -76,7 +78,7 @@ impl Connection {
         let kind = Kind::Reply { id: call.id, status: Status::Failed(failure.code, failure.outcome) };
         let text = failure.wire_text();
         frame::append_sent(&mut self.outbox, kind, Sent::plain(text.as_bytes()), self.wire.checksum);
-        runner.meter.refused(runner.contract().index_of(call.method), Counter::TcpCalls, failure);
+        runner.meter.refused(runner.contract().index_of(call.method), Counter::TcpCalls, self.row, failure);
     }
 
     pub(super) fn say<T: serde::Serialize>(&mut self, kind: Kind, message: &T) {

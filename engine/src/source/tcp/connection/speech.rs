@@ -20,14 +20,16 @@ pub(super) enum Tongue {
 
 impl Connection {
     /// By the first byte, once.
-    pub(super) fn decide(&mut self) -> Next {
+    pub(super) fn decide(&mut self, runner: &Runner) -> Next {
         let Some(speech) = decide(self.inbox.waiting()) else { return Next::Wait };
         match speech {
             // Whatever is none of the three breaks the rules of frames at once.
             Speech::Native | Speech::Unknown => self.tongue = Tongue::Native,
             Speech::Http => {
                 let Settings { message_max, deadline_us, .. } = self.settings;
-                self.tongue = Tongue::Http(Box::new(Session::new(message_max, deadline_us, self.peer, self.tag)));
+                self.tongue =
+                    Tongue::Http(Box::new(Session::new(message_max, deadline_us, (self.peer, self.row), self.tag)));
+                runner.meter.peers().speaks_http(self.row);
                 if self.stage == Stage::Greeting {
                     self.stage = Stage::Serving;
                 }
