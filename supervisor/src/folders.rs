@@ -1,4 +1,5 @@
-//! The run folder and the namespace's folder in it: made where they are missing, and removed where we made them.
+//! The run folder and the namespace's folder in it: made where they are missing, and removed where we made them, or an
+//! engine before us that was killed.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -26,10 +27,15 @@ impl Reach {
     }
 }
 
-/// Folders that we made. Those which are empty when this is dropped are removed.
+/// In the namespace's folder, for whoever comes after an engine that was killed: the folders that it made, a line each.
+const MADE_NAME: &str = "_engine.made";
+
+/// Folders that we made, the outer ones first. Those which are empty when this is dropped are removed.
 #[derive(Debug, Default)]
 pub(crate) struct Folders {
     made: Vec<PathBuf>,
+    /// What says so to the next one.
+    note: Option<PathBuf>,
 }
 
 impl Folders {
@@ -59,10 +65,30 @@ impl Folders {
         }
         Ok(())
     }
+
+    /// What a killed engine made is ours to remove, and we leave word of it as that one did. The caller holds the lock
+    /// of the namespace's folder, so that nobody else comes after the same engine.
+    pub(crate) fn inherit(&mut self, folder: &Path) {
+        let note = folder.join(MADE_NAME);
+        let left = fs::read_to_string(&note).unwrap_or_default();
+        // Nothing but folders on the way to ours, whatever is written there.
+        let mut made: Vec<_> = left.lines().map(PathBuf::from).filter(|path| folder.starts_with(path)).collect();
+        made.append(&mut self.made);
+        made.sort_unstable();
+        made.dedup();
+        let lines: Vec<_> = made.iter().filter_map(|path| path.to_str()).collect();
+        // Without room for it an empty folder may stay behind, if we are killed.
+        let _unsaid = fs::write(&note, lines.join("\n"));
+        (self.made, self.note) = (made, Some(note));
+    }
 }
 
 impl Drop for Folders {
     fn drop(&mut self) {
+        if let Some(note) = &self.note {
+            // Somebody else may have cleaned the folder.
+            fs::remove_file(note).ok();
+        }
         for folder in self.made.iter().rev() {
             // Not empty means that another engine moved in, and it needs the folders above, too.
             if fs::remove_dir(folder).is_err() {
@@ -98,6 +124,34 @@ mod tests {
         fs::write(run.join("somebody-else"), "").unwrap();
         drop(folders);
         assert!(run.exists() && !deep.exists());
+    }
+
+    #[test]
+    fn what_a_killed_engine_made_is_removed_by_the_next_and_nothing_else() {
+        let outer = tempfile::tempdir().unwrap();
+        let (other, run) = (outer.path().join("other"), outer.path().join("run"));
+        let deep = run.join("default");
+        fs::create_dir(&other).unwrap();
+        let start = || {
+            let mut folders = Folders::default();
+            folders.make(&deep, Reach::Private).unwrap();
+            folders.inherit(&deep);
+            folders
+        };
+        // Killed: nothing is dropped.
+        std::mem::forget(start());
+        std::mem::forget(start());
+        let note = deep.join(MADE_NAME);
+        let said = fs::read_to_string(&note).unwrap();
+        assert_eq!(said, format!("{}\n{}", run.display(), deep.display()));
+        fs::write(&note, format!("{said}\n{}", other.display())).unwrap();
+        drop(start());
+        assert!(!run.exists() && other.exists());
+        // A folder of somebody else's stays.
+        fs::create_dir(&run).unwrap();
+        std::mem::forget(start());
+        drop(start());
+        assert_eq!(fs::read_dir(&run).unwrap().count(), 0);
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub(crate) fn run_with(
     folders.make(&folder, reach)?;
     // Declared after the folders, so that both are gone before these are removed.
     let control = Control::take(&folder)?;
+    folders.inherit(&folder);
     let hands = Hands::take(&config, launch, activated)?;
     let plans = config.services.iter().map(plan).collect();
     let mut supervisor = Supervisor {

@@ -2,10 +2,15 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use rustix::io::FdFlags;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
 use crate::spares::Spares;
+
+/// Longest accept when somebody has made the socket wait: the kernel makes one tick of its clock of it.
+const ACCEPT_MAX: Duration = Duration::from_millis(1);
 
 /// Why sockets that we were started with cannot be used: for the operator.
 pub(crate) type Unusable = String;
@@ -40,6 +45,9 @@ fn take(there: &mut listenfd::ListenFd, index: usize) -> Option<OwnedFd> {
     // Workers get copies of what is theirs; and nobody waits in an accept for a client that has gone.
     rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC).ok()?;
     rustix::io::ioctl_fionbio(&socket, true).ok()?;
+    // The flag is shared with whoever opened the socket: systemd takes it away each time that it starts the service,
+    // and the workers of a killed engine would stand still in an accept. This belongs to the socket, and stays.
+    set_socket_timeout(&socket, Timeout::Recv, Some(ACCEPT_MAX)).ok()?;
     Some(socket)
 }
 
