@@ -49,7 +49,7 @@ impl Supervisor<'_, '_> {
                 let line = format!("{} is stopped, and not in the file any more", self.hands.name(service));
                 self.journal.say(Level::Info, &line);
             }
-            Action::Say(line) => self.journal.say(Level::Warn, &line),
+            Action::Say(level, line) => self.journal.say(level, &line),
             Action::Exit(code) => self.exit = Some(code),
         }
         Ok(None)

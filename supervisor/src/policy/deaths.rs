@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use speedysvc_broker::ServiceKey;
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::WorkerId;
 
 use super::jitter;
@@ -27,7 +28,7 @@ pub(super) fn died(state: &mut State, death: &Death, now: Duration, todo: &mut V
         let slot = service.slots.remove(index);
         // Who never served and was told to go lost nothing, however it went.
         if !death.clean && slot.ready_since.is_some() {
-            todo.push(Action::Say(who));
+            todo.push(Action::Say(Level::Warn, who));
         }
         return;
     }
@@ -50,7 +51,7 @@ pub(super) fn died(state: &mut State, death: &Death, now: Duration, todo: &mut V
     if service.gave_up || service.count_death_over_limit(now) {
         give_up(service, &who, todo);
     } else {
-        todo.push(Action::Say(format!("{who}; restarting in {}", show(pause))));
+        todo.push(Action::Say(Level::Warn, format!("{who}; restarting in {}", show(pause))));
     }
 }
 
@@ -65,7 +66,8 @@ fn roll_back(service: &mut Service, who: &str, todo: &mut Vec<Action>) {
     let left = service.slots.iter().filter(|slot| slot.version == before.version && slot.phase == Phase::Ready);
     let left = count(left.count(), "worker");
     let name = &service.plan.name;
-    todo.push(Action::Say(format!("{who}; {name} goes back to the version before, of which {left} serve")));
+    let line = format!("{who}; {name} goes back to the version before, of which {left} serve");
+    todo.push(Action::Say(Level::Error, line));
     todo.push(Action::RolledBack(service.key, before.version));
 }
 
@@ -85,6 +87,6 @@ fn give_up(service: &mut Service, who: &str, todo: &mut Vec<Action>) {
         }
         _ => format!("{who}; {name} has failed before, so it is not restarted; {rest}"),
     };
-    todo.push(Action::Say(line));
+    todo.push(Action::Say(Level::Error, line));
     service.gave_up = true;
 }

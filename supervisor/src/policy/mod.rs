@@ -38,6 +38,7 @@ use std::time::Duration;
 
 use speedysvc_broker::ServiceKey;
 use speedysvc_config::Restart;
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::WorkerId;
 
 pub use state::{ServiceView, SlotView, State};
@@ -207,8 +208,9 @@ pub enum Action {
     RolledBack(ServiceKey, Version),
     /// A removed service has nobody left.
     Forget(ServiceKey),
-    /// A line for the operator.
-    Say(String),
+    /// A line for the operator: `Info` for what was wanted or is as it should be, `Warn` for what is coped with,
+    /// `Error` for what stays so until somebody does something.
+    Say(Level, String),
     /// Nobody is alive: end with this exit code.
     Exit(u8),
 }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::WorkerId;
 
 use super::state::{End, Fuse, Service, Slot, State, Wanted};
@@ -106,7 +107,8 @@ fn settle(service: &mut Service, todo: &mut Vec<Action>) {
     if service.before.is_some() && all_ready {
         service.before = None;
         let workers = super::count(service.slots.len(), "worker");
-        todo.push(Action::Say(format!("{}: the new version runs in {workers}", service.plan.name)));
+        let line = format!("{}: the new version runs in {workers}", service.plan.name);
+        todo.push(Action::Say(Level::Info, line));
     }
 }
 

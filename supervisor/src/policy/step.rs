@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use speedysvc_broker::ServiceKey;
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::WorkerId;
 
 use super::deaths::{Death, died};
@@ -77,7 +78,7 @@ fn obey(state: &mut State, key: ServiceKey, order: Order, todo: &mut Vec<Action>
             if service.wanted == Wanted::Running && service.alive() > 0 {
                 let workers = count(service.alive(), "worker");
                 let line = format!("{} is being stopped: waiting for the calls in {workers}", service.plan.name);
-                todo.push(Action::Say(line));
+                todo.push(Action::Say(Level::Info, line));
             }
             service.wanted = if order == Order::Stop { Wanted::Stopped } else { Wanted::Removed };
             // The next start is a new beginning.
@@ -140,7 +141,11 @@ fn ready(state: &mut State, key: ServiceKey, worker: WorkerId, now: Duration, to
     let (ready, all) = (service.ready(), usize::from(service.target));
     if service.said_ready {
         let name = &service.plan.name;
-        todo.push(Action::Say(format!("{name} worker {} is ready; {ready} of {} are", worker.0, count(all, "worker"))));
+        // One more than wanted there is only while one replaces another.
+        let more = ready > all;
+        let all = count(all, "worker");
+        let how = if more { "it takes the place of an older one".to_owned() } else { format!("{ready} of {all} are") };
+        todo.push(Action::Say(Level::Info, format!("{name} worker {} is ready; {how}", worker.0)));
     } else if ready >= all {
         service.said_ready = true;
         todo.push(Action::ServiceReady(key));
@@ -169,7 +174,10 @@ fn needs_time(
     // Said once: how far it is `status` tells.
     if slot.doing.is_none() {
         let (name, may) = (&service.plan.name, show(more));
-        todo.push(Action::Say(format!("{name} worker {} asks for {may} until it is ready: {what}", worker.0)));
+        todo.push(Action::Say(
+            Level::Info,
+            format!("{name} worker {} asks for {may} until it is ready: {what}", worker.0),
+        ));
     }
     slot.doing = Some(what);
 }
@@ -185,7 +193,7 @@ fn gives_up(
 ) {
     let Some((service, index)) = state.find(key, worker) else { return };
     if let Some(why) = why {
-        todo.push(Action::Say(format!("{} worker {} cannot serve: {why}", service.plan.name, worker.0)));
+        todo.push(Action::Say(Level::Error, format!("{} worker {} cannot serve: {why}", service.plan.name, worker.0)));
     }
     let slot = &mut service.slots[index];
     // Who is draining already has a fuse, or was killed.
@@ -201,7 +209,10 @@ fn hung(state: &mut State, key: ServiceKey, worker: WorkerId, how: &str, todo: &
     let slot = &mut service.slots[index];
     if slot.phase == Phase::Ready {
         slot.phase = Phase::Draining;
-        todo.push(Action::Say(format!("{} worker {}: its loop {how}; killing it", service.plan.name, worker.0)));
+        todo.push(Action::Say(
+            Level::Warn,
+            format!("{} worker {}: its loop {how}; killing it", service.plan.name, worker.0),
+        ));
         todo.push(Action::Kill(key, worker));
     }
 }
@@ -212,7 +223,7 @@ fn too_large(state: &mut State, key: ServiceKey, worker: WorkerId, how: &str, to
     let slot = &mut service.slots[index];
     if slot.phase == Phase::Ready && !std::mem::replace(&mut slot.outgrown, true) {
         let line = format!("{} worker {} {how}: it ends when another serves", service.plan.name, worker.0);
-        todo.push(Action::Say(line));
+        todo.push(Action::Say(Level::Warn, line));
     }
 }
 
@@ -229,15 +240,14 @@ fn begin_stop(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
     state.stopping = Some(now);
     let alive = state.alive();
     if alive > 0 {
-        todo.push(Action::Say(format!(
-            "stopping: waiting for the calls in {}; a second signal kills at once",
-            count(alive, "worker")
-        )));
+        let workers = count(alive, "worker");
+        let line = format!("stopping: waiting for the calls in {workers}; a second signal kills at once");
+        todo.push(Action::Say(Level::Info, line));
     }
 }
 
 fn kill_all(state: &mut State, now: Duration, todo: &mut Vec<Action>) {
-    todo.push(Action::Say(format!("stopping at once: killing {}", count(state.alive(), "worker"))));
+    todo.push(Action::Say(Level::Warn, format!("stopping at once: killing {}", count(state.alive(), "worker"))));
     for service in &mut state.services {
         for slot in &mut service.slots {
             slot.fuse = None;
@@ -272,7 +282,8 @@ fn burn(service: &mut Service, index: usize, worker: WorkerId, end: End, now: Du
     let doing = slot.doing.take();
     slot.phase = Phase::Draining;
     slot.fuse = None;
-    let mut say = |what: String| todo.push(Action::Say(format!("{} worker {} {what}", plan.name, worker.0)));
+    let mut say =
+        |what: String| todo.push(Action::Say(Level::Warn, format!("{} worker {} {what}", plan.name, worker.0)));
     match end {
         End::Start => say(match doing {
             None => format!("was not ready within {}; killing it", show(plan.start_timeout)),
@@ -300,7 +311,7 @@ fn end_if_nobody_is_left(state: &mut State, todo: &mut Vec<Action>) {
         todo.push(Action::Exit(0));
     } else if state.services.iter().any(|service| service.gave_up) && !has_hope(state) {
         state.ended = true;
-        todo.push(Action::Say("every service has failed: nothing is left to run".to_owned()));
+        todo.push(Action::Say(Level::Error, "every service has failed: nothing is left to run".to_owned()));
         todo.push(Action::Exit(1));
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use speedysvc_broker::ServiceKey;
 use speedysvc_config::{Restart, RestartLimit};
+use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::WorkerId;
 
 use super::{Action, Event, Order, Phase, Plan, State, Version, next_deadline, step};
@@ -47,11 +48,11 @@ fn spawn(worker: u32) -> Action {
 }
 
 fn without_words(actions: Vec<Action>) -> Vec<Action> {
-    actions.into_iter().filter(|action| !matches!(action, Action::Say(_))).collect()
+    actions.into_iter().filter(|action| !matches!(action, Action::Say(..))).collect()
 }
 
 fn words(actions: Vec<Action>) -> String {
-    let word = |action| if let Action::Say(line) = action { Some(line) } else { None };
+    let word = |action| if let Action::Say(_, line) = action { Some(line) } else { None };
     actions.into_iter().filter_map(word).collect::<Vec<_>>().join("\n")
 }
 
@@ -105,6 +106,27 @@ fn the_fifth_death_within_the_window_fails_the_service_and_the_engine() {
     assert_eq!(step(&mut state, Event::Tick, now + ms(100_000)), [], "nothing comes after Exit");
 }
 
+/// Whoever is woken reads what is worse than `info`: there is nothing in it but what went wrong.
+#[test]
+fn lines_are_as_bad_as_what_they_tell() {
+    let levels = |actions: Vec<Action>| {
+        let level = |action| if let Action::Say(level, _) = action { Some(level) } else { None };
+        actions.into_iter().filter_map(level).collect::<Vec<_>>()
+    };
+    let limit = Some(RestartLimit { deaths: 2, within: ms(60_000) });
+    let fragile = Plan { restart: Restart { limit, ..Restart::default() }, ..plan(1) };
+    let mut state = started(vec![fragile.clone()]);
+    step(&mut state, ready(0), ms(1));
+    step(&mut state, Event::Order(ECHO, Order::Renew(fragile, Version(1))), ms(2));
+    let mut rolled = step(&mut state, ready(1), ms(3));
+    assert_eq!(words(rolled.clone()), "echo worker 1 is ready; it takes the place of an older one");
+    rolled.extend(step(&mut state, died(0), ms(4)));
+    assert_eq!(levels(rolled), [Level::Info, Level::Warn, Level::Info], "ready, an exit with status 1, and done");
+    assert_eq!(levels(step(&mut state, died(1), ms(5))), [Level::Warn]);
+    step(&mut state, Event::Tick, ms(1000));
+    assert_eq!(levels(step(&mut state, died(2), ms(1001))), [Level::Error, Level::Error], "its end, and the engine's");
+}
+
 #[test]
 fn deaths_outside_the_window_are_forgotten() {
     let mut state = started(vec![plan(1)]);
@@ -149,7 +171,7 @@ fn who_asks_for_time_has_it_as_often_as_it_asks() {
     let end = next_deadline(&state).unwrap();
     let actions = step(&mut state, Event::Tick, end);
     let line = "echo worker 0 was not ready in the time that it asked for last (loading the index); killing it";
-    assert_eq!(actions, [Action::Say(line.to_owned()), Action::Kill(ECHO, WorkerId(0))]);
+    assert_eq!(actions, [Action::Say(Level::Warn, line.to_owned()), Action::Kill(ECHO, WorkerId(0))]);
     assert_eq!(step(&mut state, needs_time(ms(20_000)), end), [], "too late");
 }
 
