@@ -96,6 +96,8 @@ pub(crate) enum Again {
     Never,
     /// It has certainly not started, and may on another connection.
     NotStarted,
+    /// It has not started, for want of room: not before the time that its error says.
+    Later,
     /// A worker was lost, and with it the answer: it may have run.
     IfIdempotent,
 }
@@ -107,10 +109,13 @@ impl Stop {
     }
 
     /// What a service said of a call that failed. One that it is about to leave may be taken by another worker; of one
-    /// that ran only a reply can be lost.
+    /// that ran only a reply can be lost. What was full may have room later, if it says when.
     pub(crate) fn told(error: Error) -> Self {
         match (error.code(), error.outcome()) {
             (Code::Unavailable, Outcome::NotStarted) => Self { error, again: Again::NotStarted },
+            (Code::ResourceExhausted, Outcome::NotStarted) if error.retry_after().is_some() => {
+                Self { error, again: Again::Later }
+            }
             (Code::DataLoss, Outcome::Done) => Self { error, again: Again::IfIdempotent },
             _ => error.into(),
         }

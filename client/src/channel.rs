@@ -216,13 +216,13 @@ impl Channel {
         Starter::new(self)
     }
 
-    /// Archives a call's arguments and starts it.
+    /// Writes a call's arguments and starts it.
     pub(crate) fn begin<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Box<Started> {
         scratch::with(|scratch| {
             let Terms { begun_ns, deadline, trace } = self.terms();
             scratch.request.set_limit(self.line.message_max());
-            let encoded = arguments.archive(&mut scratch.request);
-            let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline, trace: trace.as_ref() };
+            let encoded = arguments.write(&mut scratch.request);
+            let ask = |body| Ask { method, codec: W::CODEC, body, begun_ns, deadline, trace: trace.as_ref() };
             match encoded {
                 Ok(()) => Started::begin(&self.line, &ask(scratch.request.as_slice())),
                 Err(failure) => Started::failed(&self.line, &ask(&[]), not_sent(failure)),
@@ -235,19 +235,19 @@ impl Channel {
         self.line.flush();
     }
 
-    fn exchange<W: Arguments>(
+    pub(crate) fn exchange<W: Arguments>(
         &self,
         method: MethodIndex,
         arguments: &W,
         scratch: &mut Scratch,
     ) -> Result<Answer, Error> {
         let Terms { begun_ns, deadline, trace } = self.terms();
-        let ask = |body| Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline, trace: trace.as_ref() };
+        let ask = |body| Ask { method, codec: W::CODEC, body, begun_ns, deadline, trace: trace.as_ref() };
         if self.line.is_large(method) {
             return self.exchange_large(&ask(&[]), arguments, scratch);
         }
         scratch.request.set_limit(self.line.message_max());
-        arguments.archive(&mut scratch.request).map_err(not_sent)?;
+        arguments.write(&mut scratch.request).map_err(not_sent)?;
         self.line.exchange(&ask(scratch.request.as_slice()), &mut scratch.reply)
     }
 
@@ -259,13 +259,13 @@ impl Channel {
         arguments: &W,
         scratch: &mut Scratch,
     ) -> Result<Answer, Error> {
-        let write = |sink: &mut dyn Sink| arguments.archive_into(sink);
+        let write = |sink: &mut dyn Sink| arguments.write_into(sink);
         let written = self.line.exchange_written(ask, &write, &mut scratch.reply);
         if let Some(Ok(answer)) = written {
             return Ok(answer);
         }
         scratch.request.set_limit(self.line.message_max());
-        arguments.archive(&mut scratch.request).map_err(not_sent)?;
+        arguments.write(&mut scratch.request).map_err(not_sent)?;
         let ask = Ask { body: scratch.request.as_slice(), ..*ask };
         match written {
             Some(Err(stop)) => self.line.exchange_again(&ask, stop, &mut scratch.reply),

@@ -1,8 +1,9 @@
 //! What a caller is told when a call gave no result.
 
 use std::fmt;
+use std::time::Duration;
 
-use speedysvc_protocol::status::{Code, Failure, Outcome};
+use speedysvc_protocol::status::{Code, Failure, Outcome, RetryAfter};
 
 /// A call, or a connection, that failed: what kind, whether the call ran, and a text for people.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +29,14 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.failure.message
+    }
+
+    /// When a call that did not start, for want of room, may be made again; `None` when the service does not say. The
+    /// client has waited for as long before each of its own attempts, if the call's deadline and its budget allowed
+    /// for them.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.failure.retry_after.map(RetryAfter::duration)
     }
 
     /// How often the call was tried: 1, unless it was made again.
@@ -134,6 +143,10 @@ mod tests {
         assert_eq!(error.to_string(), "UNAVAILABLE: shm://echo: nobody there (the call did not start)");
         let again = error.clone().after_attempts(3).to_string();
         assert_eq!(again, format!("{error} after 3 attempts"));
+        let full = Failure::not_started(Code::ResourceExhausted, "full").later(RetryAfter::at_least(Duration::ZERO));
+        let full = Error::from(full);
+        assert_eq!(full.retry_after(), Some(Duration::from_micros(64)));
+        assert_eq!(full.to_string(), "RESOURCE_EXHAUSTED: full (the call did not start; try again after 64µs)");
         assert_eq!(CallError::<u8>::Rpc(error.clone()).to_string(), error.to_string());
         assert_eq!(CallError::App(7_u8).to_string(), "7");
     }

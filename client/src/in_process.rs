@@ -14,7 +14,7 @@ use speedysvc_protocol::contract::Runs;
 use speedysvc_protocol::hello::{Hello, LIBRARY, Welcome};
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::service::{OwnedCall, Reply as Answered, Service};
-use speedysvc_protocol::status::{Code, Failure, Status};
+use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 use speedysvc_protocol::trace::TraceContext;
 use speedysvc_protocol::wire::Wire;
 
@@ -148,6 +148,10 @@ impl InProcess {
             Status::Application => Answer::Application,
             Status::Failed(code, outcome) => {
                 return Err(Stop::told(Failure::from_wire(code, outcome, answered.body()).into()));
+            }
+            Status::Later(code, after) => {
+                let failure = Failure::from_wire(code, Outcome::NotStarted, answered.body());
+                return Err(Stop::told(failure.later(after).into()));
             }
             Status::Need => unreachable!("it is said by transports only"),
         };

@@ -6,6 +6,7 @@ mod address;
 mod call;
 mod channel;
 mod clock;
+mod codecs;
 mod connection;
 mod context;
 mod error;
@@ -55,6 +56,7 @@ mod guide {}
 pub mod __private {
     //! What the output of the macros names. Not an interface for people.
     pub use crate::channel::{CallError, Channel, Error};
+    pub use crate::codecs::{AsBytes, AsValue};
     pub use crate::in_process::Faults;
     pub use crate::pending::{Pending, Starter};
     pub use crate::routes::Addresses;
@@ -63,5 +65,5 @@ pub mod __private {
     pub use serde_json;
     pub use speedysvc_protocol::archive::rkyv;
     pub use speedysvc_protocol::service::Service;
-    pub use speedysvc_protocol::{archive, byte_string, contract, ids, json, service, status};
+    pub use speedysvc_protocol::{archive, by_name, byte_string, contract, ids, json, service, status};
 }

@@ -84,9 +84,19 @@ impl<'a> Starter<'a> {
         Self(channel)
     }
 
+    /// Starts a call whose reply is read so.
+    pub(crate) fn begin<W: Arguments, T, E>(
+        &self,
+        method: MethodIndex,
+        arguments: &W,
+        read: fn(Answer, &mut Reply) -> Result<T, E>,
+    ) -> Pending<T, E> {
+        Pending { call: self.0.begin(method, arguments), wants_bytes: false, read }
+    }
+
     /// Starts a call of a method that has no error of its own; `method` is its place in the contract.
     pub fn call<W: Arguments, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Pending<R> {
-        Pending { call: self.0.begin(method, arguments), wants_bytes: false, read: read_plain::<R> }
+        self.begin(method, arguments, read_plain::<R>)
     }
 
     /// The same for a method whose result is a byte string.
@@ -100,7 +110,7 @@ impl<'a> Starter<'a> {
         method: MethodIndex,
         arguments: &W,
     ) -> Pending<R, CallError<E>> {
-        Pending { call: self.0.begin(method, arguments), wants_bytes: false, read: read_fallible::<R, E> }
+        self.begin(method, arguments, read_fallible::<R, E>)
     }
 
     /// The same for a method whose result is a byte string.

@@ -1,7 +1,7 @@
 //! A reply as it comes in, and what is made of it.
 
 use speedysvc_protocol::archive::{self, Buffer, Decode};
-use speedysvc_protocol::status::{Code, Failure};
+use speedysvc_protocol::status::Code;
 
 use crate::call::Answer;
 use crate::error::{CallError, Error};
@@ -64,15 +64,15 @@ pub(crate) fn read_fallible_bytes<E: Decode>(answer: Answer, reply: &mut Reply) 
 }
 
 fn read<T: Decode>(reply: &Reply) -> Result<T, Error> {
-    archive::decode(reply.body.as_slice()).map_err(|failure| unreadable(&failure))
+    archive::decode(reply.body.as_slice()).map_err(|failure| unreadable(&failure.message))
 }
 
 #[cold]
-fn unreadable(failure: &Failure) -> Error {
-    Error::done(Code::DataLoss, format!("the reply cannot be read: {}", failure.message))
+pub(crate) fn unreadable(why: &str) -> Error {
+    Error::done(Code::DataLoss, format!("the reply cannot be read: {why}"))
 }
 
 #[cold]
-fn unexpected_error() -> Error {
+pub(crate) fn unexpected_error() -> Error {
     Error::done(Code::Internal, "the service answered with an error that this method does not have")
 }

@@ -29,6 +29,17 @@ pub(crate) enum Failed {
 }
 
 impl Failed {
+    /// How long the service wants to be left alone: what it says, and up to half as much again, so that those who were
+    /// refused together do not come back together.
+    fn not_before(&self, luck: u64) -> Duration {
+        match self {
+            Self::Call(Stop { error, again: Again::Later }) => {
+                error.retry_after().map_or(Duration::ZERO, |after| after + backoff::jittered(after, luck) - after / 2)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+
     /// For a call that is not made again.
     pub(crate) fn into_error(self) -> Error {
         match self {
@@ -68,17 +79,19 @@ impl Retries {
     /// The pause before the next attempt, or why there is none.
     pub(crate) fn after(&mut self, failed: Failed, at: Moment, budget: &mut Budget) -> Result<Duration, Error> {
         self.attempts += 1;
+        let not_before = failed.not_before(at.luck);
         let (error, verdict) = self.judge(failed, at);
-        match verdict {
-            Verdict::No => return Err(self.end(error)),
-            Verdict::Paid if !budget.take(at.now_ns, at.calls) => return Err(self.end(no_budget(error))),
-            Verdict::Free | Verdict::Paid => {}
-        }
-        let (pause, now) = (self.backoff.next(at.luck), Deadline::after_ns(at.now_ns, Duration::ZERO));
-        if at.deadline <= Deadline::after_ns(now.ns(), pause) {
+        if matches!(verdict, Verdict::No) {
             return Err(self.end(error));
         }
-        Ok(pause)
+        let pause = self.backoff.next(at.luck).max(not_before);
+        if at.deadline <= Deadline::after_ns(at.now_ns, pause) {
+            return Err(self.end(error));
+        }
+        match verdict {
+            Verdict::Paid if !budget.take(at.now_ns, at.calls) => Err(self.end(no_budget(error))),
+            _ => Ok(pause),
+        }
     }
 
     /// Whether there has been an attempt.
@@ -100,7 +113,7 @@ impl Retries {
                 let verdict = match again {
                     // The first one costs the service nothing: nobody has done any work for it.
                     Again::NotStarted if self.attempts == 1 => Verdict::Free,
-                    Again::NotStarted => Verdict::Paid,
+                    Again::NotStarted | Again::Later => Verdict::Paid,
                     Again::IfIdempotent if at.is_idempotent && self.lost >= LOST_MAX => {
                         return (poison(error), Verdict::No);
                     }

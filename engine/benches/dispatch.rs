@@ -25,6 +25,7 @@ static SPEC: ServiceSpec = ServiceSpec {
         docs: "",
         idempotent: false,
         runs: Runs::OnTheLoop,
+        codec: Codec::Rkyv,
         arguments: &["first", "text", "rest"],
         defaults: &[],
         schema: |schemas| MethodSchema {

@@ -64,11 +64,13 @@ pub const HELD_MESSAGES: usize = 4;
 /// came over a socket, and one for a runtime.
 pub const BLOCKING_THREADS: usize = speedysvc_protocol::shm::board::BESIDE - 2;
 
-/// Calls of blocking methods that run or wait for a thread, in one worker: ten rounds of all threads.
-pub const BLOCKING_QUEUED: usize = BLOCKING_THREADS * 10;
+/// Calls of blocking methods that run or wait for a thread, in one worker: twenty rounds of all threads. Of
+/// one client half of them at most, which is more than a link has slots.
+pub const BLOCKING_QUEUED: usize = BLOCKING_THREADS * 20;
 
-/// Calls of async methods that are under way in one worker. Each is a future and its buffers.
-pub const FUTURES: usize = 1024;
+/// Calls of async methods that are under way in one worker. Each is a future and its buffers. Of one
+/// client half of them at most.
+pub const FUTURES: usize = 2048;
 
 /// Arguments of calls beside the loop, all together, as a multiple of the largest message.
 pub const BESIDE_MESSAGES: usize = 8;

@@ -18,6 +18,7 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 use crate::beside::{Beside, Ticket, TicketId, Way};
 use crate::budget::KEEP;
 use crate::clock::now_ns;
+use crate::drain;
 use crate::meter::Meter;
 use crate::predict::Predictor;
 use crate::standard;
@@ -147,7 +148,7 @@ impl Runner {
             Arguments::Copied => self.arguments.as_slice().len(),
             Arguments::InPlace(_) => 0,
         };
-        if let Err(full) = self.beside.admit(ticket.way, bytes, room.limit) {
+        if let Err(full) = self.beside.admit(&ticket, bytes, room.limit) {
             self.meter.count(Counter::BesideFull);
             return Err(full);
         }
@@ -216,7 +217,7 @@ impl Runner {
     /// average, nobody would wait for the end of it (decision 0043). Alone, every call is worth a try.
     #[inline]
     pub(crate) fn is_in_vain(&self, method: MethodIndex, left_ns: u64) -> bool {
-        left_ns < self.predictor.average_ns(usize::from(method.0))
+        self.predictor.takes(usize::from(method.0)).is_in_vain(left_ns)
     }
 
     /// Whether a handler has run that was expected to run long, since that was taken note of.
@@ -314,11 +315,17 @@ impl Runner {
     }
 }
 
-/// What a call is told that [`Runner::is_in_vain`].
-pub(crate) fn in_vain() -> Failure {
+/// What a call is told that [`Runner::is_in_vain`], and that has waited since then where that is known. Who waits
+/// behind it will have waited for as long: that is the queue.
+#[cold]
+pub(crate) fn in_vain(since_ns: Option<u64>, now_ns: u64) -> Failure {
     let text =
         "less time was left for it than its method takes, and others wait: the service has more to do than it can";
-    Failure::not_started(Code::DeadlineExceeded, text)
+    let failure = Failure::not_started(Code::DeadlineExceeded, text);
+    match since_ns {
+        Some(since_ns) => failure.later(drain::half_of(now_ns.saturating_sub(since_ns))),
+        None => failure,
+    }
 }
 
 /// Room for arguments that came as JSON, as an archive: digits of a list take two bytes in JSON and eight there. Nobody

@@ -18,6 +18,7 @@ mod budget;
 mod clock;
 mod control;
 mod dispatch;
+mod drain;
 mod driver;
 mod error;
 mod held;

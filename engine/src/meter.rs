@@ -7,7 +7,7 @@ use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::peer_rows::{PeerRow, PeerRows};
 use speedysvc_protocol::shm::stats_page::StatsWriter;
 use speedysvc_protocol::stats::{Call, Counter};
-use speedysvc_protocol::status::{Code, Failure, Status};
+use speedysvc_protocol::status::{Code, Failure};
 
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -57,7 +57,7 @@ impl Meter {
         self.count(transport);
         self.peers().called(peer);
         self.count(if failure.code == Code::DeadlineExceeded { Counter::Expired } else { Counter::Refused });
-        let status = Status::Failed(failure.code, failure.outcome);
+        let status = failure.status();
         let row = method.map_or(usize::MAX, |method| self.row(method));
         self.page.record(row, &Call { status, bytes_in: 0, bytes_out: 0, times: None });
     }

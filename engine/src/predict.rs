@@ -21,6 +21,21 @@ struct Method {
     very_long: u8,
 }
 
+/// How long a method takes in its handler, about; 0 when that is not known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Takes {
+    average_ns: u64,
+}
+
+impl Takes {
+    /// Whether beginning a call with so much time left is in vain: nobody would wait for the end of it. A quarter more
+    /// than the average, as calls differ and the reply must get back.
+    #[inline]
+    pub(crate) fn is_in_vain(self, left_ns: u64) -> bool {
+        left_ns < self.average_ns.saturating_add(self.average_ns / 4)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Predictor(Vec<Method>);
 
@@ -35,9 +50,9 @@ impl Predictor {
         self.0.get(method).is_some_and(|method| method.average_ns > LONG_NS)
     }
 
-    /// How long this method takes in its handler, about; 0 when it is not known.
-    pub(crate) fn average_ns(&self, method: usize) -> u64 {
-        self.0.get(method).map_or(0, |method| method.average_ns)
+    /// How long this method takes in its handler, about.
+    pub(crate) fn takes(&self, method: usize) -> Takes {
+        Takes { average_ns: self.0.get(method).map_or(0, |method| method.average_ns) }
     }
 
     /// Whether this method is expected to run so long that the loop should not wait for it.
@@ -82,7 +97,9 @@ mod tests {
         assert!(predictor.is_long(0) && !predictor.is_very_long(0), "it may have been an accident");
         predictor.took(0, 1_000_000);
         assert!(predictor.is_long(0) && predictor.is_very_long(0) && predictor.wants_time(0));
-        assert_eq!((predictor.average_ns(0), predictor.average_ns(1)), (1_000_000, 0));
+        let takes = [0, 1].map(|method| predictor.takes(method));
+        assert_eq!(takes, [1_000_000, 0].map(|average_ns| Takes { average_ns }));
+        assert!(takes[0].is_in_vain(1_249_999) && !takes[0].is_in_vain(1_250_000) && !takes[1].is_in_vain(0));
         for _ in 0..32 {
             predictor.took(0, 100);
         }

@@ -61,6 +61,14 @@ impl Timing {
         self.batch = Batch::Started { came_ns, started_ns };
     }
 
+    /// Since when the next call has waited, where that is known.
+    pub(crate) fn since(&self) -> Option<u64> {
+        match self.batch {
+            Batch::Since(since_ns) | Batch::Started { came_ns: since_ns, .. } => Some(since_ns),
+            Batch::Fresh | Batch::Untimed => None,
+        }
+    }
+
     /// A handler starts: the time, if this call is timed.
     pub(crate) fn start(&mut self, clock: impl FnOnce() -> u64) -> Option<u64> {
         match self.batch {

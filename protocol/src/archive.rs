@@ -21,6 +21,7 @@ use rkyv::validation::Validator;
 use rkyv::validation::archive::ArchiveValidator;
 use rkyv::{Archive, Deserialize, Place, Portable, RelPtr, Serialize, SerializeUnsized};
 
+use crate::ids::Codec;
 use crate::limits::DEPTH_MAX;
 use crate::status::{Code, Failure};
 
@@ -60,28 +61,31 @@ pub trait Sink {
 pub trait Encode: for<'o, 'a> Serialize<Arena<'o, 'a>> {}
 impl<T: for<'o, 'a> Serialize<Arena<'o, 'a>> + ?Sized> Encode for T {}
 
-/// A call's arguments, as they become an archive.
+/// A call's arguments, as they are written.
 pub trait Arguments {
-    /// Writes their archive into `out`, as [`encode`] does.
+    /// How they are written.
+    const CODEC: Codec = Codec::Rkyv;
+
+    /// Writes them into `out`, as [`encode`] does.
     ///
     /// # Errors
     /// As [`encode`].
-    fn archive(&self, out: &mut Buffer) -> Result<(), Failure>;
+    fn write(&self, out: &mut Buffer) -> Result<(), Failure>;
 
-    /// Writes it into an empty sink, as [`encode_into`] does.
+    /// Writes them into an empty sink, as [`encode_into`] does.
     ///
     /// # Errors
     /// As [`encode_into`].
-    fn archive_into(&self, sink: &mut dyn Sink) -> Result<(), Failure>;
+    fn write_into(&self, sink: &mut dyn Sink) -> Result<(), Failure>;
 }
 
 impl<T: Encode> Arguments for T {
     #[inline]
-    fn archive(&self, out: &mut Buffer) -> Result<(), Failure> {
+    fn write(&self, out: &mut Buffer) -> Result<(), Failure> {
         encode(self, out)
     }
 
-    fn archive_into(&self, sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn write_into(&self, sink: &mut dyn Sink) -> Result<(), Failure> {
         encode_into(self, sink)
     }
 }

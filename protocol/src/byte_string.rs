@@ -50,11 +50,11 @@ pub struct OnlyArgument<'a>(pub &'a [u8]);
 
 impl Arguments for OnlyArgument<'_> {
     #[inline]
-    fn archive(&self, out: &mut Buffer) -> Result<(), Failure> {
+    fn write(&self, out: &mut Buffer) -> Result<(), Failure> {
         encode(self.0, out)
     }
 
-    fn archive_into(&self, sink: &mut dyn Sink) -> Result<(), Failure> {
+    fn write_into(&self, sink: &mut dyn Sink) -> Result<(), Failure> {
         archive::encode_into(&Bytes(self.0), sink)
     }
 }

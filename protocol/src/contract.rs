@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::hello::{Given, Refusal, Wanted};
-use crate::ids::{MethodId, MethodIndex, Shape};
+use crate::ids::{Codec, MethodId, MethodIndex, Shape};
 use crate::json::Defaults;
 use crate::limits::METHODS_MAX;
 use crate::status::Code;
@@ -34,6 +34,8 @@ pub struct MethodSpec {
     pub idempotent: bool,
     /// Where its handler runs.
     pub runs: Runs,
+    /// How clients that are built from this declaration write its calls. It answers in all codecs.
+    pub codec: Codec,
     /// The names of its arguments, in order.
     pub arguments: &'static [&'static str],
     /// What they are when a caller leaves them out.
@@ -91,6 +93,9 @@ pub struct Method {
     /// Whether running it twice does no more than running it once. Not compared: the service's word counts.
     #[serde(default)]
     pub idempotent: bool,
+    /// How clients that are built from this contract write its calls. Not compared: each call names its codec.
+    #[serde(default)]
+    pub codec: Codec,
 }
 
 impl ServiceSpec {
@@ -107,6 +112,7 @@ impl ServiceSpec {
             id: MethodId::of(self.name, method.signature),
             shape: method.shape(),
             idempotent: method.idempotent,
+            codec: method.codec,
         });
         Contract { service: self.name.to_owned(), version: self.version, methods: methods.collect() }
     }
@@ -135,7 +141,7 @@ impl MethodSpec {
             .collect();
         json!({
             "name": self.name, "signature": self.signature, "docs": self.docs, "idempotent": self.idempotent,
-            "arguments": arguments, "result": schema.result, "error": schema.error,
+            "codec": self.codec, "arguments": arguments, "result": schema.result, "error": schema.error,
         })
     }
 
@@ -262,6 +268,7 @@ mod tests {
             docs: "",
             idempotent: true,
             runs: Runs::default(),
+            codec: Codec::default(),
             arguments: &["point"],
             defaults: &[],
             schema: |g| MethodSchema {

@@ -17,6 +17,8 @@
 //! | 40 | 4 | CRC-32C of the header, with 0 here, and the body as sent; 0 without a checksum |
 //! | 44 | 4 | 0, for later |
 
+mod order;
+
 use thiserror::Error;
 
 use crate::ids::{CallId, Codec, MethodId};
@@ -24,6 +26,7 @@ use crate::limits::{FRAME_HEADER, expands_to};
 use crate::status::Status;
 use crate::trace::{self, TraceContext};
 use crate::wire::Wire;
+pub use order::Order;
 
 /// A frame's first bytes.
 pub const MAGIC: [u8; 4] = [0xF5, b'S', b'V', b'C'];
@@ -44,7 +47,7 @@ pub enum Kind {
     Refused,
     /// A call.
     Call {
-        /// Chosen by the client, unique among its calls in flight.
+        /// Chosen by the client, greater than all before it on its connection: see [`Order`].
         id: CallId,
         /// Which method.
         method: MethodId,
@@ -139,6 +142,14 @@ pub enum BadFrame {
     /// The body is not what its header says when it is decompressed.
     #[error("a compressed body cannot be decompressed, or not to the length that its header says")]
     Body,
+    /// A call's id is not greater than the one before it, so it may have run already.
+    #[error("call {id} came after call {last}: the ids of a connection's calls must grow, and none is taken twice")]
+    Order {
+        /// The id that came.
+        id: u64,
+        /// The greatest one before it.
+        last: u64,
+    },
 }
 
 impl BadFrame {

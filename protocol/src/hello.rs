@@ -6,9 +6,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::archive;
-use crate::contract::Contract;
-use crate::ids::{MethodId, MethodIndex, Shape};
-use crate::status::{Code, Failure, Outcome};
+use crate::contract::{Contract, Method};
+use crate::ids::{Codec, MethodId, MethodIndex, Shape};
+use crate::status::{Code, Failure};
 use crate::wire::{Offer, Wire};
 
 /// The newest version of the wire and the link layout that this library speaks.
@@ -50,7 +50,7 @@ pub struct Hello {
 pub struct Wanted {
     /// The method's name.
     pub name: String,
-    /// What the client's types look like; absent when it will write JSON.
+    /// What the client's types look like; absent when it will write no archives.
     #[serde(default)]
     pub typed: Option<Typed>,
 }
@@ -114,20 +114,23 @@ impl Refusal {
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        Self { code: refusal.code, outcome: Outcome::NotStarted, message: refusal.message }
+        Self::not_started(refusal.code, refusal.message)
     }
 }
 
 impl Hello {
-    /// The greeting of a client built from this contract.
+    /// The greeting of a client built from this contract. Types are compared only of methods that it will call with
+    /// archives: the other codecs tolerate what is optional, and a call in which something else differs is refused.
     #[must_use]
     pub fn typed(contract: &Contract) -> Self {
-        let methods = contract.methods.iter().map(|method| Wanted {
-            name: method.name.clone(),
-            typed: Some(Typed { signature: method.signature.clone(), shape: method.shape }),
-        });
+        let is_archived = |method: &Method| method.codec == Codec::Rkyv;
+        let typed = |method: &Method| Typed { signature: method.signature.clone(), shape: method.shape };
+        let methods = contract
+            .methods
+            .iter()
+            .map(|method| Wanted { name: method.name.clone(), typed: is_archived(method).then(|| typed(method)) });
         Self {
-            archive: Some(archive::FORMAT.to_owned()),
+            archive: contract.methods.iter().any(is_archived).then(|| archive::FORMAT.to_owned()),
             contract: Some(contract.version),
             ..Self::untyped(&contract.service, methods.collect())
         }
@@ -215,6 +218,7 @@ mod tests {
     #[test]
     fn another_archive_format_or_service_is_refused_by_name() {
         let mut hello = Hello::typed(&contract());
+        assert_eq!(hello.archive, None, "without methods there are no archives");
         hello.archive = Some("rkyv-0.8/big-endian".into());
         assert!(hello.answer(&contract()).unwrap_err().message.contains("big-endian"));
         hello.service = "ocr".into();

@@ -44,11 +44,12 @@ pub struct Incarnation(pub NonZeroU16);
 pub struct CallId(pub u64);
 
 /// How a call's arguments and reply are written.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
 pub enum Codec {
     /// An rkyv archive: the same contract on both sides.
+    #[default]
     Rkyv = 1,
     /// JSON text, for people and other languages.
     Json = 2,

@@ -19,11 +19,12 @@ use crate::status::{Code, Failure};
 
 /// A byte string where there is no archive: in JSON base64 with padding (RFC 4648 section 4), in MessagePack itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Base64(pub Vec<u8>);
+pub struct Base64<B = Vec<u8>>(pub B);
 
-impl Serialize for Base64 {
+impl<B: AsRef<[u8]>> Serialize for Base64<B> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if to.is_human_readable() { to.serialize_str(&STANDARD.encode(&self.0)) } else { to.serialize_bytes(&self.0) }
+        let bytes = self.0.as_ref();
+        if to.is_human_readable() { to.serialize_str(&STANDARD.encode(bytes)) } else { to.serialize_bytes(bytes) }
     }
 }
 
@@ -174,6 +175,14 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Buffer) -> Result<(), 
     let mut sink = Sink::new(out);
     let written = serde_json::to_writer(&mut sink, value);
     sink.end(written.map_err(|error| format!("the value has no JSON form: {error}")))
+}
+
+/// Reads a value that is JSON text.
+///
+/// # Errors
+/// Why it is none, or not of this type.
+pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
 /// A buffer as serializers write to it.

@@ -20,6 +20,7 @@
 #![deny(unsafe_code)]
 
 pub mod archive;
+pub mod by_name;
 pub mod byte_string;
 #[cfg(not(loom))] // as it names what is made of mapped memory, which loom has not
 pub mod context;

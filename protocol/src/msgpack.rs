@@ -27,7 +27,7 @@ pub fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str], defaults: &De
         [_] => [&[ARRAY_OF_ONE], body].concat(),
         _ => in_order(body, names, defaults).map_err(|error| invalid(&error, names))?,
     };
-    read(&tuple).map_err(|error| invalid(&error, names))
+    decode(&tuple).map_err(|error| invalid(&error, names))
 }
 
 /// Writes a value into `out`, replacing what was there.
@@ -41,7 +41,11 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Buffer) -> Result<(), 
     sink.end(written.map_err(|error| format!("the value has no MessagePack form: {error}")))
 }
 
-fn read<T: DeserializeOwned>(mut body: &[u8]) -> Result<T, String> {
+/// Reads a value that is MessagePack as a whole.
+///
+/// # Errors
+/// Why it is none, or not of this type.
+pub fn decode<T: DeserializeOwned>(mut body: &[u8]) -> Result<T, String> {
     let value = take(&mut body)?;
     if body.is_empty() { Ok(value) } else { Err(format!("{} bytes too many", body.len())) }
 }

@@ -148,6 +148,7 @@ fn failure() -> Value {
             "code": { "type": "string", "description": "One of gRPC's status codes." },
             "outcome": { "enum": ["not_started", "unknown", "done"], "description": "Whether the call ran." },
             "message": { "type": "string", "description": "What happened, whose fault it is, what to do next." },
+            "retry_after_ms": { "type": "integer", "description": "When there may be room for the call." },
         },
     })
 }

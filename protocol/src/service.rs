@@ -200,7 +200,7 @@ impl Reply {
     /// Replaces whatever was written by a failure.
     pub fn fail(&mut self, failure: &Failure) {
         self.window = None;
-        self.status = Status::Failed(failure.code, failure.outcome);
+        self.status = failure.status();
         let text = failure.wire_text().as_bytes();
         if let Err(no_room) = self.body.room(text.len()).map(|room| room.copy_from_slice(text)) {
             debug_assert!(self.body.limit() < text.len(), "{no_room}");

@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use crate::contract::{Contract, Method};
-use crate::ids::{MethodId, MethodIndex, Shape};
+use crate::ids::{Codec, MethodId, MethodIndex, Shape};
 
 /// A method that the engine answers for every service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,7 +49,8 @@ impl Standard {
     fn method(self, service: &str) -> Method {
         let signature = self.signature();
         let id = MethodId::of(service, signature);
-        Method { name: self.name().to_owned(), signature: signature.to_owned(), id, shape: *TEXT, idempotent: true }
+        let (name, signature) = (self.name().to_owned(), signature.to_owned());
+        Method { name, signature, id, shape: *TEXT, idempotent: true, codec: Codec::Json }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a caller may be told, and whether its call ran.
 
 use std::fmt;
+use std::num::NonZeroU8;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +135,36 @@ impl fmt::Display for Outcome {
     }
 }
 
+/// After which time a call that was refused for want of room may be made again. It is an estimate, so powers of two
+/// will do: a byte says them, from 64 microseconds to 19 hours.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RetryAfter(NonZeroU8);
+
+impl RetryAfter {
+    /// The longest, as the byte says it.
+    const MAX: u8 = 31;
+
+    /// The shortest one that is not shorter than this.
+    #[must_use]
+    pub fn at_least(time: Duration) -> Self {
+        let is_enough = |byte: &u8| Duration::from_micros(32_u64 << byte) >= time;
+        let byte = (1..=Self::MAX).find(is_enough).unwrap_or(Self::MAX);
+        Self(NonZeroU8::new(byte).unwrap_or(NonZeroU8::MIN))
+    }
+
+    /// How long that is.
+    #[must_use]
+    pub fn duration(self) -> Duration {
+        Duration::from_micros(32 << self.0.get())
+    }
+
+    /// What a byte from the wire says; 0 says nothing.
+    fn from_wire(byte: u8) -> Option<Self> {
+        NonZeroU8::new(byte.min(Self::MAX)).map(Self)
+    }
+}
+
 /// A reply's first word: what its body is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Status {
@@ -142,12 +174,14 @@ pub enum Status {
     Application,
     /// The body is a text for people.
     Failed(Code, Outcome),
+    /// The same for a call that did not start, for want of room: when to try again.
+    Later(Code, RetryAfter),
     /// Shared memory only: the result is ready, but larger than the buffer; the length says how large.
     Need,
 }
 
 impl Status {
-    /// The word on the wire: kind, code and outcome in the lowest three bytes.
+    /// The word on the wire: kind, code, outcome, and when to try again, a byte each.
     #[inline]
     #[must_use]
     pub fn to_wire(self) -> u32 {
@@ -155,6 +189,9 @@ impl Status {
             Self::Ok => 0,
             Self::Application => 1,
             Self::Failed(code, outcome) => 2 | (code as u32) << 8 | (outcome as u32) << 16,
+            Self::Later(code, after) => {
+                2 | (code as u32) << 8 | (Outcome::NotStarted as u32) << 16 | u32::from(after.0.get()) << 24
+            }
             Self::Need => 3,
         }
     }
@@ -163,11 +200,14 @@ impl Status {
     #[inline]
     #[must_use]
     pub fn from_wire(word: u32) -> Self {
-        let [kind, code, outcome, _] = word.to_le_bytes();
+        let [kind, code, outcome, after] = word.to_le_bytes();
         match kind {
             0 => Self::Ok,
             1 => Self::Application,
-            2 => Self::Failed(Code::from_wire(code), Outcome::from_wire(outcome)),
+            2 => match (Code::from_wire(code), Outcome::from_wire(outcome), RetryAfter::from_wire(after)) {
+                (code, Outcome::NotStarted, Some(after)) => Self::Later(code, after),
+                (code, outcome, _) => Self::Failed(code, outcome),
+            },
             3 => Self::Need,
             _ => Self::Failed(Code::Unknown, Outcome::Unknown),
         }
@@ -183,25 +223,43 @@ pub struct Failure {
     pub outcome: Outcome,
     /// For people: what happened, whose fault it is, what to do next.
     pub message: String,
+    /// When a call that did not start, for want of room, may be made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<RetryAfter>,
 }
 
 impl Failure {
     /// A failure of a call that no handler saw.
     #[must_use]
     pub fn not_started(code: Code, message: impl Into<String>) -> Self {
-        Self { code, outcome: Outcome::NotStarted, message: message.into() }
+        Self { code, outcome: Outcome::NotStarted, message: message.into(), retry_after: None }
     }
 
     /// A failure of a call that ran.
     #[must_use]
     pub fn done(code: Code, message: impl Into<String>) -> Self {
-        Self { code, outcome: Outcome::Done, message: message.into() }
+        Self { code, outcome: Outcome::Done, message: message.into(), retry_after: None }
     }
 
     /// A failure of a call that may have run.
     #[must_use]
     pub fn unknown(code: Code, message: impl Into<String>) -> Self {
-        Self { code, outcome: Outcome::Unknown, message: message.into() }
+        Self { code, outcome: Outcome::Unknown, message: message.into(), retry_after: None }
+    }
+
+    /// The same, which says when to try again.
+    #[must_use]
+    pub fn later(self, after: RetryAfter) -> Self {
+        Self { retry_after: Some(after), ..self }
+    }
+
+    /// What a reply says of it.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match (self.outcome, self.retry_after) {
+            (Outcome::NotStarted, Some(after)) => Status::Later(self.code, after),
+            (outcome, _) => Status::Failed(self.code, outcome),
+        }
     }
 
     /// The message, cut to what the wire carries.
@@ -218,13 +276,17 @@ impl Failure {
     #[must_use]
     pub fn from_wire(code: Code, outcome: Outcome, text: &[u8]) -> Self {
         let text = &text[..text.len().min(MESSAGE_TEXT_MAX)];
-        Self { code, outcome, message: String::from_utf8_lossy(text).into_owned() }
+        Self { code, outcome, message: String::from_utf8_lossy(text).into_owned(), retry_after: None }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} ({})", self.code.name(), self.message, self.outcome)
+        write!(f, "{}: {} ({}", self.code.name(), self.message, self.outcome)?;
+        match self.retry_after {
+            None => f.write_str(")"),
+            Some(after) => write!(f, "; try again after {:?})", after.duration()),
+        }
     }
 }
 
@@ -245,6 +307,25 @@ mod tests {
         for status in [Status::Ok, Status::Application, Status::Need] {
             assert_eq!(Status::from_wire(status.to_wire()), status);
         }
+    }
+
+    #[test]
+    fn when_to_try_again_is_said_in_a_byte_and_never_too_early() {
+        for (time, said) in [(0, 64), (1, 64), (64, 64), (65, 128), (20_000, 32_768), (u64::MAX, 32 << 31)] {
+            let after = RetryAfter::at_least(Duration::from_micros(time));
+            assert_eq!(after.duration(), Duration::from_micros(said), "{time}");
+            let status = Status::Later(Code::ResourceExhausted, after);
+            assert_eq!(Status::from_wire(status.to_wire()), status);
+            let failure = Failure::not_started(Code::ResourceExhausted, "full").later(after);
+            assert_eq!(failure.status(), status);
+        }
+        let word = Status::Failed(Code::ResourceExhausted, Outcome::NotStarted).to_wire();
+        let longest = RetryAfter::at_least(Duration::MAX);
+        assert_eq!(Status::from_wire(word | 0xFF << 24), Status::Later(Code::ResourceExhausted, longest));
+        // Who knows nothing of it reads the rest of the word as ever; and of a call that ran it says nothing.
+        assert_eq!(Status::Later(Code::ResourceExhausted, longest).to_wire() & 0x00FF_FFFF, word);
+        let ran = Status::Failed(Code::Internal, Outcome::Done);
+        assert_eq!(Status::from_wire(ran.to_wire() | 7 << 24), ran);
     }
 
     #[test]

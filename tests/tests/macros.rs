@@ -4,6 +4,7 @@
 mod macros {
     mod api;
     mod calls;
+    mod codecs;
     mod contracts;
 }
 

@@ -37,7 +37,8 @@ impl Backoff {
     }
 }
 
-fn jittered(longest: Duration, luck: u64) -> Duration {
+/// Between half and all of it.
+pub(super) fn jittered(longest: Duration, luck: u64) -> Duration {
     let half = longest / 2;
     // 32 bits of luck are finer than any clock here.
     let part = half.as_nanos().saturating_mul(u128::from(luck >> 32)) >> 32;

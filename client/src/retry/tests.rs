@@ -1,3 +1,5 @@
+use speedysvc_protocol::status::{Failure, RetryAfter};
+
 use super::*;
 
 const MS: u64 = 1_000_000;
@@ -36,6 +38,11 @@ fn not_started() -> Failed {
 
 fn unknown() -> Failed {
     Failed::Call(Error::unknown(Code::Unavailable, "the worker that had taken the call died").into())
+}
+
+fn full() -> Failed {
+    let after = RetryAfter::at_least(Duration::from_millis(16));
+    Failed::Call(Stop::told(Failure::not_started(Code::ResourceExhausted, "the queue is full").later(after).into()))
 }
 
 fn no_connection() -> Failed {
@@ -108,6 +115,34 @@ fn a_connection_is_waited_for_when_there_was_one() {
     call.fails(not_started()).unwrap();
     let refused = Error::not_started(Code::FailedPrecondition, "the contract differs");
     assert_eq!(call.fails(Failed::Connect(refused)).unwrap_err().attempts(), 2);
+}
+
+/// 16 ms are said as 16,384 microseconds.
+#[test]
+fn who_finds_no_room_comes_back_when_the_service_says_and_not_all_at_once() {
+    for (luck, pause_us) in [(0, 16_384), (u64::MAX, 24_575)] {
+        let mut call = Call::new(false, 30_000);
+        call.at.luck = luck;
+        call.fails(full()).unwrap();
+        assert_eq!((call.at.now_ns - START) / 1_000, pause_us);
+    }
+    // Whose time is up before that hears it at once, and when there would be room.
+    let mut call = Call::new(false, 16);
+    let error = call.fails(full()).unwrap_err();
+    assert_eq!((error.outcome(), error.attempts(), call.at.now_ns), (Outcome::NotStarted, 1, START));
+    assert_eq!(error.retry_after(), Some(Duration::from_micros(16_384)));
+    // A service that has too much to do is not asked for free, and not by who does not know when.
+    let mut call = Call::new(false, 30_000);
+    while call.budget.take(START, 0) {}
+    assert_eq!(call.tried(full).attempts(), 1);
+    let silent = || Failed::Call(Stop::told(Error::not_started(Code::ResourceExhausted, "too large")));
+    assert_eq!(Call::new(true, 30_000).tried(silent).attempts(), 1);
+    // Our own pauses may be longer than that.
+    let mut call = Call::new(false, 30_000);
+    (0..8).for_each(|_| call.fails(full()).unwrap());
+    let before = call.at.now_ns;
+    call.fails(full()).unwrap();
+    assert!(call.at.now_ns - before > 100 * MS);
 }
 
 #[test]

@@ -266,7 +266,8 @@ impl ShmConnection {
         match head.status {
             Status::Ok => Ok(Answer::Result),
             Status::Application => Ok(Answer::Application),
-            Status::Failed(code, outcome) => Err(Stop::told(failure(code, outcome, body))),
+            Status::Failed(code, outcome) => Err(Stop::told(failure(code, outcome, body).into())),
+            Status::Later(code, after) => Err(Stop::told(failure(code, Outcome::NotStarted, body).later(after).into())),
             Status::Need => Err(Error::done(Code::DataLoss, "a reply without a body").into()),
         }
     }
@@ -302,12 +303,12 @@ fn reply_lost(stop: Stop) -> Stop {
 }
 
 #[cold]
-fn failure(code: Code, outcome: Outcome, text: &[u8]) -> Error {
+fn failure(code: Code, outcome: Outcome, text: &[u8]) -> Failure {
     // The supervisor's verdict on a call whose worker died carries no text (rule 15).
     let text = match (text, code, outcome) {
         ([], Code::Unavailable, Outcome::Unknown) => b"the worker that had taken the call died",
         ([], _, _) => &b"the service gave no reason"[..],
         (text, _, _) => text,
     };
-    Failure::from_wire(code, outcome, text).into()
+    Failure::from_wire(code, outcome, text)
 }

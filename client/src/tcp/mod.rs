@@ -27,7 +27,7 @@ use std::time::Duration;
 use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::frame::Kind;
 use speedysvc_protocol::ids::CallId;
-use speedysvc_protocol::status::{Code, Failure, Status};
+use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 
 use crate::call::{Agreed, Answer, Ask, Stop};
 use crate::clock::Deadline;
@@ -206,6 +206,10 @@ fn judge(status: Status, reply: &Buffer) -> Result<Answer, Stop> {
         Status::Ok => Ok(Answer::Result),
         Status::Application => Ok(Answer::Application),
         Status::Failed(code, outcome) => Err(Stop::told(Failure::from_wire(code, outcome, reply.as_slice()).into())),
+        Status::Later(code, after) => {
+            let failure = Failure::from_wire(code, Outcome::NotStarted, reply.as_slice());
+            Err(Stop::told(failure.later(after).into()))
+        }
         Status::Need => Err(Error::done(Code::DataLoss, "the service sent a size in place of a reply").into()),
     }
 }

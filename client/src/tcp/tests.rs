@@ -311,8 +311,8 @@ fn a_refusal_comes_through_and_silence_has_an_end() {
 
 #[test]
 fn values_cross_as_values() {
-    let method =
-        Method { name: "get".into(), signature: String::new(), id: MethodId(7), shape: Shape(1), idempotent: false };
+    let (name, id, codec) = ("get".into(), MethodId(7), Codec::Rkyv);
+    let method = Method { name, signature: String::new(), id, shape: Shape(1), idempotent: false, codec };
     let contract: &Contract =
         Box::leak(Box::new(Contract { service: "store".into(), version: 1, methods: vec![method] }));
     let server = Server::new();

@@ -5,6 +5,8 @@
 mod executor;
 mod mailbox;
 mod pool;
+mod queue;
+mod room;
 mod task;
 
 use std::collections::VecDeque;
@@ -23,11 +25,22 @@ use speedysvc_protocol::shm::link::Board;
 use speedysvc_protocol::status::{Code, Failure};
 
 use crate::budget::{BESIDE_MESSAGES, BLOCKING_QUEUED, FUTURES, SPARE_CALLS};
+use crate::clock::now_ns;
 use crate::driver::Tag;
 use executor::Executor;
 use mailbox::{Mailbox, Post};
 use pool::{Job, Pool, Queue};
+use room::{Caller, Full, Room};
 use task::{Cancel, Task};
+
+// What a call is told that finds no room. Texts as they are: making one for each would cost more than all the rest.
+const ALL_BLOCKING: &str = "as many calls of blocking methods run or wait for a thread of this worker as may: try \
+                            again later, or give the service more workers";
+const ALL_FUTURES: &str = "as many calls of async methods are under way in this worker as may: try again later";
+const YOURS: &str = "this client has as many calls beside this worker's loop as there is room left for others: wait \
+                     for some of them first, or try again later";
+const HELD: &str = "calls that run beside this worker's loop hold the most memory for arguments that they may: try \
+                    again later";
 
 /// A runtime for handlers that use its libraries. It lives outside of the engine, which knows none.
 pub trait Runtime: Send + Sync {
@@ -100,8 +113,10 @@ pub(crate) struct TicketId(usize);
 pub(crate) struct Beside {
     service: Arc<dyn Service>,
     tickets: Slab<Ticket>,
-    /// Those of them that wait for a thread or run on one.
-    blocking: usize,
+    /// Room for those of them that wait for a thread or run on one...
+    blocking: Room,
+    /// ...and for those that are futures.
+    futures: Room,
     /// Bytes of arguments that all of them hold.
     held: usize,
     mailbox: Arc<Mailbox>,
@@ -133,9 +148,11 @@ impl Names {
 impl Beside {
     pub(crate) fn new(service: Arc<dyn Service>, runtime: Option<Arc<dyn Runtime>>, names: Names) -> io::Result<Self> {
         let mailbox = Arc::new(Mailbox::new()?);
-        let (pool, executor) = (Pool::new(Arc::clone(&mailbox), names.clone()), Executor::new(Arc::clone(&mailbox)));
+        let pool = Pool::new(service.contract().methods.len(), Arc::clone(&mailbox), names.clone());
+        let executor = Executor::new(Arc::clone(&mailbox));
         let (tickets, done, spare) = (Slab::new(), VecDeque::new(), Vec::new());
-        Ok(Self { service, tickets, blocking: 0, held: 0, mailbox, pool, executor, runtime, done, spare })
+        let (blocking, futures) = (Room::new(BLOCKING_QUEUED), Room::new(FUTURES));
+        Ok(Self { service, tickets, blocking, futures, held: 0, mailbox, pool, executor, runtime, done, spare })
     }
 
     /// The bell by which what is beside the loop rings for it.
@@ -151,32 +168,31 @@ impl Beside {
     /// Whether there is room for one more call with so many bytes of arguments, of messages of at most so many.
     ///
     /// # Errors
-    /// Which limit is reached.
-    pub(crate) fn admit(&self, way: Way, bytes: usize, message_max: usize) -> Result<(), Failure> {
-        let refuse = |what: String| Err(Failure::not_started(Code::ResourceExhausted, what));
-        let futures = self.tickets.len() - self.blocking;
-        match way {
+    /// Which limit is reached, and when to try again.
+    pub(crate) fn admit(&self, ticket: &Ticket, bytes: usize, message_max: usize) -> Result<(), Failure> {
+        let room = match ticket.way {
             // One for each connection, which has held its bytes before.
             Way::InTurn => return Ok(()),
-            Way::Blocking if self.blocking >= BLOCKING_QUEUED => {
-                return refuse(format!(
-                    "{BLOCKING_QUEUED} calls of blocking methods run or wait for a thread of this worker already: try \
-                     again later, or give the service more workers"
-                ));
-            }
-            Way::Future | Way::Runtime if futures >= FUTURES => {
-                return refuse(format!(
-                    "{FUTURES} calls of async methods are under way in this worker: try again later"
-                ));
-            }
-            _ => {}
+            Way::Blocking => &self.blocking,
+            Way::Future | Way::Runtime => &self.futures,
+        };
+        let why = match (room.admit(Caller::of(&ticket.to)), ticket.way) {
+            (Err(Full::All), Way::Blocking) => ALL_BLOCKING,
+            (Err(Full::All), _) => ALL_FUTURES,
+            (Err(Full::Yours), _) => YOURS,
+            (Ok(()), _) if self.held.saturating_add(bytes) > message_max.saturating_mul(BESIDE_MESSAGES) => HELD,
+            (Ok(()), _) => return Ok(()),
+        };
+        Err(Failure::not_started(Code::ResourceExhausted, why).later(room.retry_after(now_ns())))
+    }
+
+    /// The room that a call of this kind takes.
+    fn room(&mut self, way: Way) -> Option<&mut Room> {
+        match way {
+            Way::Blocking => Some(&mut self.blocking),
+            Way::Future | Way::Runtime => Some(&mut self.futures),
+            Way::InTurn => None,
         }
-        let held_max = message_max.saturating_mul(BESIDE_MESSAGES);
-        if self.held.saturating_add(bytes) > held_max {
-            let text = "calls that run beside this worker's loop hold the most memory that they may";
-            return refuse(format!("{text}, {held_max} bytes of arguments: try again later"));
-        }
-        Ok(())
     }
 
     /// Buffers for a call.
@@ -189,15 +205,17 @@ impl Beside {
         ticket.bytes_in = call.len();
         ticket.held = if call.in_place.is_some() { 0 } else { ticket.bytes_in };
         self.held += ticket.held;
-        self.blocking += usize::from(is_blocking(ticket.way));
-        let (way, method) = (ticket.way, ticket.method);
+        let (way, method, came_ns, caller) = (ticket.way, ticket.method, ticket.came_ns, Caller::of(&ticket.to));
+        if let Some(room) = self.room(way) {
+            room.enter(caller, now_ns());
+        }
         let (context, cancel) = (ticket.context.clone(), Arc::clone(&ticket.cancel));
         let number = self.tickets.insert(ticket);
         let service = Arc::clone(&self.service);
         match way {
             Way::Blocking | Way::InTurn => {
                 let queue = if way == Way::InTurn { Queue::InTurn } else { Queue::Any };
-                self.pool.run(queue, Job { ticket: number, method, service, call, context });
+                self.pool.run(queue, Job { ticket: number, caller, method, service, call, context, came_ns });
             }
             Way::Future => {
                 let future = service.begin(method, call);
@@ -254,7 +272,9 @@ impl Beside {
         let done = self.done.pop_front()?;
         let ticket = self.tickets.remove(done.ticket);
         self.held -= ticket.held;
-        self.blocking -= usize::from(is_blocking(ticket.way));
+        if let Some(room) = self.room(ticket.way) {
+            room.leave(Caller::of(&ticket.to), done.ended_ns);
+        }
         Some((ticket, done))
     }
 
@@ -287,10 +307,6 @@ impl Beside {
             }
         }
     }
-}
-
-fn is_blocking(way: Way) -> bool {
-    matches!(way, Way::Blocking)
 }
 
 #[cfg(test)]

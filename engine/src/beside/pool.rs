@@ -11,18 +11,42 @@ use speedysvc_protocol::service::{OwnedCall, Service};
 use speedysvc_protocol::status::{Code, Failure};
 
 use super::mailbox::{Mailbox, Post};
+use super::queue::FairQueue;
+use super::room::Caller;
 use super::{Done, Names};
 use crate::budget::BLOCKING_THREADS;
 use crate::clock::now_ns;
-use crate::dispatch::panicked;
+use crate::dispatch::{in_vain, panicked};
+use crate::predict::{Predictor, Takes};
 
 /// A call that waits for a thread.
 pub(super) struct Job {
     pub(super) ticket: usize,
+    pub(super) caller: Caller,
     pub(super) method: MethodIndex,
     pub(super) service: Arc<dyn Service>,
     pub(super) call: OwnedCall,
     pub(super) context: Context,
+    /// When it came.
+    pub(super) came_ns: u64,
+}
+
+impl Job {
+    /// Why it is not begun at this time, when others wait and its method takes so long (decision 0043).
+    pub(super) fn refusal(&self, now_ns: u64, others_wait: bool, takes: Takes) -> Option<Failure> {
+        let deadline_ns = self.context.served().deadline_ns;
+        if self.context.is_given_up() {
+            return Some(Failure::not_started(Code::Cancelled, "cancelled before it started"));
+        }
+        if deadline_ns == 0 {
+            return None;
+        }
+        if deadline_ns <= now_ns {
+            return Some(Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started"));
+        }
+        let is_in_vain = others_wait && takes.is_in_vain(deadline_ns - now_ns);
+        is_in_vain.then(|| in_vain(Some(self.came_ns), now_ns))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,18 +57,24 @@ pub(super) enum Queue {
     InTurn,
 }
 
-#[derive(Default)]
 struct State {
-    any: VecDeque<Job>,
+    any: FairQueue<Caller, Job>,
     in_turn: VecDeque<Job>,
     /// One of `in_turn` runs.
     turn_taken: bool,
+    /// How long methods take here.
+    predictor: Predictor,
     threads: usize,
     idle: usize,
     ended: bool,
 }
 
 impl State {
+    fn new(methods: usize) -> Self {
+        let (any, in_turn, predictor) = (FairQueue::default(), VecDeque::new(), Predictor::new(methods));
+        Self { any, in_turn, turn_taken: false, predictor, threads: 0, idle: 0, ended: false }
+    }
+
     fn next(&mut self) -> Option<(Queue, Job)> {
         if !self.turn_taken
             && let Some(job) = self.in_turn.pop_front()
@@ -52,13 +82,28 @@ impl State {
             self.turn_taken = true;
             return Some((Queue::InTurn, job));
         }
-        self.any.pop_front().map(|job| (Queue::Any, job))
+        self.any.pop().map(|job| (Queue::Any, job))
+    }
+
+    /// Whether others wait that this one would hold up.
+    fn others_wait(&self, queue: Queue) -> bool {
+        match queue {
+            Queue::Any => self.any.len() > 0,
+            Queue::InTurn => !self.in_turn.is_empty(),
+        }
     }
 
     /// Jobs that could begin if there were threads.
     fn ready(&self) -> usize {
         self.any.len() + usize::from(!self.turn_taken && !self.in_turn.is_empty())
     }
+}
+
+/// The job whose turn it is, and why it is not begun.
+struct Next {
+    queue: Queue,
+    job: Job,
+    refusal: Option<Failure>,
 }
 
 struct Shared {
@@ -72,8 +117,10 @@ struct Shared {
 pub(super) struct Pool(Arc<Shared>);
 
 impl Pool {
-    pub(super) fn new(mailbox: Arc<Mailbox>, names: Names) -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), wake: Condvar::new(), mailbox, names }))
+    /// For a service with so many methods.
+    pub(super) fn new(methods: usize, mailbox: Arc<Mailbox>, names: Names) -> Self {
+        let state = Mutex::new(State::new(methods));
+        Self(Arc::new(Shared { state, wake: Condvar::new(), mailbox, names }))
     }
 
     pub(super) fn names(&self) -> &Names {
@@ -84,7 +131,7 @@ impl Pool {
     pub(super) fn run(&self, queue: Queue, job: Job) {
         let mut state = self.0.lock();
         match queue {
-            Queue::Any => state.any.push_back(job),
+            Queue::Any => state.any.push(job.caller, job),
             Queue::InTurn => state.in_turn.push_back(job),
         }
         // One more than run handlers that block: what came over a socket must not wait for those.
@@ -94,7 +141,8 @@ impl Pool {
             match started {
                 Ok(_) => state.threads += 1,
                 Err(error) if state.threads == 0 => {
-                    let jobs = std::mem::take(&mut state.any).into_iter().chain(std::mem::take(&mut state.in_turn));
+                    let any = std::iter::from_fn(|| state.any.pop()).collect::<Vec<_>>();
+                    let jobs = any.into_iter().chain(std::mem::take(&mut state.in_turn));
                     let text = format!("the worker has no thread for it: {error}");
                     for job in jobs {
                         let failure = Failure::not_started(Code::ResourceExhausted, text.clone());
@@ -124,20 +172,29 @@ impl Shared {
     }
 
     fn work(&self, number: usize) {
-        while let Some((queue, job)) = self.wait() {
-            let done = self.serve(number, job);
+        while let Some(Next { queue, job, refusal }) = self.wait() {
+            let (method, has_begun) = (usize::from(job.method.0), refusal.is_none());
+            let done = match refusal {
+                Some(failure) => refused(job, &failure),
+                None => self.serve(number, job),
+            };
+            let took_ns = done.ended_ns.saturating_sub(done.started_ns);
             self.mailbox.post(Post::Done(done));
-            if queue == Queue::InTurn {
-                self.lock().turn_taken = false;
+            let mut state = self.lock();
+            if has_begun {
+                state.predictor.took(method, took_ns);
             }
+            state.turn_taken &= queue != Queue::InTurn;
         }
     }
 
-    fn wait(&self) -> Option<(Queue, Job)> {
+    fn wait(&self) -> Option<Next> {
         let mut state = self.lock();
         loop {
-            if let Some(job) = state.next() {
-                return Some(job);
+            if let Some((queue, job)) = state.next() {
+                let takes = state.predictor.takes(usize::from(job.method.0));
+                let refusal = job.refusal(now_ns(), state.others_wait(queue), takes);
+                return Some(Next { queue, job, refusal });
             }
             if state.ended {
                 return None;
@@ -150,15 +207,7 @@ impl Shared {
 
     fn serve(&self, number: usize, job: Job) -> Done {
         let started_ns = now_ns();
-        let deadline_ns = job.context.served().deadline_ns;
-        if job.context.is_given_up() {
-            return refused(job, &Failure::not_started(Code::Cancelled, "cancelled before it started"));
-        }
-        if deadline_ns != 0 && deadline_ns <= started_ns {
-            let text = "the deadline passed before it started";
-            return refused(job, &Failure::not_started(Code::DeadlineExceeded, text));
-        }
-        let Job { ticket, method, service, mut call, context } = job;
+        let Job { ticket, method, service, mut call, context, .. } = job;
         let entered = context.enter();
         self.names.say(number, Some(method));
         // As on the loop: what a handler that panicked leaves behind is between it and its author.

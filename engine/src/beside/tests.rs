@@ -14,6 +14,7 @@ use speedysvc_protocol::service::{Begun, Call};
 use speedysvc_protocol::status::{Outcome, Status};
 
 use super::*;
+use crate::predict::Predictor;
 
 static SPEC: ServiceSpec = ServiceSpec { name: "fake", version: 1, docs: "", methods: &[] };
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| SPEC.contract());
@@ -143,7 +144,8 @@ fn a_call_comes_back_with_its_reply_by_each_way() {
         assert!(!world.beside.is_empty());
         world.fake.open();
         assert_eq!(world.back(), (Status::Ok, b"hi".to_vec()), "{way:?}");
-        assert!(world.beside.is_empty() && world.beside.held == 0 && world.beside.blocking == 0, "{way:?}");
+        assert!(world.beside.is_empty() && world.beside.held == 0, "{way:?}");
+        assert_eq!([world.beside.blocking.taken(), world.beside.futures.taken()], [0, 0], "{way:?}");
         world.begin(way, PANIC, b"");
         let (status, text) = world.back();
         assert_eq!(status, Status::Failed(Code::Internal, Outcome::Done), "{way:?}");
@@ -171,12 +173,24 @@ fn those_in_turn_run_one_at_a_time_beside_the_others() {
 #[test]
 fn limits_are_named_and_what_is_back_makes_room() {
     let mut world = World::new();
-    let admit = |world: &World, way, bytes| world.beside.admit(way, bytes, 100).map_err(|failure| failure.code);
+    let ticket = |way, who| {
+        let served = Served { call: CallName::Http, peer: Peer::Unknown, deadline_ns: 0, trace: None };
+        Ticket::new(ReplyTo::Http { tag: Tag(who) }, ECHO, way, 0, Context::new(served))
+    };
+    let admit = |world: &World, way, bytes| {
+        let refused = world.beside.admit(&ticket(way, 1), bytes, 100);
+        refused.map_err(|failure| {
+            assert!(failure.retry_after.is_some(), "{failure}");
+            failure.code
+        })
+    };
     assert_eq!(admit(&world, Way::Blocking, 100 * BESIDE_MESSAGES), Ok(()));
     assert_eq!(admit(&world, Way::Future, 100 * BESIDE_MESSAGES + 1), Err(Code::ResourceExhausted));
     for _ in 0..BLOCKING_QUEUED {
         world.begin(Way::Blocking, WAIT, b"x");
     }
+    let yours = world.beside.admit(&ticket(Way::Future, 0), 0, 100).map_err(|failure| failure.code);
+    assert_eq!(yours, Ok(()), "there is room for futures");
     assert_eq!(admit(&world, Way::Blocking, 0), Err(Code::ResourceExhausted));
     assert_eq!((admit(&world, Way::Future, 0), admit(&world, Way::InTurn, 1 << 20)), (Ok(()), Ok(())));
     assert_eq!(world.beside.held, BLOCKING_QUEUED);
@@ -205,6 +219,31 @@ fn what_nobody_waits_for_is_stopped_or_never_begun() {
     assert_eq!(world.back().0, Status::Failed(Code::DeadlineExceeded, Outcome::NotStarted));
     // What is back already cannot be cancelled any more, and its number may be another's by now.
     world.beside.cancel(future);
+}
+
+/// Decision 0043, beside the loop: the 100 ms that a method takes there, and a quarter more.
+#[test]
+fn a_call_that_cannot_be_answered_in_time_is_not_begun_while_others_wait() {
+    const MS: u64 = 1_000_000;
+    let mut predictor = Predictor::new(1);
+    predictor.took(0, 100 * MS);
+    let job = |deadline_ns| {
+        let served = Served { call: CallName::Http, peer: Peer::Unknown, deadline_ns, trace: None };
+        let (caller, service) = (Caller::Socket(Tag(0)), Arc::new(Fake::default()));
+        let context = Context::new(served);
+        Job { ticket: 0, caller, method: ECHO, service, call: OwnedCall::default(), context, came_ns: 1_000 * MS }
+    };
+    let refusal = |deadline_ns: u64, others_wait| job(deadline_ns).refusal(1_040 * MS, others_wait, predictor.takes(0));
+    let code = |refused: Option<Failure>| refused.map(|failure| (failure.code, failure.outcome));
+    let expired = Some((Code::DeadlineExceeded, Outcome::NotStarted));
+    assert_eq!(code(refusal(1_164 * MS, true)), expired);
+    assert_eq!(code(refusal(1_165 * MS, true)), None, "there is time enough");
+    assert_eq!(code(refusal(0, true)), None, "all the time of the world");
+    assert_eq!(code(refusal(1_041 * MS, false)), None, "alone, it is worth a try");
+    assert_eq!(code(refusal(1_040 * MS, false)), expired);
+    // It has waited for 40 ms: in 20 ms half of what waits will be gone.
+    let after = refusal(1_164 * MS, true).and_then(|failure| failure.retry_after).map(|after| after.duration());
+    assert_eq!(after, Some(std::time::Duration::from_micros(32_768)));
 }
 
 #[test]

@@ -4,8 +4,9 @@ use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 
+use crate::codec::Codec;
 use crate::declaration::{Declaration, Method};
-use crate::generic::{Names, value_ident};
+use crate::generic::{Names, base64, value_ident};
 use crate::spec::service_ident;
 use crate::types::{Argument, Kind};
 
@@ -166,7 +167,7 @@ impl How {
     }
 }
 
-/// One function for each method, and inside it the one that archives the arguments and calls.
+/// One function for each method, and inside it the one that writes the arguments and calls.
 fn call(declared: &Declaration, method: &Method, how: How) -> TokenStream {
     let Method { ident, arguments, output, .. } = method;
     let (names, docs) = (Names::of(declared, method), documentation(method, how));
@@ -191,20 +192,11 @@ fn call(declared: &Declaration, method: &Method, how: How) -> TokenStream {
 fn inner_call(method: &Method, names: &Names<'_>, how: How) -> TokenStream {
     let index = Literal::usize_unsuffixed(method.index);
     let index = quote!(::speedysvc::__private::ids::MethodIndex(#index));
-    let wire = names.arguments().map(|(place, argument)| wire(place, &argument.kind));
-    let wire = if names.is_one_byte_string() {
-        let only = value_ident(0);
-        quote!(&::speedysvc::__private::byte_string::OnlyArgument(#only))
-    } else {
-        quote!(&(#(#wire,)*))
+    let body = match method.settings.codec() {
+        Codec::Rkyv => in_archives(names, &index),
+        other => in_codec(other, names, &index),
     };
     let (ok, error) = (names.ok(), names.error());
-    let body = match (&error, names.is_byte_string()) {
-        (None, false) => quote!(channel.call::<_, #ok>(#index, #wire)),
-        (None, true) => quote!(channel.call_for_bytes(#index, #wire)),
-        (Some(error), false) => quote!(channel.call_fallible::<_, #ok, #error>(#index, #wire)),
-        (Some(error), true) => quote!(channel.call_fallible_for_bytes::<_, #error>(#index, #wire)),
-    };
     let (generics, result, channel) = (names.generics(), how.result(&ok, error.as_ref()), how.channel());
     let taken = names.arguments().map(|(place, argument)| taken(names, place, &argument.kind));
     quote! {
@@ -212,6 +204,55 @@ fn inner_call(method: &Method, names: &Names<'_>, how: How) -> TokenStream {
             #body
         }
     }
+}
+
+/// The call with archives.
+fn in_archives(names: &Names<'_>, index: &TokenStream) -> TokenStream {
+    let wire = names.arguments().map(|(place, argument)| wire(place, &argument.kind));
+    let wire = if names.is_one_byte_string() {
+        let only = value_ident(0);
+        quote!(&::speedysvc::__private::byte_string::OnlyArgument(#only))
+    } else {
+        quote!(&(#(#wire,)*))
+    };
+    let ok = names.ok();
+    match (names.error(), names.is_byte_string()) {
+        (None, false) => quote!(channel.call::<_, #ok>(#index, #wire)),
+        (None, true) => quote!(channel.call_for_bytes(#index, #wire)),
+        (Some(error), false) => quote!(channel.call_fallible::<_, #ok, #error>(#index, #wire)),
+        (Some(error), true) => quote!(channel.call_fallible_for_bytes::<_, #error>(#index, #wire)),
+    }
+}
+
+/// The call in another codec: one argument by itself, several with their names.
+fn in_codec(codec: Codec, names: &Names<'_>, index: &TokenStream) -> TokenStream {
+    let by_name = quote!(::speedysvc::__private::by_name);
+    let values: Vec<TokenStream> = names.arguments().map(|(place, argument)| spoken(place, &argument.kind)).collect();
+    let keys = names.arguments().map(|(_, argument)| argument.name.unraw().to_string());
+    let arguments = match &values[..] {
+        [] => quote!(&()),
+        [only] => quote!(&#only),
+        several => quote!(&#by_name::Named(&[#(#keys),*], (#(#several,)*))),
+    };
+    let (ok, variant, only) = (names.ok(), codec.variant(), value_ident(0));
+    let arguments = match codec {
+        Codec::Raw => quote!(&#by_name::Raw(#only)),
+        _ => quote!(&#by_name::#variant(#arguments)),
+    };
+    let read = match names.is_byte_string() {
+        true => quote!(::speedysvc::__private::AsBytes),
+        false => quote!(::speedysvc::__private::AsValue<#ok>),
+    };
+    match names.error() {
+        None => quote!(channel.call_as::<_, #read>(#index, #arguments)),
+        Some(error) => quote!(channel.call_fallible_as::<_, #read, #error>(#index, #arguments)),
+    }
+}
+
+/// An argument as serde takes it.
+fn spoken(place: usize, kind: &Kind) -> TokenStream {
+    let (name, base64) = (value_ident(place), base64());
+    if kind.is_byte_string() { quote!(#base64(#name)) } else { quote!(#name) }
 }
 
 /// An argument as the caller gives it.

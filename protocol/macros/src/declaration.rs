@@ -127,6 +127,9 @@ fn read_method(index: usize, item: &TraitItemFn) -> Result<Method> {
     let output = errors.note(Output::of(&item.sig.output));
     let settings = errors.note(method_settings::read(&item.attrs));
     errors.note(settings.as_ref().map_or(Ok(()), |settings| settings.check(&item.sig)));
+    if let (Some(output), Some((codec, place))) = (&output, settings.as_ref().and_then(|settings| settings.codec)) {
+        errors.note(codec.check(&arguments, output, place));
+    }
     errors.end()?;
     let settings = settings.expect("without an error there are settings");
     let (output, name) = (output.expect("without an error there is an output"), item.sig.ident.unraw().to_string());

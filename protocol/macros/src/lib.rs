@@ -6,13 +6,15 @@
 //!
 //! * `declaration`: a trait as it was written becomes methods, arguments and results, or errors that say what to do.
 //!   `types` decides what an argument or a result is; `refused` knows what cannot travel.
-//! * `settings` is what stands in the attribute's brackets, `method_settings` in `#[method(...)]` on a method.
+//! * `settings` is what stands in the attribute's brackets, `method_settings` in `#[method(...)]` on a method, `codec`
+//!   what that says of codecs.
 //! * `spec`, `server`, `client`: what is generated from that. `signature`: a method's normal form.
 //!   `generic`: how errors about types stay few.
 //! * `implementation`: the attribute on an `impl` block. `data`: the other macro.
 #![forbid(unsafe_code)]
 
 mod client;
+mod codec;
 mod data;
 mod declaration;
 mod generic;
@@ -103,6 +105,30 @@ use syn::{Error, Item};
 /// ```text
 /// fn thumbnail(&self, image: &[u8], #[default(128)] width: u32) -> Vec<u8>;
 /// ```
+///
+/// # Codecs
+/// A method answers in the codec of its caller, whatever is written here: archives, JSON and MessagePack all reach the
+/// same handler with the same types. `#[method(codec = "...")]` chooses what *clients that are built from this trait*
+/// write for the method, and with it how strictly both programs must agree:
+///
+/// | codec | what it is for |
+/// |---|---|
+/// | `"rkyv"`, the usual one | speed: read where it lies. Both programs need exactly the same types |
+/// | `"json"` | change: what is optional may be added on either side |
+/// | `"msgpack"` | the same in fewer bytes, with byte strings as they are |
+/// | `"raw"` | one byte string in, one out: the bytes and nothing else |
+///
+/// ```text
+/// #[method(codec = "json")]
+/// fn search(&self, query: Query, #[default(10)] most: u32) -> Page;
+/// ```
+///
+/// Optional are fields and arguments that are an `Option` or have a default: `#[serde(default)]`, `#[default(...)]`.
+/// Of methods with another codec than rkyv only the name is compared at connect. What differs in more than optional
+/// parts is refused by each call, with `INVALID_ARGUMENT`, not started; a result that lacks what the client needs is
+/// `DATA_LOSS`, done. Names of arguments count then: several travel as a map by names. A method with one argument
+/// takes it without a name; where more may come, begin with a struct of them, or with two. The codec is no part of the
+/// contract: changing it leaves programs that were built before as they are.
 ///
 /// A method's name, its types and their fields are its contract: they are compared when a client connects. The names of
 /// arguments, doc comments and how a type is imported are not part of it.

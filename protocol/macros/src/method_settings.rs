@@ -5,7 +5,11 @@ use quote::{ToTokens, quote};
 use syn::meta::ParseNestedMeta;
 use syn::{Attribute, Error, FnArg, ItemTrait, LitStr, Meta, Result, Signature, TraitItem, parse_quote};
 
-const KEYS: &str = "its keys are `idempotent`, `blocking` and `runtime`";
+use crate::codec::{self, Codec};
+
+const KEYS: &str = "its keys are `idempotent`, `blocking`, `runtime` and `codec`";
+
+const TWICE: &str = "this key is given twice";
 
 /// What a method is besides its signature.
 #[derive(Default)]
@@ -16,6 +20,8 @@ pub struct MethodSettings {
     pub blocking: bool,
     /// It is polled by tokio; where that was said.
     pub tokio: Option<Span>,
+    /// How the generated client writes its calls; where that was said.
+    pub codec: Option<(Codec, Span)>,
 }
 
 impl MethodSettings {
@@ -30,6 +36,11 @@ impl MethodSettings {
             }
             _ => Ok(()),
         }
+    }
+
+    /// How the generated client writes its calls.
+    pub fn codec(&self) -> Codec {
+        self.codec.map(|(codec, _)| codec).unwrap_or_default()
     }
 
     /// The variant of `contract::Runs`.
@@ -65,6 +76,12 @@ fn read_key(settings: &mut MethodSettings, meta: &ParseNestedMeta<'_>) -> Result
     if meta.path.is_ident("runtime") {
         return runtime(&mut settings.tokio, meta);
     }
+    if meta.path.is_ident("codec") {
+        let name: Result<LitStr> = meta.value().and_then(|value| value.parse());
+        let name = name.map_err(|error| Error::new(error.span(), "write a name in quotes: `codec = \"json\"`"))?;
+        let codec = (codec::named(&name)?, name.span());
+        return if settings.codec.replace(codec).is_some() { Err(meta.error(TWICE)) } else { Ok(()) };
+    }
     let key = meta.path.get_ident().map_or_else(|| "this".to_owned(), |key| format!("`{key}`"));
     Err(meta.error(format!("{key} is no key of #[method]; {KEYS}")))
 }
@@ -73,7 +90,7 @@ fn flag(flag: &mut bool, meta: &ParseNestedMeta<'_>) -> Result<()> {
     if !meta.input.is_empty() && !meta.input.peek(syn::Token![,]) {
         return Err(meta.error("this key has no value: it stands there, or it does not"));
     }
-    if std::mem::replace(flag, true) { Err(meta.error("this key is given twice")) } else { Ok(()) }
+    if std::mem::replace(flag, true) { Err(meta.error(TWICE)) } else { Ok(()) }
 }
 
 fn runtime(tokio: &mut Option<Span>, meta: &ParseNestedMeta<'_>) -> Result<()> {
@@ -82,7 +99,7 @@ fn runtime(tokio: &mut Option<Span>, meta: &ParseNestedMeta<'_>) -> Result<()> {
         let message = "the only runtime is \"tokio\"; without this key an `async fn` is polled on the loop's thread";
         return Err(Error::new(name.span(), message));
     }
-    if tokio.replace(name.span()).is_some() { Err(meta.error("this key is given twice")) } else { Ok(()) }
+    if tokio.replace(name.span()).is_some() { Err(meta.error(TWICE)) } else { Ok(()) }
 }
 
 /// The trait as it stays: the compiler knows no attributes `method` and `default`.

@@ -64,6 +64,7 @@ fn method_spec(declared: &Declaration, method: &Method) -> TokenStream {
     let Method { name, signature, docs, arguments, .. } = method;
     let idempotent = method.settings.idempotent;
     let (runs, defaults) = (method.settings.runs(method.is_async), arguments.iter().map(default));
+    let codec = method.settings.codec().variant();
     let keys = arguments.iter().map(|argument| argument.name.unraw().to_string());
     let schema = method_schema(&service_ident(&declared.ident), &Names::of(declared, method));
     quote! {
@@ -73,6 +74,7 @@ fn method_spec(declared: &Declaration, method: &Method) -> TokenStream {
             docs: #docs,
             idempotent: #idempotent,
             runs: ::speedysvc::__private::contract::Runs::#runs,
+            codec: ::speedysvc::__private::ids::Codec::#codec,
             arguments: &[#(#keys),*],
             defaults: &[#(#defaults),*],
             schema: #schema,

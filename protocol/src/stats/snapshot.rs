@@ -19,7 +19,7 @@ pub fn error_place(status: Status) -> Option<usize> {
     match status {
         Status::Ok | Status::Need => None,
         Status::Application => Some(0),
-        Status::Failed(code, _) => Some(code as usize),
+        Status::Failed(code, _) | Status::Later(code, _) => Some(code as usize),
     }
 }
 

@@ -3,7 +3,7 @@
 use speedysvc_protocol::ids::Codec;
 use speedysvc_protocol::shm::layout::{Geometry, Grant, RequestHead, UNIT};
 use speedysvc_protocol::shm::seq::{ClaimWord, Seq};
-use speedysvc_protocol::status::{Failure, Status};
+use speedysvc_protocol::status::{Failure, Outcome, Status};
 
 use crate::input::Input;
 
@@ -49,6 +49,10 @@ fn grant(word: u64, shape: u64) {
 fn status(word: u32, text: &[u8]) {
     let status = Status::from_wire(word);
     assert_eq!(Status::from_wire(status.to_wire()), status, "a status changed on its way");
+    if let Status::Later(code, after) = status {
+        let failure = Failure::from_wire(code, Outcome::NotStarted, text).later(after);
+        assert_eq!(failure.status(), status);
+    }
     if let Status::Failed(code, outcome) = status {
         let failure = Failure::from_wire(code, outcome, text);
         assert_eq!((failure.code, failure.outcome), (code, outcome));

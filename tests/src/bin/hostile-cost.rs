@@ -1,10 +1,11 @@
-//! Measures what attacks cost their neighbours, and how soon after a worker's death its callers are told.
+//! Measures what attacks cost their neighbours, what refusals cost, and how soon after a worker's death its callers
+//! are told.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
 
 use clap::Parser;
-use speedysvc_tests::cost::{deaths, neighbours, storm, watchers};
+use speedysvc_tests::cost::{deaths, neighbours, refusals, storm, watchers};
 use speedysvc_tests::hostile::attacks::Attack;
 
 /// Measures; the machine should have nothing else to do. Build with `--release` first.
@@ -31,6 +32,9 @@ struct Arguments {
     /// Clients to kill.
     #[arg(long, default_value_t = 0)]
     clients: usize,
+    /// Instead of all else, in so many rounds: refusals against answers.
+    #[arg(long, default_value_t = 0)]
+    refusals: usize,
     /// Instead of attacks: twenty watchers of the dashboard. A span of two seconds has two updates.
     #[arg(long)]
     watchers: bool,
@@ -38,6 +42,9 @@ struct Arguments {
 
 fn main() {
     let arguments = Arguments::parse();
+    if arguments.refusals > 0 {
+        return refusals::measure(arguments.refusals);
+    }
     if arguments.clients > 0 {
         storm::measure(arguments.clients);
     }

@@ -4,12 +4,14 @@
 //! |----------------|------|
 //! | [`neighbours`] | a neighbour's p99 beside each attack, against that beside a program that only spins |
 //! | [`deaths`]     | from a worker's death to its caller's answer, against death, pidfd and wake alone |
+//! | [`refusals`]   | a call that finds a queue full, against one that is answered |
 //! | [`storm`]      | clients killed by the thousand |
 //! | [`watchers`]   | a neighbour's p99 while twenty browsers watch the dashboard |
 //! | [`spread`]     | medians and intervals |
 
 pub mod deaths;
 pub mod neighbours;
+pub mod refusals;
 pub mod spread;
 pub mod storm;
 pub mod watchers;

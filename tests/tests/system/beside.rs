@@ -1,8 +1,9 @@
 //! Handlers that do not run on the loop: blocking ones, async ones, and long ones that came over a socket.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use speedysvc::untyped::{Reply, call};
@@ -83,14 +84,56 @@ fn more_calls_than_may_wait_for_a_thread_are_refused() {
     let engine = engine("");
     let client = connect(&engine.tcp_address("handlers"));
     let note = Note::new(&engine, "gate");
+    // As many as a client may have alone: half of all.
     let held: Vec<_> = (0..120).map(|_| client.start().hold_blocking(note.path(), &[1])).collect();
     note.wait_for("begun");
-    let error = soon("a refusal", || client.hold_blocking(note.path(), &[2]).unwrap_err());
+    let hasty = client.with_timeout(Duration::from_millis(500));
+    let error = soon("a refusal", || hasty.hold_blocking(note.path(), &[2]).unwrap_err());
     assert_eq!((error.code(), error.outcome()), (Code::ResourceExhausted, Outcome::NotStarted), "{error}");
+    assert!(error.retry_after().is_some_and(|after| after >= Duration::from_millis(1)), "{error}");
     client.about().unwrap();
+    // Others find room.
+    let other = connect(&engine.address("handlers")).start().hold_blocking(note.path(), &[3]);
     open(&note);
     held.into_iter().for_each(|call| assert_eq!(call.wait().unwrap(), [1]));
+    assert_eq!(other.wait().unwrap(), [3]);
+    // Who has the time for it comes back when it was told to.
     client.hold_blocking(note.path(), &[3]).unwrap();
+}
+
+fn request(method: &str, body: &str) -> String {
+    let head = format!("POST /handlers/{method} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    head + body
+}
+
+/// Each connection has one call, so 241 of them ask for one more than there is room for; no other one is answered.
+#[test]
+fn over_http_a_full_queue_says_when_to_come_again() {
+    let engine = engine("");
+    let (address, note) = (engine.tcp_address("handlers"), Note::new(&engine, "gate"));
+    let call = request("hold_blocking", &format!("{{\"gate\":\"{}\",\"bytes\":\"AQI=\"}}", note.path()));
+    let mut sockets: Vec<TcpStream> = (0..241)
+        .map(|_| {
+            let mut socket = TcpStream::connect(address.trim_start_matches("tcp://")).unwrap();
+            socket.write_all(call.as_bytes()).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket
+        })
+        .collect();
+    let (mut from, mut heard) = (None, Vec::new());
+    let text = wait_until("a refusal", || {
+        for (place, socket) in sockets.iter_mut().enumerate() {
+            let mut some = [0; 1024];
+            let read = socket.read(&mut some).unwrap_or(0);
+            assert!(read == 0 || *from.get_or_insert(place) == place, "two were refused");
+            heard.extend_from_slice(&some[..read]);
+        }
+        let text = String::from_utf8_lossy(&heard).into_owned();
+        text.ends_with('}').then_some(text)
+    });
+    assert!(text.starts_with("HTTP/1.1 429 ") && text.contains("\r\nRetry-After: "), "{text}");
+    assert!(text.contains("\"outcome\":\"not_started\"") && text.contains("\"retry_after_ms\":"), "{text}");
+    open(&note);
 }
 
 #[test]
@@ -190,14 +233,10 @@ fn http_is_answered_in_order_from_beside_the_loop() {
     (0..2).for_each(|_| drop(client.hold("", &[]).unwrap()));
     for method in ["hold_blocking", "hold"] {
         let note = Note::new(&engine, method);
-        let request = |method: &str, body: &str| {
-            let head = format!("POST /handlers/{method} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
-            head + body
-        };
         let body = format!("{{\"gate\":\"{}\",\"bytes\":\"AQI=\"}}", note.path());
         let both = request(method, &body) + &request("repeat", "{\"text\":\"a\"}");
         let mut socket = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
-        std::io::Write::write_all(&mut socket, both.as_bytes()).unwrap();
+        socket.write_all(both.as_bytes()).unwrap();
         note.wait_for("begun");
         assert!(connect(&address).about().is_ok());
         open(&note);

@@ -69,14 +69,25 @@ impl Peer {
 
     /// Connects and greets.
     pub fn greet(address: &str, offer: Offer) -> Self {
+        Self::greet_as(address, &greeting(offer))
+    }
+
+    /// Connects and says this.
+    pub fn greet_as(address: &str, hello: &Hello) -> Self {
+        Self::try_to_greet(address, hello).expect("a welcome")
+    }
+
+    /// The same; `None` when nobody welcomes it.
+    pub fn try_to_greet(address: &str, hello: &Hello) -> Option<Self> {
         let mut peer = Self::mute(address);
-        peer.say(&hello(offer));
-        let (header, body) = peer.hear().expect("a welcome");
+        // Who is about to go may close before it has read this.
+        peer.socket.write_all(&said(hello)).ok()?;
+        let (header, body) = peer.hear()?;
         assert_eq!(header.kind, Kind::Welcome, "{}", String::from_utf8_lossy(&body));
         let welcome: Welcome = serde_json::from_slice(&body).unwrap();
         peer.methods = welcome.methods.iter().map(|given| given.id).collect();
         peer.wire = welcome.wire;
-        peer
+        Some(peer)
     }
 
     pub fn plain(address: &str) -> Self {
@@ -108,7 +119,11 @@ impl Peer {
         }
         let header = Header::parse(&head).unwrap();
         let mut body = vec![0; header.body_len as usize];
-        self.socket.read_exact(&mut body).unwrap();
+        match self.socket.read_exact(&mut body) {
+            Ok(()) => {}
+            Err(error) if is_end(error.kind()) => return None,
+            Err(error) => panic!("{error}"),
+        }
         if header.checksum.is_some() {
             frame::verify(&head, &body).unwrap();
         }
@@ -151,9 +166,16 @@ fn is_end(kind: ErrorKind) -> bool {
 
 /// A greeting.
 pub fn hello(offer: Offer) -> Vec<u8> {
+    said(&greeting(offer))
+}
+
+fn greeting(offer: Offer) -> Hello {
     let methods = ["echo", "big"].map(|name| Wanted { name: name.to_owned(), typed: None });
-    let hello = Hello { wire: offer, methods: methods.to_vec(), ..Hello::by_name("test", "echo") };
+    Hello { wire: offer, methods: methods.to_vec(), ..Hello::by_name("test", "echo") }
+}
+
+fn said(hello: &Hello) -> Vec<u8> {
     let mut bytes = Vec::new();
-    frame::append(&mut bytes, Kind::Hello, &serde_json::to_vec(&hello).unwrap());
+    frame::append(&mut bytes, Kind::Hello, &serde_json::to_vec(hello).unwrap());
     bytes
 }

@@ -9,6 +9,7 @@
 //! | `deadlines`   | a call inside a handler has what is left of the call that it is part of |
 //! | `deaths`      | a worker's death costs the calls that it had begun, and nothing else |
 //! | `drivers`     | io_uring and epoll are chosen as said, and epoll makes do without io_uring |
+//! | `duplicates`  | whatever a peer repeats, and whoever dies: no call runs twice |
 //! | `limits`      | every size up to the limit crosses, and one byte more is an error that says so |
 //! | `errors`      | what goes wrong is told as it is |
 //! | `sharing`     | many callers, many clients, and no work without calls |
@@ -33,6 +34,7 @@ mod context;
 mod deadlines;
 mod deaths;
 mod drivers;
+mod duplicates;
 mod embedded;
 mod errors;
 mod fixture;

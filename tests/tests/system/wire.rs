@@ -148,7 +148,7 @@ fn bombs_and_changed_frames_end_their_connection_with_a_reason() {
         peer.say(&header(&body, LIMIT as usize + 1).to_bytes());
         peer.say(&body);
         let good = Sent { bytes: &good, full_len: full.len() };
-        peer.say(&[&frame::head(kind, good, false)[..], good.bytes].concat());
+        peer.say(&[&frame::head(peer.kind(4, ECHO), good, false)[..], good.bytes].concat());
         assert_eq!(peer.reply().1, Status::Failed(Code::ResourceExhausted, Outcome::NotStarted));
         let (header, reply) = peer.hear().unwrap();
         let mut back = vec![0; header.full_len as usize];

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::json;
-use speedysvc_protocol::status::{Code, Failure, Outcome};
+use speedysvc_protocol::status::{Code, Failure, Outcome, RetryAfter};
 
 use super::head::{HEAD_MAX, TIMEOUT_FIELD};
 
@@ -88,10 +88,25 @@ impl Refusal {
         Self { status: status_of(failure.code, failure.outcome), failure, allow: None }
     }
 
+    /// Fields of the answer's head that only errors have.
+    pub(super) fn fields(&self) -> String {
+        let allow = self.allow.map(|allow| format!("Allow: {allow}\r\n")).unwrap_or_default();
+        // RFC 9110, section 10.2.3: whole seconds, rounded up.
+        let seconds = |after: RetryAfter| after.duration().as_micros().div_ceil(1_000_000);
+        let after = self.failure.retry_after.map(|after| format!("Retry-After: {}\r\n", seconds(after)));
+        allow + &after.unwrap_or_default()
+    }
+
     /// The body of the answer: `{"code":"INTERNAL","outcome":"done","message":"..."}`.
     pub(super) fn body(&self) -> Vec<u8> {
-        let Failure { code, outcome, .. } = self.failure;
-        json!({ "code": code, "outcome": outcome, "message": self.failure.wire_text() }).to_string().into_bytes()
+        let Failure { code, outcome, retry_after, .. } = self.failure;
+        let mut body = json!({ "code": code, "outcome": outcome, "message": self.failure.wire_text() });
+        if let Some(after) = retry_after {
+            // Rounded up: a time in which nothing has to be done may be a little longer.
+            body["retry_after_ms"] =
+                u64::try_from(after.duration().as_micros().div_ceil(1_000)).unwrap_or(u64::MAX).into();
+        }
+        body.to_string().into_bytes()
     }
 }
 

@@ -56,8 +56,7 @@ pub(super) fn append_empty(out: &mut Vec<u8>, status: u16, more: &str, manner: M
 
 /// Appends an error.
 pub(super) fn append_refusal(out: &mut Vec<u8>, refusal: &Refusal, manner: Manner, date: &mut Date) {
-    let allow = refusal.allow.map(|allow| format!("Allow: {allow}\r\n")).unwrap_or_default();
-    append(out, refusal.status, &allow, &[&refusal.body()], manner, date);
+    append(out, refusal.status, &refusal.fields(), &[&refusal.body()], manner, date);
 }
 
 /// The client may send the body.

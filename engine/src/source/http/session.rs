@@ -4,7 +4,7 @@ use speedysvc_protocol::context::{self, CallName, Peer, Served};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::shm::peer_rows::PeerRow;
 use speedysvc_protocol::stats::Counter;
-use speedysvc_protocol::status::{Code, Failure, Status};
+use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 use speedysvc_protocol::trace::TraceContext;
 
 use super::head::{Body, Head, Method};
@@ -239,6 +239,10 @@ impl Answers {
             Status::Failed(code, outcome) => {
                 let refusal = Refusal::of(Failure::from_wire(code, outcome, body));
                 reply::append_refusal(out, &refusal, manner, date);
+            }
+            Status::Later(code, after) => {
+                let failure = Failure::from_wire(code, Outcome::NotStarted, body).later(after);
+                reply::append_refusal(out, &Refusal::of(failure), manner, date);
             }
             Status::Need => unreachable!("there is no window over HTTP"),
         }

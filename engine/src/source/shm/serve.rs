@@ -157,7 +157,7 @@ impl Links {
         let left_ns = request.deadline_ns.wrapping_sub(now_ns);
         let is_in_vain = || runner.is_in_vain(MethodIndex(request.head.method), left_ns);
         if request.deadline_ns != 0 && self.has_waiting() && is_in_vain() {
-            return Err(in_vain());
+            return Err(in_vain(runner.timing.since(), now_ns));
         }
         let codec = Codec::from_wire(request.head.codec).ok_or_else(|| no_codec(request.head.codec))?;
         let Attached { link, trusted, .. } = &self.all[at.key];
@@ -181,7 +181,7 @@ impl Links {
         let room = grant.map_or(0, |grant| usize::try_from(grant.capacity).unwrap_or(usize::MAX)).max(INLINE);
         let text = failure.wire_text().as_bytes();
         let text = &text[..text.len().min(room)];
-        self.publish(at, grant, Status::Failed(failure.code, failure.outcome), text);
+        self.publish(at, grant, failure.status(), text);
     }
 
     /// Publishes a reply, or holds it until a larger buffer is granted. Returns what the caller is told in the end.
@@ -206,7 +206,7 @@ impl Links {
             let text = "the reply is larger than its buffer, and the worker holds too many such replies already";
             let failure = Failure::done(Code::ResourceExhausted, text);
             self.refuse(at, Some(grant), &failure);
-            Status::Failed(failure.code, failure.outcome)
+            failure.status()
         }
     }
 

@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use speedysvc_protocol::context::Peer;
-use speedysvc_protocol::frame::{self, Kind, Sent};
+use speedysvc_protocol::frame::{self, Kind, Order, Sent};
 use speedysvc_protocol::shm::peer_rows::PeerRow;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::trace::TraceContext;
@@ -75,6 +75,8 @@ pub(super) struct Connection {
     inbox: ReceiveBuffer,
     /// When what is in it came.
     arrivals: Arrivals,
+    /// The calls that were taken.
+    order: Order,
     /// The body that is arriving, when it is too large for the inbox.
     large: Option<Box<Large>>,
     /// Bytes that what is in the inbox needs to be whole; 0 while there is something to handle.
@@ -131,6 +133,7 @@ impl Connection {
             trace: None,
             inbox: ReceiveBuffer::default(),
             arrivals: Arrivals::default(),
+            order: Order::default(),
             large: None,
             missing: 0,
             skip: 0,

@@ -47,6 +47,23 @@ pub mod api {
         /// Draws in a runtime.
         #[method(runtime = "tokio")]
         async fn in_tokio(&self, #[default(3)] times: u32);
+        /// Draws from JSON.
+        #[method(codec = "json")]
+        fn spoken(&self, shape: &Shape, #[default(b"")] bytes: &[u8], text: &str) -> Result<Shape, TooBig> {
+            let _ = (shape, bytes, text);
+            Ok(Shape::Nothing)
+        }
+        /// Draws from MessagePack.
+        #[method(codec = "msgpack")]
+        async fn packed(&self, shape: Shape) -> Vec<u8> {
+            drop(shape);
+            Vec::new()
+        }
+        /// Draws from bytes.
+        #[method(codec = "raw")]
+        fn raw(&self, bytes: &[u8]) -> Result<Vec<u8>, TooBig> {
+            Ok(bytes.to_vec())
+        }
         /// Once drew one.
         #[deprecated = "it is slow"]
         fn old(&self, points: Vec<Shape>, text: String) {

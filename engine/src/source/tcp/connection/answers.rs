@@ -75,7 +75,7 @@ impl Connection {
 
     /// Answers a call that does not reach its handler.
     pub(super) fn refuse(&mut self, call: Asked, failure: &Failure, runner: &Runner) {
-        let kind = Kind::Reply { id: call.id, status: Status::Failed(failure.code, failure.outcome) };
+        let kind = Kind::Reply { id: call.id, status: failure.status() };
         let text = failure.wire_text();
         frame::append_sent(&mut self.outbox, kind, Sent::plain(text.as_bytes()), self.wire.checksum);
         runner.meter.refused(runner.contract().index_of(call.method), Counter::TcpCalls, self.row, failure);
@@ -86,11 +86,12 @@ impl Connection {
         frame::append_sent(&mut self.outbox, kind, Sent::plain(&text), self.wire.checksum);
     }
 
-    /// Nothing after a broken frame can be understood. A peer of another version, or whose words were changed on their
-    /// way, is told so; any other one sees the end of the connection.
+    /// Nothing after a broken frame can be understood. A peer of another version, one that counts wrongly, or one whose
+    /// words were changed on their way, is told so; any other one sees the end of the connection.
     pub(super) fn end_for(&mut self, bad: BadFrame) {
         let (code, why) = match bad {
             BadFrame::Version(_) => (Code::FailedPrecondition, Counter::ClosedRefused),
+            BadFrame::Order { .. } => (Code::InvalidArgument, Counter::ClosedBroken),
             bad if bad.is_corrupt() => (Code::DataLoss, Counter::ClosedCorrupt),
             _ => return self.shut_down(Counter::ClosedBroken),
         };

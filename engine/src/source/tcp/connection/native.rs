@@ -105,6 +105,7 @@ impl Connection {
         if let Some(head) = self.inbox.waiting().first_chunk() {
             packing::check(head, &header, &self.inbox.waiting()[FRAME_HEADER..body_ends], self.wire)?;
         }
+        self.is_new(header)?;
         match (self.stage, header.kind) {
             (Stage::Greeting | Stage::Closing, Kind::Hello) if !self.greeted => self.greet(body_ends, runner),
             (Stage::Serving | Stage::Closing, Kind::Call { .. }) if self.greeted => {
@@ -112,6 +113,7 @@ impl Connection {
                     self.waits = true;
                     return Ok(Next::Wait);
                 }
+                self.took(header);
                 self.trace = None;
             }
             // What is not away has run by now, or was found taken back.
@@ -177,7 +179,7 @@ impl Connection {
             return None;
         }
         if body_ends.is_some_and(|ends| self.is_in_vain(call, ends, now_ns, runner)) {
-            self.refuse(call, &in_vain(), runner);
+            self.refuse(call, &in_vain(Some(came_ns), now_ns), runner);
             return None;
         }
         runner.timing.frame(came_ns, now_ns);
@@ -251,6 +253,7 @@ impl Connection {
         }
         let (call, header) = (large.call, large.header);
         packing::check(&large.head, &header, large.body.as_slice(), self.wire)?;
+        self.is_new(header)?;
         if let Some(index) = self.admit(call, large.since_ns, None, runner) {
             if self.must_wait(runner.way_of_socket(index)) {
                 (self.large, self.waits) = (Some(large), true);
@@ -267,8 +270,21 @@ impl Connection {
             }
         }
         self.trace = None;
+        self.took(header);
         pool.keep_large(large.body);
         Ok(Next::Frame)
+    }
+
+    /// Whether a call has not been taken before; what is no call always is. Asked when its frame is known to be whole.
+    fn is_new(&self, header: Header) -> Result<(), BadFrame> {
+        Asked::of(header.kind).map_or(Ok(()), |call| self.order.check(call.id))
+    }
+
+    /// This call will not be taken again.
+    fn took(&mut self, header: Header) {
+        if let Some(call) = Asked::of(header.kind) {
+            self.order.took(call.id);
+        }
     }
 
     fn body_max(&self) -> usize {
@@ -279,8 +295,10 @@ impl Connection {
     fn refuse_body(&mut self, header: Header, runner: &Runner) -> Result<Next, BadFrame> {
         let Some(call) = Asked::of(header.kind).filter(|_| self.greeted) else { return Err(BadFrame::Reserved) };
         let (len, max) = (header.full_len, self.body_max());
+        self.is_new(header)?;
         let text = format!("a request of {len} bytes is over the limit of {max} bytes");
         self.refuse(call, &Failure::not_started(Code::ResourceExhausted, text), runner);
+        self.took(header);
         self.handled(FRAME_HEADER);
         self.trace = None;
         self.skip = header.body_len as usize;
