@@ -1,16 +1,17 @@
 //! From arguments to reply: the service alone, and as the loop runs it, with its catching of panics, its clock and its
-//! accounts. The difference is what the loop adds.
+//! accounts. The difference is what the loop adds. Then whole passes over shared memory that find one call, or 64.
 
 use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use speedysvc_core::bench::Dispatch;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use speedysvc_core::bench::{Dispatch, Passes};
 use speedysvc_protocol::archive::{self, Buffer};
+use speedysvc_protocol::byte_string;
 use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, Runs, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Body, Call, Reply, Service};
-use speedysvc_protocol::status::Failure;
+use speedysvc_protocol::status::{Code, Failure};
 
 /// The struct of the codec measurements: {u64, text of 24 bytes, sixteen u32}.
 type Realistic = (u64, String, Vec<u32>);
@@ -60,6 +61,39 @@ impl Service for Adder {
     }
 }
 
+/// Says what it is told, as the built-in service does.
+struct Echo;
+
+impl Service for Echo {
+    fn contract(&self) -> &'static Contract {
+        &CONTRACT
+    }
+
+    fn spec(&self) -> &'static ServiceSpec {
+        &SPEC
+    }
+
+    fn call(&self, _: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
+        let bytes = byte_string::slice(call.body.bytes());
+        let bytes = bytes.ok_or_else(|| Failure::not_started(Code::InvalidArgument, "no byte string"))?;
+        call.reply.ok_bytes(call.codec, black_box(bytes).to_vec())
+    }
+}
+
+fn passes(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("passes");
+    let mut arguments = Buffer::new(4096);
+    byte_string::encode(&[7; 32], &mut arguments).expect("it fits");
+    let mut passes = Passes::new(black_box(Arc::new(Echo))).expect("memory for a link");
+    for slots in [1, 64] {
+        group.throughput(Throughput::Elements(slots as u64));
+        group.bench_function(format!("{slots} found, 32 bytes"), |bencher| {
+            bencher.iter(|| passes.call(slots, black_box(arguments.as_slice())));
+        });
+    }
+    group.finish();
+}
+
 fn dispatch(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("dispatch");
     let value: Realistic =
@@ -85,5 +119,5 @@ fn dispatch(bench: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, dispatch);
+criterion_group!(benches, dispatch, passes);
 criterion_main!(benches);

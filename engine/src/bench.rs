@@ -1,12 +1,21 @@
-//! For `benches/dispatch.rs` only: what the loop does with a call between its source and its answer.
+//! For `benches/dispatch.rs` only: what the loop does with a call between its source and its answer, and with those that
+//! a pass over shared memory finds.
 
 use std::io;
 use std::num::NonZeroU16;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use speedysvc_protocol::ids::{Codec, Incarnation, MethodIndex};
+use speedysvc_protocol::ids::{Codec, Incarnation, LinkId, MethodIndex};
 use speedysvc_protocol::service::Service;
+use speedysvc_protocol::shm::board::Mode;
+use speedysvc_protocol::shm::doorbell;
+use speedysvc_protocol::shm::in_place::Trust;
+use speedysvc_protocol::shm::layout::{Geometry, RequestHead};
+use speedysvc_protocol::shm::link::{Board, ClientLink, LinkFiles, WorkerLink};
+use speedysvc_protocol::shm::segment::Access;
+use speedysvc_protocol::shm::seq::Seq;
+use speedysvc_protocol::shm::slot::Post;
 use speedysvc_protocol::shm::stats_page::create_page;
 use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::Counter;
@@ -15,8 +24,12 @@ use speedysvc_protocol::status::Failure;
 use crate::beside::{Beside, Names};
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::meter::Meter;
+use crate::source::shm::{LinkBells, Links};
 
 const MESSAGE_MAX: usize = 1 << 20;
+const ME: Incarnation = Incarnation(NonZeroU16::MIN);
+/// As many as a link usually has.
+const SLOTS: u16 = 64;
 
 /// A loop's dispatch without its sources.
 pub struct Dispatch(Runner);
@@ -36,10 +49,7 @@ impl Dispatch {
     /// # Errors
     /// What the kernel says of the page's memory.
     pub fn new(service: Arc<dyn Service>) -> io::Result<Self> {
-        let meter = Meter::new(&create_page()?.0, service.contract().methods.len() + Standard::ALL.len())?;
-        let names = Names { board: None, me: Incarnation(NonZeroU16::MIN) };
-        let beside = Beside::new(Arc::clone(&service), None, names)?;
-        Ok(Self(Runner::new(service, beside, Rc::new(meter))))
+        Ok(Self(runner(service)?))
     }
 
     /// One call of a pass of its own, with its accounts; returns the reply's length.
@@ -53,5 +63,57 @@ impl Dispatch {
         self.0.run(method, (Codec::Rkyv, Arguments::Copied), room, &mut Alone);
         self.0.answered(method, Counter::ShmCalls, self.0.reply.status());
         Ok(self.0.reply.body().len())
+    }
+}
+
+fn runner(service: Arc<dyn Service>) -> io::Result<Runner> {
+    let meter = Meter::new(&create_page()?.0, service.contract().methods.len() + Standard::ALL.len())?;
+    let names = Names { board: None, me: ME };
+    let beside = Beside::new(Arc::clone(&service), None, names)?;
+    Ok(Runner::new(service, beside, Rc::new(meter)))
+}
+
+/// A loop's passes over one link, whose client is in the same thread: no line has to come from elsewhere.
+pub struct Passes {
+    links: Links,
+    runner: Runner,
+    client: ClientLink,
+    seq: Seq,
+}
+
+impl Passes {
+    /// Over a link to this service.
+    ///
+    /// # Errors
+    /// What the kernel says of memory and descriptors.
+    pub fn new(service: Arc<dyn Service>) -> io::Result<Self> {
+        let geometry = Geometry::new(SLOTS, 1 << 16).map_err(io::Error::other)?;
+        let (files, (board, _)) = (LinkFiles::create(geometry)?, Board::create()?);
+        let client = ClientLink::map(geometry, &files.request, &files.reply_read_only)?;
+        let worker = WorkerLink::map(geometry, &files.request, &files.reply)?;
+        let (board, runner) = (Arc::new(Board::map(board, Access::ReadWrite)?), runner(service)?);
+        let (theirs, ours) = (doorbell::bell()?, doorbell::bell()?);
+        let bells = LinkBells { theirs, inner: None, _client: None };
+        let meter = Rc::clone(&runner.meter);
+        let mut links = Links::new(ME, board, doorbell::bell()?, (MESSAGE_MAX, Trust::Never), meter);
+        links.say(Mode::Scan);
+        let _watched_by_nobody = links.inner_bells.meet(0, ours);
+        links.add(LinkId(1), 0, worker, bells, 0);
+        links.adopt_belled(LinkId(1), 0);
+        Ok(Self { links, runner, client, seq: Seq::NONE })
+    }
+
+    /// Posts a request with these arguments in each of the first `slots` slots, and looks until all are answered.
+    pub fn call(&mut self, slots: usize, inline: &[u8]) {
+        let len = u32::try_from(inline.len()).expect("it is short");
+        let head = RequestHead { method: 0, codec: Codec::Rkyv as u8, fetch: false, traced: false, len };
+        self.seq = self.seq.next().expect("there are numbers left");
+        for slot in 0..slots {
+            let grant = self.client.geometry().slot_grant(slot);
+            self.client.slot(slot).post(self.seq, &Post { head, deadline_ns: u64::MAX, grant, inline });
+        }
+        while (0..slots).any(|slot| self.client.slot(slot).poll(self.seq).is_none()) {
+            self.links.sweep(&mut self.runner, 1);
+        }
     }
 }

@@ -237,6 +237,7 @@ impl Runner {
     }
 
     /// Runs the handler; the answer is in `self.reply` afterwards, whatever happens.
+    #[inline]
     pub(crate) fn run(
         &mut self,
         method: MethodIndex,
@@ -279,6 +280,7 @@ impl Runner {
         let (bytes_in, bytes_out) = (self.bytes_in as u64, self.replied_bytes() as u64);
         let times = self.timing.take();
         self.moved += bytes_in + bytes_out;
+        self.reply.let_go();
         self.meter.answered(method, transport, &stats::Call { status, bytes_in, bytes_out, times });
         (bytes_in, bytes_out)
     }
@@ -288,6 +290,7 @@ impl Runner {
         std::mem::take(&mut self.moved)
     }
 
+    #[inline]
     fn call(&mut self, method: MethodIndex, codec: Codec, arguments: Arguments) {
         let body = match arguments {
             Arguments::Copied => Body::Own(self.arguments.as_slice()),

@@ -70,6 +70,7 @@ impl Timing {
     }
 
     /// A handler starts: the time, if this call is timed.
+    #[inline]
     pub(crate) fn start(&mut self, clock: impl FnOnce() -> u64) -> Option<u64> {
         match self.batch {
             Batch::Untimed => None,

@@ -37,10 +37,12 @@ pub fn encode(bytes: &[u8], out: &mut Buffer) -> Result<(), Failure> {
     let (body, root) = out.room(pointer + ROOT)?.split_at_mut(pointer);
     let (body, padding) = body.split_at_mut(bytes.len());
     body.copy_from_slice(bytes);
-    padding.fill(0);
-    let (pointer, len) = root.split_at_mut(ROOT / 2);
-    pointer.copy_from_slice(&(-back).to_le_bytes());
-    len.copy_from_slice(&count.to_le_bytes());
+    if !padding.is_empty() {
+        padding.fill(0);
+    }
+    // As one word, since it is read as one.
+    let word = u64::from((-back).cast_unsigned()) | u64::from(count) << 32;
+    root.copy_from_slice(&word.to_le_bytes());
     Ok(())
 }
 

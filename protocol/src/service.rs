@@ -143,13 +143,15 @@ pub struct Reply {
     /// Where an archive may be written instead; empty until one is there.
     window: Option<Box<dyn Sink + Send>>,
     status: Status,
+    /// A result that has been written. Its memory is given back when the reply is out: nobody waits for that.
+    written: Vec<u8>,
 }
 
 impl Reply {
     /// An empty reply with room for at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { body: Buffer::new(limit), window: None, status: Status::Ok }
+        Self { body: Buffer::new(limit), window: None, status: Status::Ok, written: Vec::new() }
     }
 
     /// What the body is.
@@ -189,12 +191,23 @@ impl Reply {
         self.status = Status::Ok;
     }
 
+    /// The reply is on its way: what was needed to make it is not needed any more.
+    #[inline]
+    pub fn let_go(&mut self) {
+        self.written = Vec::new();
+    }
+
     /// The arguments have been used: a large reply may go over them.
     #[inline]
     pub fn over(&mut self, body: Body<'_>) {
         if let Body::InPlace { place, reply_over: true } = body {
-            self.window = Some(Box::new(place.into_window()));
+            self.write_over(place);
         }
+    }
+
+    #[cold]
+    fn write_over(&mut self, place: InPlace) {
+        self.window = Some(Box::new(place.into_window()));
     }
 
     /// Replaces whatever was written by a failure.
@@ -226,8 +239,14 @@ impl Reply {
     pub fn ok_bytes(&mut self, codec: Codec, value: Vec<u8>) -> Result<(), Failure> {
         self.status = Status::Ok;
         match codec {
-            Codec::Rkyv if self.window.is_none() => byte_string::encode(&value, &mut self.body),
-            Codec::Rkyv => self.archive(&Bytes(&value)),
+            Codec::Rkyv => {
+                let written = match self.window {
+                    None => byte_string::encode(&value, &mut self.body),
+                    Some(_) => self.archive(&Bytes(&value)),
+                };
+                self.written = value;
+                written
+            }
             Codec::Json => json::encode(&Base64(value), &mut self.body),
             Codec::MsgPack => msgpack::encode(&Base64(value), &mut self.body),
             Codec::Raw => self.body.append(&value),

@@ -1,5 +1,7 @@
 //! Large requests, archived straight into the buffer from which the worker reads them.
 
+use std::sync::Arc;
+
 use speedysvc_protocol::archive::Sink;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::layout::INLINE;
@@ -24,7 +26,7 @@ impl ShmConnection {
     /// Makes one call with the arguments that `write` writes; the `body` of `ask` is not used. `None` when they do not
     /// fit where the last ones did, or are no large ones: then nothing has happened.
     pub(crate) fn call_written(
-        &self,
+        self: &Arc<Self>,
         ask: &Ask<'_>,
         write: &Write<'_>,
         reply: &mut Reply,
@@ -41,7 +43,6 @@ impl ShmConnection {
         if len <= INLINE {
             return None;
         }
-        sizes.requests.note(wire_len(len));
         let caller = self.link.slot(lease.slot());
         if let Err(stop) = self.publish(&mut lease, caller, ask, wire_len(len), &[]) {
             return Some(Err(stop));

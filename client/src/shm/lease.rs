@@ -1,7 +1,7 @@
 //! A slot and its buffer for the time of one call, however that ends.
 
 use std::ops::Deref;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use speedysvc_protocol::status::Code;
 
 use super::queue::{self, Ticket};
 use super::room::{Lack, Place, Room};
-use super::{ShmConnection, looking};
+use super::{ShmConnection, looking, own};
 use crate::call::{Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
@@ -48,8 +48,8 @@ pub(super) struct Lease<H: Deref<Target = ShmConnection>> {
 impl<'a> Lease<&'a ShmConnection> {
     /// Waits for a slot and a buffer of at least `len` bytes.
     #[inline]
-    pub(super) fn take(home: &'a ShmConnection, len: u64, ask: &Ask<'_>) -> Result<Self, Stop> {
-        let slot = match home.slots.take() {
+    pub(super) fn take(home: &'a Arc<ShmConnection>, len: u64, ask: &Ask<'_>) -> Result<Self, Stop> {
+        let slot = match own::take(home).or_else(|| home.slots.take()) {
             Some(slot) => slot,
             None => home.wait_for_slot(ask.deadline)?,
         };
@@ -71,9 +71,15 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
     /// Looks whether the broker still lives when the slot has not been used for long.
     #[inline]
     pub(super) fn check_link(&self, now_ns: u64) -> Result<(), Stop> {
-        looking::begin(now_ns);
-        let unused_ns = self.home.slots.use_at(self.place.slot, now_ns);
+        let unused_ns = self.home.slots.unused_ns(self.place.slot, now_ns);
         if unused_ns > STALE_NS { self.check_stale_link() } else { Ok(()) }
+    }
+
+    /// The call is out: what is noted of that may take its time now.
+    #[inline]
+    pub(super) fn note_use(&self, now_ns: u64) {
+        self.home.slots.use_at(self.place.slot, now_ns);
+        looking::begin(now_ns);
     }
 
     #[cold]
@@ -197,7 +203,15 @@ impl ShmConnection {
     #[inline]
     fn give_back(&self, place: Place) {
         self.give_back_grant(place.grant);
-        if self.slots.give_back(place.slot, place.seq) {
+        self.slots.note_seq(place.slot, place.seq);
+        if !own::keep(self, place.slot) {
+            self.give_back_slot(place.slot);
+        }
+    }
+
+    #[inline]
+    pub(super) fn give_back_slot(&self, slot: usize) {
+        if self.slots.give_back(slot) {
             self.tell_first(Lack::Slots);
         }
     }

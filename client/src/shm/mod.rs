@@ -12,6 +12,7 @@ mod large;
 mod learned;
 mod lease;
 mod looking;
+mod own;
 mod parks;
 mod queue;
 mod queued;
@@ -27,7 +28,6 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use speedysvc_protocol::byte_string;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::layout::{Grant, INLINE, RequestHead};
@@ -84,7 +84,7 @@ impl ShmConnection {
 
     /// Makes one call; the reply's body goes into `reply`.
     #[inline]
-    pub(crate) fn call(&self, ask: &Ask<'_>, reply: &mut Reply) -> Result<Answer, Stop> {
+    pub(crate) fn call(self: &Arc<Self>, ask: &Ask<'_>, reply: &mut Reply) -> Result<Answer, Stop> {
         let sizes = self.sizes_of(ask)?;
         let mut lease = Lease::take(self, sizes.buffer(ask.body.len()), ask)?;
         let caller = self.link.slot(lease.slot());
@@ -111,13 +111,11 @@ impl ShmConnection {
         self.read(&lease, caller, answer, reply)
     }
 
-    /// Judges a call that begins, and notes its size; what is known of the method's others.
+    /// Judges a call that begins; what is known of its method's others.
     #[inline]
-    fn sizes_of(&self, ask: &Ask<'_>) -> Result<&Sizes, Stop> {
+    fn sizes_of(&self, ask: &Ask<'_>) -> Result<&Sizes, Error> {
         self.agreed.check_size(ask.body.len())?;
-        let sizes = self.sizes.get(usize::from(ask.method.0)).ok_or_else(|| no_method(ask.method))?;
-        sizes.requests.note(wire_len(ask.body.len()));
-        Ok(sizes)
+        self.sizes.get(usize::from(ask.method.0)).ok_or_else(|| no_method(ask.method))
     }
 
     /// Copies a request to where it is read and publishes it.
@@ -155,6 +153,10 @@ impl ShmConnection {
         let head = RequestHead { method, codec: ask.codec as u8, fetch: false, traced: ask.trace.is_some(), len };
         let (grant, seq) = (lease.grant(), lease.next_seq()?);
         caller.post(seq, &Post { head, deadline_ns: ask.deadline.ns(), grant, inline });
+        lease.note_use(ask.begun_ns);
+        if let Some(sizes) = self.sizes.get(usize::from(ask.method.0)) {
+            sizes.requests.note(len);
+        }
         Ok(())
     }
 
@@ -249,7 +251,7 @@ impl ShmConnection {
         }
         if reply.wants_bytes && head.status == Status::Ok {
             reply.bytes = match len {
-                ..=INLINE => inline_byte_string(caller, len),
+                ..=INLINE => caller.inline_byte_string(len),
                 _ => self.link.byte_string(lease.grant(), len),
             };
             if reply.bytes.is_some() {
@@ -271,15 +273,6 @@ impl ShmConnection {
             Status::Need => Err(Error::done(Code::DataLoss, "a reply without a body").into()),
         }
     }
-}
-
-/// The byte string whose archive is a reply's inline part.
-#[inline]
-fn inline_byte_string(caller: Caller<'_>, len: usize) -> Option<Vec<u8>> {
-    let mut inline = [0; INLINE];
-    let archive = &mut inline[..len];
-    caller.read_inline(archive);
-    byte_string::slice(archive).map(<[u8]>::to_vec)
 }
 
 #[inline]

@@ -12,6 +12,9 @@ use super::looking;
 /// is in use, so a burst must not leave its last caller up there.
 const SETTLE: u32 = 1024;
 
+/// Threads may keep one of so many slots: of the 64 that a link usually has, 16.
+const KEPT_PART: usize = 4;
+
 /// One slot's private words, in lines of their own. Whoever has taken the slot owns the other two.
 #[repr(align(128))]
 struct Berth {
@@ -27,6 +30,8 @@ pub(super) struct Slots {
     berths: Box<[Berth]>,
     /// Callers that wait for a slot. While there are any, only the first of them takes one.
     waiting: AtomicUsize,
+    /// Threads that keep a slot between their calls.
+    kept: AtomicUsize,
 }
 
 /// Where this thread looks first: the slot that it used last, whose lines are in its cache.
@@ -47,7 +52,8 @@ impl Slots {
             seq: AtomicU64::new(Seq::NONE.word()),
             used_ns: AtomicU64::new(now_ns),
         };
-        Self { berths: (0..count).map(berth).collect(), waiting: AtomicUsize::new(0) }
+        let berths = (0..count).map(berth).collect();
+        Self { berths, waiting: AtomicUsize::new(0), kept: AtomicUsize::new(0) }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -98,22 +104,55 @@ impl Slots {
         Seq::from_word(self.berths[slot].seq.load(Ordering::Relaxed)).unwrap_or(Seq::MAX)
     }
 
-    /// Notes when a taken slot is used, and says for how long it was not.
+    /// For how long a taken slot has not been used.
     #[inline]
-    pub(super) fn use_at(&self, slot: usize, now_ns: u64) -> u64 {
-        let used_ns = &self.berths[slot].used_ns;
-        let before = used_ns.load(Ordering::Relaxed);
-        used_ns.store(now_ns, Ordering::Relaxed);
-        now_ns.saturating_sub(before)
+    pub(super) fn unused_ns(&self, slot: usize, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.berths[slot].used_ns.load(Ordering::Relaxed))
+    }
+
+    /// Notes when a taken slot is used.
+    #[inline]
+    pub(super) fn use_at(&self, slot: usize, now_ns: u64) {
+        self.berths[slot].used_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// Notes the last number that was used in a taken slot, for its next user.
+    #[inline]
+    pub(super) fn note_seq(&self, slot: usize, seq: Seq) {
+        self.berths[slot].seq.store(seq.word(), Ordering::Relaxed);
+    }
+
+    /// Takes a slot, the lowest that is free, for a thread that keeps it from call to call. `None` when a quarter of all
+    /// slots are kept already, or none is free.
+    #[cold]
+    pub(super) fn begin_to_keep(&self) -> Option<usize> {
+        let most = self.berths.len() / KEPT_PART;
+        let kept =
+            self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |kept| (kept < most).then_some(kept + 1));
+        let slot = kept.ok().and_then(|_| if self.waiting.load(Ordering::Relaxed) > 0 { None } else { self.find() });
+        if kept.is_ok() && slot.is_none() {
+            self.end_to_keep();
+        }
+        slot
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// A thread keeps one slot less.
+    #[cold]
+    pub(super) fn end_to_keep(&self) {
+        self.kept.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Gives a slot back; whether somebody waits for one and must be told.
     #[inline]
     #[must_use]
-    pub(super) fn give_back(&self, slot: usize, seq: Seq) -> bool {
+    pub(super) fn give_back(&self, slot: usize) -> bool {
         HINT.set(Hint { slot, ..HINT.get() });
         let berth = &self.berths[slot];
-        berth.seq.store(seq.word(), Ordering::Relaxed);
         // PAIR slot-freed: what we noted is seen by who takes the slot next.
         // PAIR slot-or-wait: the slot is free before we look for who waits. A swap, as it is the fence for that, too.
         berth.taken.swap(false, Ordering::SeqCst);
@@ -139,7 +178,9 @@ mod tests {
         let (first, second) = (slots.find().unwrap(), slots.find().unwrap());
         assert_eq!((first, second), (0, 1));
         let seq = Seq::NONE.next().unwrap();
-        assert!(!slots.give_back(first, Seq::NONE) && !slots.give_back(second, seq));
+        assert!(!slots.give_back(first));
+        slots.note_seq(second, seq);
+        assert!(!slots.give_back(second));
         assert_eq!((slots.take(), slots.seq(1)), (Some(1), seq));
         assert_eq!((slots.take(), slots.take(), slots.take()), (Some(0), Some(2), None));
     }
@@ -148,10 +189,10 @@ mod tests {
     fn a_thread_that_was_pushed_up_comes_down_again() {
         let slots = Slots::new(64, 0);
         let all: Vec<usize> = (0..64).filter_map(|_| slots.find()).collect();
-        assert!(all.into_iter().all(|slot| !slots.give_back(slot, Seq::NONE)));
+        assert!(all.into_iter().all(|slot| !slots.give_back(slot)));
         let used = (0..SETTLE).filter_map(|_| {
             let slot = slots.take()?;
-            (!slots.give_back(slot, Seq::NONE)).then_some(slot)
+            (!slots.give_back(slot)).then_some(slot)
         });
         let used: Vec<usize> = used.collect();
         assert_eq!((used.first(), used.last()), (Some(&63), Some(&0)));
@@ -162,10 +203,10 @@ mod tests {
         let slots = Slots::new(1, 0);
         let slot = slots.take().unwrap();
         slots.set_waiting(1);
-        assert!(slots.give_back(slot, Seq::NONE), "the one who waits must be told");
+        assert!(slots.give_back(slot), "the one who waits must be told");
         assert_eq!((slots.take(), slots.find()), (None, Some(0)));
         slots.set_waiting(0);
-        assert!(!slots.give_back(0, Seq::NONE));
+        assert!(!slots.give_back(0));
         assert_eq!(slots.take(), Some(0));
     }
 
@@ -181,7 +222,8 @@ mod tests {
                         assert_eq!(users[slot].fetch_add(1, Ordering::Relaxed), 0);
                         let seq = slots.seq(slot).next().unwrap();
                         users[slot].fetch_sub(1, Ordering::Relaxed);
-                        assert!(!slots.give_back(slot, seq));
+                        slots.note_seq(slot, seq);
+                        assert!(!slots.give_back(slot));
                     }
                 });
             }

@@ -2,6 +2,7 @@
 
 mod fake;
 mod large;
+mod own;
 mod retries;
 mod started;
 

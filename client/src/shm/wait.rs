@@ -9,6 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use speedysvc_protocol::crowd::HOLE_NS;
 use speedysvc_protocol::shm::doorbell::{LOOK_AGAIN, Slept};
 use speedysvc_protocol::shm::layout::Grant;
+use speedysvc_protocol::shm::looks;
 use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::slot::{Caller, GivenUp, ReplyHead};
 use speedysvc_protocol::status::Code;
@@ -20,7 +21,9 @@ use crate::call::Stop;
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 
-/// Looks between two looks at the clock: together below a microsecond or two.
+/// Looks one after the other, before those with pauses: about a microsecond.
+const QUICK_LOOKS: u32 = 128;
+/// Looks with pauses between two looks at the clock: together below a microsecond or two.
 const LOOKS: u32 = 32;
 /// A thread that looks and does nothing else is away from its processor when so much time passes between two looks.
 const HOLE: Duration = Duration::from_nanos(HOLE_NS);
@@ -56,13 +59,12 @@ impl ShmConnection {
         if !self.looking.is_worth_while() {
             return caller.poll(seq);
         }
-        for _ in 0..LOOKS {
+        for _ in 0..QUICK_LOOKS {
             if let Some(answer) = caller.poll(seq) {
                 self.looking.hit();
                 return Some(answer);
             }
-            // Without pauses calls take longer: each look takes the line away from the worker that writes it.
-            hint::spin_loop();
+            looks::one_at_a_time();
         }
         self.spin_on(caller, seq, grant)
     }

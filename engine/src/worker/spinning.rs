@@ -1,5 +1,7 @@
 //! Between two turns: memory is looked at, and nothing else.
 
+use speedysvc_protocol::shm::looks;
+
 use super::{CLOCK_EVERY, Worker};
 use crate::clock::now_ns;
 
@@ -10,16 +12,16 @@ impl Worker {
     /// Looks at memory only, until something is there for the kernel or it is time to look at the clock. Slots are
     /// served here, without the other phases between two calls, as long as calls come.
     pub(super) fn spin(&mut self) {
-        const QUICK_LOOKS: u32 = 64; // without a pause, which takes longer than a look
+        const QUICK_LOOKS: u32 = 256; // without a pause, which takes longer than a look
         const LOOKS: u32 = QUICK_LOOKS + 16;
-        const KERNEL_EVERY: u32 = 8;
+        const KERNEL_EVERY: u32 = 32;
         let (mut looks, mut served) = (0, 0);
         while looks < LOOKS && served < SERVED_MAX {
             if looks.is_multiple_of(KERNEL_EVERY) && self.driver.has_work() {
                 self.idle.worked(self.runner.take_moved());
                 return;
             }
-            if self.links.sweep(&mut self.runner, self.now_ns) {
+            if self.links.glance() && self.links.sweep(&mut self.runner, self.now_ns) {
                 self.idle.worked(self.runner.take_moved());
                 (looks, served) = (0, served + 1);
                 if self.links.has_waiting() || self.runner.beside.has_done() {
@@ -30,7 +32,9 @@ impl Worker {
                 }
             } else {
                 looks += 1;
-                if looks > QUICK_LOOKS {
+                if looks <= QUICK_LOOKS {
+                    looks::one_at_a_time();
+                } else {
                     std::hint::spin_loop();
                 }
             }

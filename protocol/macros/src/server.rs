@@ -94,7 +94,6 @@ fn runner(declared: &Declaration, method: &Method) -> TokenStream {
                 call: ::speedysvc::__private::service::Call<'_>,
                 handler: impl #bound(#(#taken),*) -> #output,
             ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
-                let ::speedysvc::__private::service::Call { codec, body, scratch, reply } = call;
                 #read
                 #write
             }
@@ -144,14 +143,14 @@ fn read_arguments(names: &Names<'_>, index: usize) -> TokenStream {
     };
     quote! {
         let #archived = #read(
-            codec,
-            body.bytes(),
+            call.codec,
+            call.body.bytes(),
             &::speedysvc::__private::service::Form {
                 names: &[#(#keys),*],
                 raw: #raw,
                 defaults: #service::SPEC.methods[#index].defaults,
             },
-            scratch,
+            call.scratch,
             |#values, out| ::speedysvc::__private::archive::encode(&(#(#rewritten,)*), out),
         )?;
     }
@@ -187,20 +186,23 @@ fn handed_over(names: &Names<'_>, place: usize, kind: &Kind) -> TokenStream {
 }
 
 fn write_result(names: &Names<'_>, call: &TokenStream) -> TokenStream {
-    let write =
-        if names.is_byte_string() { quote!(reply.ok_bytes(codec, value)) } else { quote!(reply.ok(codec, &value)) };
+    let write = if names.is_byte_string() {
+        quote!(call.reply.ok_bytes(call.codec, value))
+    } else {
+        quote!(call.reply.ok(call.codec, &value))
+    };
     match names.error() {
         None => quote! {
             let value = #call;
-            reply.over(body);
+            call.reply.over(call.body);
             #write
         },
         Some(_) => quote! {
             let result = #call;
-            reply.over(body);
+            call.reply.over(call.body);
             match result {
                 ::core::result::Result::Ok(value) => #write,
-                ::core::result::Result::Err(error) => reply.application(codec, &error),
+                ::core::result::Result::Err(error) => call.reply.application(call.codec, &error),
             }
         },
     }

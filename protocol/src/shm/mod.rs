@@ -29,6 +29,7 @@ pub mod layout;
 mod lines;
 #[cfg(not(loom))]
 pub mod link;
+pub mod looks;
 #[cfg(all(test, loom))]
 mod loom_tests;
 #[cfg(not(loom))]

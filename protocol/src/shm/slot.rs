@@ -4,6 +4,7 @@ use super::layout::{Grant, INLINE, INLINE_WORDS, ReplyLine, RequestHead, Request
 use super::prefetch;
 use super::seq::{ClaimWord, Seq};
 use super::sync::{AtomicU64, Ordering, fence};
+use crate::byte_string;
 use crate::status::Status;
 use crate::trace::{TraceContext, to_words};
 
@@ -113,6 +114,26 @@ impl Caller<'_> {
         load_bytes(&self.0.reply.inline, out);
     }
 
+    /// The byte string whose archive is the inline part, of `len` bytes, of a reply that [`Caller::poll`] returned.
+    /// `None` when it is none, or an odd one.
+    ///
+    /// It goes from the line into the vector by registers: by way of other memory the copy would have to wait for the
+    /// stores of that, as they are shorter than its loads.
+    #[inline]
+    #[must_use]
+    pub fn inline_byte_string(self, len: usize) -> Option<Vec<u8>> {
+        let words = &self.0.reply.inline;
+        let word = |place: usize| words.get(place).map(|word| word.load(Ordering::Relaxed));
+        let root = len.checked_sub(byte_string::ROOT)?;
+        let (first, half) = (word(root / 8)?, root % 8 != 0);
+        let root = if half { first >> 32 | word(root / 8 + 1)? << 32 } else { first };
+        let range = byte_string::range(len, root.to_le_bytes()).filter(|range| range.start == 0)?;
+        let inline: [_; INLINE_WORDS] = std::array::from_fn(|place| words[place].load(Ordering::Relaxed).to_le_bytes());
+        let mut bytes = Vec::from(flattened(inline));
+        bytes.truncate(range.end);
+        Some(bytes)
+    }
+
     /// Gives call `seq` up, and says whether it can still run (rule 12).
     #[must_use]
     pub fn give_up(self, seq: Seq) -> GivenUp {
@@ -127,6 +148,13 @@ impl Caller<'_> {
     pub fn unclaimed(self, seq: Seq) -> bool {
         ClaimWord::from_word(self.0.claim.load(Ordering::SeqCst)).seq < seq
     }
+}
+
+#[inline]
+fn flattened(words: [[u8; 8]; INLINE_WORDS]) -> [u8; INLINE] {
+    let mut bytes = [0; INLINE];
+    bytes.copy_from_slice(words.as_flattened());
+    bytes
 }
 
 /// Spreads up to [`INLINE`] bytes over words; words beyond the bytes are left as they are.

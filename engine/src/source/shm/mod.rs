@@ -197,9 +197,9 @@ impl Links {
         let (mut highest, mut served, mut begun_ns) = (None, 0, None);
         'parts: for part in [first..slots, 0..first] {
             let mut next = part.start;
-            while let Some((slot, look)) = self.find(key, next..part.end, highest.is_some(), runner) {
+            while let Some(slot) = self.find(key, next..part.end, highest.is_some()) {
                 next = slot + 1;
-                match look {
+                match self.claim(key, slot, runner) {
                     Look::Nothing => {}
                     Look::Left(seq) => {
                         if self.let_wait(key, slot, seq, now_ns) {
@@ -230,30 +230,30 @@ impl Links {
         highest.is_some()
     }
 
-    /// The first of these slots in which there is something to do, and what; nothing once the link has gone. Of many
-    /// slots most are empty, so this is what a pass consists of. `more`: requests have been found in this pass.
+    /// The first of these slots in which there is a request to claim, as far as its number says; nothing once the link
+    /// has gone. Of many slots most are empty, so this is what a pass consists of. `more`: requests have been found in
+    /// this pass.
     #[inline]
-    fn find(&self, key: usize, slots: Range<usize>, more: bool, runner: &Runner) -> Option<(usize, Look)> {
-        let link = &self.all.get(key)?.link;
-        let alive = |number| self.board.alive(number);
-        let is_short = |_, head: RequestHead| head.fetch || !runner.is_long(MethodIndex(head.method));
-        let end = slots.end;
-        for slot in slots {
-            let taker = link.slot(slot);
+    fn find(&self, key: usize, mut slots: Range<usize>, more: bool) -> Option<usize> {
+        let (link, end) = (&self.all.get(key)?.link, slots.end);
+        let found = slots.find(|slot| {
             if more && slot + AHEAD < end {
                 link.slot(slot + AHEAD).expect();
             }
-            match taker.claim_if(self.me, alive, is_short) {
-                Look::Nothing => {}
-                look => {
-                    if more {
-                        taker.prepare();
-                    }
-                    return Some((slot, look));
-                }
-            }
+            link.slot(*slot).is_new()
+        })?;
+        if more {
+            link.slot(found).prepare();
         }
-        None
+        Some(found)
+    }
+
+    /// Claims the request in a slot, unless its method runs long.
+    #[inline(always)]
+    fn claim(&self, key: usize, slot: usize, runner: &Runner) -> Look {
+        let alive = |number| self.board.alive(number);
+        let is_short = |_, head: RequestHead| head.fetch || !runner.is_long(MethodIndex(head.method));
+        self.all[key].link.slot(slot).claim_if(self.me, alive, is_short)
     }
 
     /// Most requests that one look takes from a link that is looked at all the time.
