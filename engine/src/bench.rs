@@ -1,5 +1,5 @@
-//! For `benches/dispatch.rs` only: what the loop does with a call between its source and its answer, and with those that
-//! a pass over shared memory finds.
+//! For `benches/dispatch.rs` only: what the loop does with a call between its source and its answer, and with the calls
+//! that a pass over shared memory finds.
 
 use std::io;
 use std::num::NonZeroU16;
