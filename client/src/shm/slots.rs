@@ -122,8 +122,8 @@ impl Slots {
         self.berths[slot].seq.store(seq.word(), Ordering::Relaxed);
     }
 
-    /// Takes a slot, the lowest that is free, for a thread that keeps it from call to call. `None` when a quarter of all
-    /// slots are kept already, or none is free.
+    /// Takes a slot, the lowest that is free, for a thread that keeps it from call to call. `None` when a quarter of
+    /// all slots are kept already, or none is free.
     #[cold]
     pub(super) fn begin_to_keep(&self) -> Option<usize> {
         let most = self.berths.len() / KEPT_PART;
