@@ -22,6 +22,10 @@ const FILES: &[(&str, &str)] = &[
     ("connections-256-32b.toml", include_str!("../experiments/connections-256-32b.toml")),
     ("connections-1024-32b.toml", include_str!("../experiments/connections-1024-32b.toml")),
     ("active-64-links.toml", include_str!("../experiments/active-64-links.toml")),
+    ("active-64-connections.toml", include_str!("../experiments/active-64-connections.toml")),
+    ("flags-1-64b.toml", include_str!("../experiments/flags-1-64b.toml")),
+    ("flags-64-64b.toml", include_str!("../experiments/flags-64-64b.toml")),
+    ("flags-64-connections.toml", include_str!("../experiments/flags-64-connections.toml")),
     ("threads-4-32b.toml", include_str!("../experiments/threads-4-32b.toml")),
     ("asleep-100-per-s.toml", include_str!("../experiments/asleep-100-per-s.toml")),
     ("paced-1000-per-s.toml", include_str!("../experiments/paced-1000-per-s.toml")),
@@ -108,6 +112,7 @@ impl Experiment {
             Load::Closed | Load::Paced { .. } => contender.does(Does::Echo) && contender.takes(self.shape()),
             Load::Idle => contender.does(Does::Idle),
             Load::Links => contender.does(Does::Links) && contender.takes(self.shape()),
+            Load::Ladder => contender.does(Does::Ladder) && contender.takes(self.shape()),
             Load::Threads => contender.does(Does::Threads) && contender.takes(self.shape()),
             Load::Queue { .. } | Load::Overload { .. } => contender.does(Does::Work),
         };

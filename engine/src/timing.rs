@@ -2,10 +2,11 @@
 //!
 //! Calls that one pass over the links finds are a batch. No request says when its client published it; the loop knows
 //! only that its last pass did not find it. So the wait of a call is counted from the batch's beginning: from the first
-//! call of the pass, or from the bell that brought it. Over TCP it is counted from the latest bytes.
+//! call of the pass, or from the bell that brought it. Over sockets it is counted from when the call's bytes came.
 //!
 //! Two looks at the clock cost half of a short call. So short calls are timed by the batch, one batch in sixteen; all
-//! are timed when calls take longer on average, when a bell has brought them, and over TCP.
+//! are timed when calls take longer on average, when a bell has brought them, and when they came alone over a socket.
+//! Of those that came together there, one in sixteen is.
 
 use speedysvc_protocol::stats::Times;
 
@@ -34,11 +35,12 @@ pub(crate) struct Timing {
     batches: u32,
     average_ns: u64,
     times: Option<Times>,
+    ended_ns: u64,
 }
 
 impl Timing {
     pub(crate) fn new() -> Self {
-        Self { batch: Batch::Fresh, batches: 0, average_ns: 0, times: None }
+        Self { batch: Batch::Fresh, batches: 0, average_ns: 0, times: None, ended_ns: 0 }
     }
 
     /// A pass over the links begins.
@@ -56,9 +58,10 @@ impl Timing {
         self.batch = Batch::Since(since_ns);
     }
 
-    /// The next call came and starts at these times.
-    pub(crate) fn frame(&mut self, came_ns: u64, started_ns: u64) {
-        self.batch = Batch::Started { came_ns, started_ns };
+    /// The next call came then, over a socket, alone or with others, and starts now.
+    pub(crate) fn frame(&mut self, came_ns: u64, alone: bool, clock: impl FnOnce() -> u64) {
+        let timed = alone || self.wants();
+        self.batch = if timed { Batch::Started { came_ns, started_ns: clock() } } else { Batch::Untimed };
     }
 
     /// Since when the next call has waited, where that is known.
@@ -93,10 +96,16 @@ impl Timing {
     /// A handler that was started then has ended now. In a batch that is not timed this says nothing of the wait, and
     /// is left out.
     pub(crate) fn end(&mut self, started_ns: u64, ended_ns: u64) {
+        self.ended_ns = ended_ns;
         let (Batch::Since(since) | Batch::Started { came_ns: since, .. }) = self.batch else { return };
         let handler_ns = ended_ns.saturating_sub(started_ns);
         self.times = Some(Times { queue_ns: started_ns.saturating_sub(since), handler_ns });
         self.average_ns = self.average_ns - self.average_ns / WINDOW + handler_ns / WINDOW;
+    }
+
+    /// When the last handler ended that was timed, for whatever reason.
+    pub(crate) fn ended_ns(&self) -> u64 {
+        self.ended_ns
     }
 
     /// A call that ran beside the loop is about to be answered.
@@ -157,8 +166,22 @@ mod tests {
         assert_eq!(call(&mut timing, 1_400, 200), Some(Times { queue_ns: 400, handler_ns: 200 }));
         timing.belled(2_000);
         assert_eq!(call(&mut timing, 2_100, 50), Some(Times { queue_ns: 100, handler_ns: 50 }));
-        timing.frame(3_000, 3_500);
+        timing.frame(3_000, true, || 3_500);
         assert_eq!(call(&mut timing, 0, 70), Some(Times { queue_ns: 500, handler_ns: 70 }));
+    }
+
+    #[test]
+    fn of_short_calls_that_come_together_over_a_socket_some_are_timed_and_of_long_ones_all() {
+        let mut timing = Timing::new();
+        let mut timed = |alone, handler_ns| {
+            let of = |_: &u64| {
+                timing.frame(5, alone, || 7);
+                call(&mut timing, 7, handler_ns).is_some_and(|times| times.queue_ns == 2)
+            };
+            (0..160).filter(of).count()
+        };
+        assert_eq!((timed(true, 100), timed(false, 100)), (160, 10));
+        assert!(timed(false, 100_000) > 140, "once the first of them was timed");
     }
 
     #[test]

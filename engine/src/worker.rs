@@ -345,6 +345,7 @@ impl Worker {
             self.now_ns = now_ns();
             return Ok(());
         }
+        self.connections.rest();
         self.links.say(Mode::Asleep);
         let longest = [self.connections.longest_sleep(self.now_ns), self.links.longest_sleep()];
         self.wait(longest.into_iter().flatten().min())?;

@@ -49,11 +49,13 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine with this service.toml, and waits until it says that it is ready. It inherits the processors
+    /// Starts an engine with this service.toml, in which `{folder}` is its own folder, and waits until it says that it
+    /// is ready. It inherits the processors
     /// that this process is pinned to, and its process group: whoever ends that ends the engine.
     pub(super) fn start(file: &str) -> Result<Self> {
         // A short name: sockets have room for 107 bytes of path.
         let folder = tempfile::Builder::new().prefix("sbh").tempdir()?;
+        let file = file.replace("{folder}", &folder.path().display().to_string());
         fs::write(folder.path().join("service.toml"), file)?;
         let log = File::create(folder.path().join("engine.log"))?;
         let mut command = Command::new(program()?);
@@ -87,6 +89,11 @@ impl Engine {
     /// Where a service of it is over shared memory.
     pub(crate) fn shm_address(&self, service: &str) -> String {
         format!("shm://{}/run/default/{service}.sock", self.folder.path().display())
+    }
+
+    /// The address of something in its folder.
+    pub(super) fn in_folder(&self, scheme: &str, name: &str) -> String {
+        format!("{scheme}://{}/{name}", self.folder.path().display())
     }
 
     /// Where a service of it listens.

@@ -84,7 +84,7 @@ impl Contender for Links {
         let clients = (0..active).map(|_| EchoClient::connect(address));
         let clients = clients.collect::<Result<Vec<EchoClient>, speedysvc::Error>>()?;
         let mut next = clients.iter();
-        let outcome = job.run(|| Started::next_of(&mut next));
+        let outcome = job.run(|| Started::next_of(&mut next, job.shape));
         drop(quiet);
         outcome
     }

@@ -4,9 +4,12 @@
 //! of them inherits the heap, the page tables or the luck of another.
 
 mod axum;
+mod crowded;
 mod engine;
 mod floors;
 mod frames;
+mod http;
+mod ladder;
 mod links;
 mod ours;
 mod peers;
@@ -95,6 +98,8 @@ pub enum Does {
     Idle,
     /// The same with links beside the connections that nobody calls on.
     Links,
+    /// The same once for each set of io_uring's setup flags.
+    Ladder,
     /// The same from several threads.
     Threads,
     /// Works as long as it is told.
@@ -180,6 +185,10 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &ours::SHM,
     &ours::SHM_ASLEEP,
     &ours::TCP,
+    &ours::TCP_EPOLL,
+    &ours::TCP_LZ4,
+    &ours::UNIX,
+    &http::Http,
     &links::LINKS_64,
     &links::LINKS_100,
     &links::LINKS_1000,
@@ -188,6 +197,24 @@ pub(crate) const ALL: &[&dyn Contender] = &[
     &links::SHARED,
     &prebuilt::OURS,
     &prebuilt::OURS_POLLED,
+    &prebuilt::OURS_EPOLL,
+    &prebuilt::OURS_EPOLL_POLLED,
+    &crowded::FLOOR_64,
+    &crowded::FLOOR_4000,
+    &crowded::OURS_64,
+    &crowded::OURS_4000,
+    &ladder::RUNGS[0],
+    &ladder::RUNGS[1],
+    &ladder::RUNGS[2],
+    &ladder::RUNGS[3],
+    &ladder::RUNGS[4],
+    &ladder::RUNGS[5],
+    &ladder::RUNGS[6],
+    &ladder::RUNGS[7],
+    &ladder::RUNGS[8],
+    &ladder::RUNGS[9],
+    &ladder::RUNGS[10],
+    &ladder::RUNGS[11],
     &work::SHM,
     &work::SPLIT,
     &work::HOME,
@@ -196,10 +223,6 @@ pub(crate) const ALL: &[&dyn Contender] = &[
 
 /// Those that will: name, and what it will be.
 pub(crate) const NOT_YET: &[(&str, &str)] = &[
-    ("speedysvc-unix", "ours over a Unix socket"),
-    ("speedysvc-http", "ours over HTTP with JSON"),
-    ("speedysvc-tcp-lz4", "ours over TCP with bodies compressed by lz4"),
-    ("speedysvc-tcp-zstd", "ours over TCP with bodies compressed by zstd"),
     ("work-axum", "axum with a handler that works as long as it is told"),
     ("work-tonic", "tonic with the same handler"),
     ("speedysvc-raw", "ours with raw bodies instead of rkyv"),
@@ -250,7 +273,7 @@ mod tests {
     #[test]
     fn a_wrong_name_says_what_there_is() {
         let said = |name| find(name).err().unwrap().to_string();
-        assert!(said("speedysvc-unix").contains("not here yet"));
+        assert!(said("speedysvc-raw").contains("not here yet"));
         assert!(said("spin").contains("floor-spin"));
     }
 }

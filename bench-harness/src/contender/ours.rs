@@ -38,11 +38,29 @@ spin = \"0\"
 listen = [\"tcp://127.0.0.1:0\"]
 ";
 
+/// The same without io_uring.
+pub(super) const EPOLL_FILE: &str = "\
+run_dir = \"run\"
+[service.echo]
+builtin = \"echo\"
+driver = \"epoll\"
+listen = [\"tcp://127.0.0.1:0\"]
+";
+
+/// The same at a Unix socket beside the file.
+const UNIX_FILE: &str = "\
+run_dir = \"run\"
+[service.echo]
+builtin = \"echo\"
+listen = [\"unix://{folder}/echo\"]
+";
+
 /// One transport of ours.
 pub(super) struct Ours {
     name: &'static str,
     file: &'static str,
     what: &'static str,
+    takes: fn(Shape) -> bool,
     address: fn(&Engine) -> Result<String>,
 }
 
@@ -50,19 +68,44 @@ pub(super) const SHM: Ours = Ours {
     name: "speedysvc-shm",
     file: FILE,
     what: "ours over shared memory: speedysvc-engine with one worker, builtin echo, typed (rkyv), default settings",
+    takes: |_| true,
     address: |engine| Ok(engine.shm_address("echo")),
 };
 pub(super) const SHM_ASLEEP: Ours = Ours {
     name: "speedysvc-shm-asleep",
     file: ASLEEP,
     what: "ours over shared memory with `spin = \"0\"`: neither worker nor client ever looks before it sleeps",
+    // It is what paced calls are compared to, and nothing that anybody would use.
+    takes: |shape| (shape.depth, shape.connections) == (1, 1),
     address: |engine| Ok(engine.shm_address("echo")),
 };
 pub(super) const TCP: Ours = Ours {
     name: "speedysvc-tcp",
     file: FILE,
     what: "the same service and client over TCP on loopback",
+    takes: |_| true,
     address: |engine| engine.tcp_address("echo"),
+};
+pub(super) const TCP_EPOLL: Ours = Ours {
+    name: "speedysvc-tcp-epoll",
+    file: EPOLL_FILE,
+    what: "speedysvc-tcp with `driver = \"epoll\"`: what containers get that forbid io_uring",
+    takes: |_| true,
+    address: |engine| engine.tcp_address("echo"),
+};
+pub(super) const TCP_LZ4: Ours = Ours {
+    name: "speedysvc-tcp-lz4",
+    file: FILE,
+    what: "speedysvc-tcp with bodies compressed by LZ4, which its client asks for",
+    takes: |shape| shape.size >= 64 * 1024 && (shape.depth, shape.connections) == (1, 1),
+    address: |engine| Ok(engine.tcp_address("echo")? + "?compression=lz4"),
+};
+pub(super) const UNIX: Ours = Ours {
+    name: "speedysvc-unix",
+    file: UNIX_FILE,
+    what: "the same service and client over a Unix socket",
+    takes: |_| true,
+    address: |engine| Ok(engine.in_folder("unix", "echo")),
 };
 
 impl Contender for Ours {
@@ -83,8 +126,7 @@ impl Contender for Ours {
     }
 
     fn takes(&self, shape: Shape) -> bool {
-        // Asleep it is what paced calls are compared to, and nothing that anybody would use.
-        self.file == FILE || (shape.depth, shape.connections) == (1, 1)
+        (self.takes)(shape)
     }
 
     fn does(&self, what: Does) -> bool {
@@ -110,7 +152,7 @@ impl Contender for Ours {
         let clients = (0..job.shape.connections).map(|_| EchoClient::connect(address));
         let clients = clients.collect::<Result<Vec<EchoClient>, speedysvc::Error>>()?;
         let mut next = clients.iter();
-        job.run(|| Started::next_of(&mut next))
+        job.run(|| Started::next_of(&mut next, job.shape))
     }
 }
 
@@ -161,22 +203,29 @@ impl Client for Calls {
     }
 }
 
-/// Several are started and waited for, as one thread of a user's would: what is started goes out when it waits.
+/// Several are started and waited for, as one thread of a user's would: on one connection what is started goes out when
+/// it waits; on several each at once, as with the clients of plain sockets.
 pub(super) struct Started<'a> {
-    starter: EchoStarter<'a>,
+    client: &'a EchoClient,
+    gathers: Option<EchoStarter<'a>>,
     open: VecDeque<Pending<Vec<u8>>>,
 }
 
 impl<'a> Started<'a> {
-    pub(super) fn next_of(clients: &mut impl Iterator<Item = &'a EchoClient>) -> Result<Self> {
+    pub(super) fn next_of(clients: &mut impl Iterator<Item = &'a EchoClient>, shape: Shape) -> Result<Self> {
         let client = clients.next().context("as many connections as the shape has")?;
-        Ok(Self { starter: client.start(), open: VecDeque::new() })
+        let gathers = (shape.connections == 1).then(|| client.start());
+        Ok(Self { client, gathers, open: VecDeque::new() })
     }
 }
 
 impl Client for Started<'_> {
     fn send(&mut self, request: &[u8]) -> io::Result<()> {
-        self.open.push_back(self.starter.echo_bytes(request));
+        let pending = match &self.gathers {
+            Some(starter) => starter.echo_bytes(request),
+            None => self.client.start().echo_bytes(request),
+        };
+        self.open.push_back(pending);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::engine::{self, Engine};
 use super::floors::own_version;
 use super::frames::{Frames, Polled, connect, fits};
-use super::ours::FILE;
+use super::ours::{EPOLL_FILE, FILE};
 use super::{Client, Contender, Does, Group, Shape};
 use crate::floors::epoll;
 use crate::floors::uring::{self, Turn};
@@ -26,7 +26,7 @@ fn framed(size: usize) -> usize {
     HEADER + size.next_multiple_of(4) + TAIL
 }
 
-fn framed_shape(shape: Shape) -> Shape {
+pub(super) fn framed_shape(shape: Shape) -> Shape {
     Shape { size: framed(shape.size), ..shape }
 }
 
@@ -47,7 +47,7 @@ fn build(method: u64, size: usize) -> Vec<u8> {
 }
 
 /// Greets as an untyped client does; returns the method's id.
-fn greet(stream: &mut TcpStream) -> Result<u64> {
+pub(super) fn greet(stream: &mut TcpStream) -> Result<u64> {
     let hello =
         br#"{"version_min":1,"version_max":1,"library":"bench","service":"echo","methods":[{"name":"echo_bytes"}]}"#;
     let mut frame = vec![0xF5, b'S', b'V', b'C', 1, 1, 0, 0];
@@ -67,7 +67,8 @@ fn greet(stream: &mut TcpStream) -> Result<u64> {
     Ok(u64::from_str_radix(id, 16)?)
 }
 
-struct Prebuilt<S> {
+/// The client.
+pub(super) struct Prebuilt<S> {
     frames: Frames<S>,
     request: Vec<u8>,
     reply: Vec<u8>,
@@ -77,7 +78,7 @@ struct Prebuilt<S> {
 }
 
 impl<S: Read + Write> Prebuilt<S> {
-    fn new(stream: S, shape: Shape, method: Option<u64>) -> Self {
+    pub(super) fn new(stream: S, shape: Shape, method: Option<u64>) -> Self {
         let shape_framed = framed_shape(shape);
         Self {
             frames: Frames::new(stream, shape_framed),
@@ -122,7 +123,8 @@ pub(super) struct Framed {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Server {
-    Ours,
+    /// With this file.
+    Ours(&'static str),
     Epoll,
     Uring(Turn),
 }
@@ -148,15 +150,33 @@ pub(super) const EPOLL: Framed = Framed {
 pub(super) const OURS: Framed = Framed {
     name: "speedysvc-tcp-framed",
     what: "our engine over TCP, with the client of floor-uring-framed",
-    server: Server::Ours,
+    server: Server::Ours(FILE),
     is_polled: false,
 };
 pub(super) const OURS_POLLED: Framed = Framed {
     name: "speedysvc-tcp-framed-poll",
     what: "our engine over TCP, with the client of floor-uring-spin-framed",
-    server: Server::Ours,
+    server: Server::Ours(FILE),
     is_polled: true,
 };
+pub(super) const OURS_EPOLL: Framed = Framed {
+    name: "speedysvc-epoll-framed",
+    what: "speedysvc-tcp-framed with `driver = \"epoll\"`",
+    server: Server::Ours(EPOLL_FILE),
+    is_polled: false,
+};
+pub(super) const OURS_EPOLL_POLLED: Framed = Framed {
+    name: "speedysvc-epoll-framed-poll",
+    what: "speedysvc-tcp-framed-poll with `driver = \"epoll\"`",
+    server: Server::Ours(EPOLL_FILE),
+    is_polled: true,
+};
+
+impl Server {
+    fn is_ours(self) -> bool {
+        matches!(self, Self::Ours(_))
+    }
+}
 
 impl Contender for Framed {
     fn name(&self) -> &'static str {
@@ -164,7 +184,7 @@ impl Contender for Framed {
     }
 
     fn group(&self) -> Group {
-        if self.server == Server::Ours { Group::Ours } else { Group::Floor }
+        if self.server.is_ours() { Group::Ours } else { Group::Floor }
     }
 
     fn what(&self) -> &'static str {
@@ -173,7 +193,7 @@ impl Contender for Framed {
 
     fn version(&self) -> String {
         match self.server {
-            Server::Ours => engine::version().unwrap_or_else(|_| "not built".into()),
+            Server::Ours(_) => engine::version().unwrap_or_else(|_| "not built".into()),
             Server::Epoll | Server::Uring(_) => own_version(),
         }
     }
@@ -187,12 +207,12 @@ impl Contender for Framed {
     }
 
     fn missing(&self) -> Option<String> {
-        engine::program().err().filter(|_| self.server == Server::Ours).map(|error| format!("{error:#}"))
+        engine::program().err().filter(|_| self.server.is_ours()).map(|error| format!("{error:#}"))
     }
 
     fn serve(&self, shape: Shape, parent: &Parent) -> Result<Infallible> {
-        if self.server == Server::Ours {
-            let engine = Engine::start(FILE)?;
+        if let Server::Ours(file) = self.server {
+            let engine = Engine::start(file)?;
             let address = engine.tcp_address("echo")?.replace("tcp://", "");
             parent.ready(&address, &engine.processes()?)?;
             parent.wait_for_its_end();
@@ -204,14 +224,14 @@ impl Contender for Framed {
         parent.ready(&listener.local_addr()?.to_string(), &[std::process::id()])?;
         match self.server {
             Server::Uring(turn) => Ok(uring::serve(&listener, framed_shape(shape), turn)?),
-            Server::Epoll | Server::Ours => Ok(epoll::serve(&listener, framed_shape(shape))?),
+            Server::Epoll | Server::Ours(_) => Ok(epoll::serve(&listener, framed_shape(shape))?),
         }
     }
 
     fn drive(&self, address: &str, job: &Job) -> Result<Outcome> {
         let open = || -> Result<(TcpStream, Option<u64>)> {
             let mut stream = connect(address)?;
-            let method = if self.server == Server::Ours { Some(greet(&mut stream)?) } else { None };
+            let method = if self.server.is_ours() { Some(greet(&mut stream)?) } else { None };
             stream.set_nonblocking(self.is_polled)?;
             Ok((stream, method))
         };

@@ -69,7 +69,7 @@ impl Contender for Raw {
             Does::Echo => true,
             // Who spins is never idle.
             Does::Idle => !matches!(self.server, Server::Uring(Turn::Spinning)),
-            Does::Work | Does::Links | Does::Threads => false,
+            Does::Work | Does::Links | Does::Threads | Does::Ladder => false,
         }
     }
 

@@ -1,9 +1,9 @@
-//! One io_uring, set up as ours is.
+//! One io_uring, set up as ours is, or with other flags to compare them.
 
 use std::io;
 
 use io_uring::squeue::Entry;
-use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue};
+use io_uring::{Builder, CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue};
 use rustix::io::Errno;
 
 /// The same numbers as ours.
@@ -19,6 +19,23 @@ pub(crate) enum Turn {
     Spinning,
 }
 
+/// Setup flags, from none to most: each rung has what its name says, and what does not contradict it of those before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Rung {
+    /// None.
+    Plain,
+    /// COOP_TASKRUN and TASKRUN_FLAG (Linux 5.19).
+    Coop,
+    /// And SINGLE_ISSUER (6.0).
+    Single,
+    /// DEFER_TASKRUN in place of COOP_TASKRUN (6.1).
+    Defer,
+    /// And NO_SQARRAY (6.6): what ours takes. Without it where the kernel is older.
+    NoSqArray,
+    /// And a registered ring descriptor, which spares the kernel its look-up (5.18).
+    Registered,
+}
+
 /// The two queues of a ring that lives as long as the process: whatever the kernel has under way stays valid.
 pub(super) struct Queue {
     pub(super) submitter: Submitter<'static>,
@@ -27,10 +44,12 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new() -> io::Result<Self> {
-        // NO_SQARRAY is of Linux 6.6; before it the rest.
-        let ring = ring(true).or_else(|_| ring(false))?;
-        let (submitter, submissions, completions) = Box::leak(Box::new(ring)).split();
+    pub(super) fn new(rung: Rung) -> io::Result<Self> {
+        let ring = ring(rung).or_else(|error| if rung == Rung::NoSqArray { ring(Rung::Defer) } else { Err(error) })?;
+        let (mut submitter, submissions, completions) = Box::leak(Box::new(ring)).split();
+        if rung == Rung::Registered {
+            submitter.register_ring_fd()?;
+        }
         Ok(Self { submitter, submissions, completions })
     }
 
@@ -90,12 +109,20 @@ impl Queue {
     }
 }
 
-fn ring(has_no_sqarray: bool) -> io::Result<IoUring> {
+fn ring(rung: Rung) -> io::Result<IoUring> {
     let mut builder = IoUring::builder();
     builder.dontfork().setup_clamp().setup_submit_all().setup_cqsize(COMPLETIONS);
-    builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
-    if has_no_sqarray {
-        builder.setup_no_sqarray();
+    let add = |from: Rung, flag: fn(&mut Builder) -> &mut Builder, builder: &mut Builder| {
+        if rung >= from {
+            flag(builder);
+        }
+    };
+    add(Rung::Coop, Builder::setup_taskrun_flag, &mut builder);
+    add(Rung::Single, Builder::setup_single_issuer, &mut builder);
+    add(Rung::Defer, Builder::setup_defer_taskrun, &mut builder);
+    add(Rung::NoSqArray, Builder::setup_no_sqarray, &mut builder);
+    if matches!(rung, Rung::Coop | Rung::Single) {
+        builder.setup_coop_taskrun();
     }
     builder.build(SUBMISSIONS)
 }

@@ -15,7 +15,7 @@ use slab::Slab;
 
 use super::chunks::{self, Chunks};
 use super::queue::Queue;
-pub(crate) use super::queue::Turn;
+pub(crate) use super::queue::{Rung, Turn};
 use crate::contender::Shape;
 
 /// Bytes of a buffer: the row's calls in flight, within these limits.
@@ -75,7 +75,12 @@ struct Echo {
 
 /// Answers for ever.
 pub(crate) fn serve(listener: &TcpListener, shape: Shape, turn: Turn) -> io::Result<Infallible> {
-    let queue = Queue::new()?;
+    serve_with(listener, shape, turn, Rung::NoSqArray)
+}
+
+/// The same with other flags.
+pub(crate) fn serve_with(listener: &TcpListener, shape: Shape, turn: Turn, rung: Rung) -> io::Result<Infallible> {
+    let queue = Queue::new(rung)?;
     let in_flight_max = shape.size * shape.depth;
     let len = in_flight_max.clamp(CHUNK_MIN, CHUNK_MAX).next_multiple_of(CHUNK_MIN);
     let chunks = Chunks::provide(&queue.submitter, CHUNKS_MIN.max(shape.connections * 2), len)?;

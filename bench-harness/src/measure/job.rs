@@ -136,7 +136,7 @@ impl Job {
 
     fn measure<C: Client>(&self, closed: &mut Closed<C>, span: Duration) -> Result<Found> {
         match self.task.load {
-            Load::Closed | Load::Links => closed.measure(span),
+            Load::Closed | Load::Links | Load::Ladder => closed.measure(span),
             Load::Paced { rate } => paced::measure(closed, rate, span),
             other => bail!("a service that echoes has no {other:?}"),
         }

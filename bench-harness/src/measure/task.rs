@@ -33,6 +33,8 @@ pub(crate) enum Load {
     Idle,
     /// As the closed loop, with links beside the connections that nobody calls on.
     Links,
+    /// As the closed loop, for contenders that differ by their setup flags.
+    Ladder,
     /// A thread for each connection, each with a closed loop of blocking calls; on all processors.
     Threads,
     /// Calls at random moments to handlers that take their time.
@@ -142,10 +144,10 @@ impl Load {
             format!("{rate} calls/s at random moments, {:.0} % of what {WORKERS} handlers can do", load * 100.0)
         };
         match self {
-            Self::Closed => None,
+            Self::Closed | Self::Ladder => None,
             Self::Paced { rate } => Some(format!("{rate} calls/s, one at a time")),
             Self::Idle => Some("no calls".into()),
-            Self::Links => Some("among more links".into()),
+            Self::Links => Some("among more that are quiet".into()),
             Self::Threads => Some("a thread each".into()),
             Self::Queue { handler, rate } => Some(capacity(handler, rate)),
             Self::Overload { handler, rate, deadline_ms } => {

@@ -16,6 +16,8 @@ pub(super) struct Outbox {
     waiting: Vec<u8>,
     /// The last batch's memory, to be used again.
     spare: Vec<u8>,
+    /// How many frames were queued since the last batch was taken.
+    frames: usize,
     /// Everything before this place has been taken to be sent.
     taken: u64,
     /// Frames carry checksums.
@@ -27,6 +29,10 @@ impl Outbox {
         self.waiting.is_empty()
     }
 
+    pub(super) fn frames(&self) -> usize {
+        self.frames
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -35,6 +41,7 @@ impl Outbox {
     pub(super) fn push(&mut self, kind: Kind, body: Sent<'_>) -> u64 {
         let begins = self.taken + self.waiting.len() as u64;
         frame::append_sent(&mut self.waiting, kind, body, self.checked);
+        self.frames += 1;
         begins
     }
 
@@ -48,6 +55,7 @@ impl Outbox {
     /// All that waits, to be sent now.
     pub(super) fn take(&mut self) -> Vec<u8> {
         self.taken += self.waiting.len() as u64;
+        self.frames = 0;
         mem::replace(&mut self.waiting, mem::take(&mut self.spare))
     }
 

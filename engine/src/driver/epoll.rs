@@ -34,8 +34,8 @@ struct Socket {
     readable: bool,
     /// The peer, or we, have ended something: reads go on until they say what.
     ended: bool,
-    /// What is being sent, and how far it is.
-    sending: Option<(Outgoing, usize)>,
+    /// What could not be sent at once, and how far it is.
+    sending: Option<Box<(Outgoing, usize)>>,
     /// How it is sent.
     flags: SendFlags,
     /// In the list of those to be gone on with.
@@ -175,8 +175,15 @@ impl Epoll {
     }
 
     fn send_on(&mut self, key: u64) {
+        let rest = self.sockets.get_mut(&key).and_then(|socket| socket.sending.take());
+        if let Some(rest) = rest {
+            let (bytes, sent) = *rest;
+            self.send_from(key, bytes, sent);
+        }
+    }
+
+    fn send_from(&mut self, key: u64, bytes: Outgoing, mut sent: usize) {
         let Some(socket) = self.sockets.get_mut(&key) else { return };
-        let Some((bytes, mut sent)) = socket.sending.take() else { return };
         let result = loop {
             let rest = &bytes.bytes()[sent..];
             if rest.is_empty() {
@@ -187,7 +194,7 @@ impl Epoll {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     // An edge says when there is room.
-                    socket.sending = Some((bytes, sent));
+                    socket.sending = Some(Box::new((bytes, sent)));
                     return;
                 }
                 Err(error) => break Err(error.into()),
@@ -226,8 +233,7 @@ impl Driver for Epoll {
             Ok(socket) => {
                 let more = if more { SendFlags::MORE } else { SendFlags::empty() };
                 socket.flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL | more;
-                socket.sending = Some((bytes, 0));
-                self.send_on(tag.0);
+                self.send_from(tag.0, bytes, 0);
             }
             Err(error) => self.ready.push_back(Completion::Sent { tag, sent: bytes, result: Err(error) }),
         }

@@ -17,12 +17,11 @@ use std::time::Duration;
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, opcode, squeue};
 use rustix::net::SendFlags;
-use slab::Slab;
 
 use crate::budget::{OPERATIONS, Sizes};
 use crate::driver::{Chunk, Completion, Driver, Outgoing, Tag};
 use buffers::BufferRing;
-use operation::Operation;
+use operation::{Operation, Place, Receive, UnderWay};
 
 /// One io_uring instance with its provided buffers. Belongs to the thread that made it.
 pub struct Ring {
@@ -30,7 +29,7 @@ pub struct Ring {
     // under way then is settled by `Drop` first.
     ring: IoUring,
     buffers: BufferRing,
-    operations: Slab<Operation>,
+    under_way: UnderWay,
     ready: VecDeque<io_uring::cqueue::Entry>,
     overflows: u32,
 }
@@ -43,9 +42,8 @@ impl Ring {
     pub(crate) fn new(sizes: Sizes) -> io::Result<(Self, &'static str)> {
         let (ring, flags) = setup::probe(sizes)?;
         let buffers = BufferRing::new(&ring, sizes)?;
-        let operations = Slab::new();
-        let ready = VecDeque::new();
-        let mut ring = Self { ring, buffers, operations, ready, overflows: 0 };
+        let (under_way, ready) = (UnderWay::default(), VecDeque::new());
+        let mut ring = Self { ring, buffers, under_way, ready, overflows: 0 };
         ring.try_out()?;
         Ok((ring, flags))
     }
@@ -53,8 +51,8 @@ impl Ring {
     /// Setting up may be allowed where entering is not.
     fn try_out(&mut self) -> io::Result<()> {
         self.start(Operation::Nothing, opcode::Nop::new().build());
-        while !self.operations.is_empty() {
-            self.ring.submit_and_wait(1)?;
+        while !self.under_way.is_empty() {
+            tolerate(self.ring.submit_and_wait(1))?;
             let entry = self.ring.completion().next();
             if let Some(entry) = entry {
                 outcome(entry.result())?;
@@ -77,12 +75,15 @@ impl Ring {
     }
 
     fn start(&mut self, operation: Operation, entry: squeue::Entry) {
-        let key = self.operations.insert(operation);
-        let entry = entry.user_data(key as u64);
+        let place = Place::Other(self.under_way.others.insert(operation));
+        self.push(&entry.user_data(place.number()));
+    }
+
+    fn push(&mut self, entry: &squeue::Entry) {
         // SAFETY: (1) the only pointers in our entries are those of `send_from`, into bytes that the slab owns until
         // the completion with this key is reaped; provided buffers belong to `self.buffers` and live as long as the
         // ring; (2) descriptors are plain numbers: a wrong one makes the operation fail, it touches no memory.
-        while unsafe { self.ring.submission().push(&entry) }.is_err() {
+        while unsafe { self.ring.submission().push(entry) }.is_err() {
             // The queue is full: entering empties it. An error leaves it full, and shows again in `wait`.
             if self.submit().is_err() {
                 self.make_room();
@@ -96,33 +97,26 @@ impl Ring {
     }
 
     fn completed(&mut self, entry: &io_uring::cqueue::Entry) -> Option<Completion> {
-        let key = usize::try_from(entry.user_data()).ok()?;
         let more = io_uring::cqueue::more(entry.flags());
         let result = outcome(entry.result());
-        if more {
-            let chunk = io_uring::cqueue::buffer_select(entry.flags());
-            return self.continued(key, result, chunk);
-        }
-        match self.operations.try_remove(key)? {
-            Operation::Receive { tag, .. } => {
+        match Place::of(entry.user_data())? {
+            Place::Receive(key) => {
+                let tag = self.under_way.receives.get(key)?.tag;
+                if !more {
+                    self.under_way.receives.remove(key);
+                }
                 let received = self.received(result, io_uring::cqueue::buffer_select(entry.flags()));
                 Some(Completion::Received { tag, received, more })
             }
-            Operation::Send { tag, socket, bytes, sent, more } => self.sent((tag, socket, more), bytes, sent, result),
-            Operation::Watch => Some(Completion::Watched { more }),
-            Operation::Cancel | Operation::Nothing => None,
-        }
-    }
-
-    /// A multishot operation that goes on.
-    fn continued(&mut self, key: usize, result: io::Result<u32>, chunk: Option<u16>) -> Option<Completion> {
-        let more = true;
-        match self.operations.get(key)? {
-            Operation::Receive { tag, .. } => {
-                let tag = *tag;
-                Some(Completion::Received { tag, received: self.received(result, chunk), more })
-            }
-            _ => Some(Completion::Watched { more }),
+            // Of the others only the watch goes on.
+            Place::Other(_) if more => Some(Completion::Watched { more }),
+            Place::Other(key) => match self.under_way.others.try_remove(key)? {
+                Operation::Send { tag, socket, bytes, sent, more } => {
+                    self.sent((tag, socket, more), bytes, sent, result)
+                }
+                Operation::Watch => Some(Completion::Watched { more }),
+                Operation::Cancel | Operation::Nothing => None,
+            },
         }
     }
 
@@ -152,13 +146,13 @@ impl Ring {
 impl Driver for Ring {
     fn receive(&mut self, socket: &Rc<OwnedFd>, tag: Tag) {
         let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), buffers::GROUP).build();
-        self.start(Operation::Receive { tag, _socket: Rc::clone(socket) }, entry);
+        let place = Place::Receive(self.under_way.receives.insert(Receive { tag, _socket: Rc::clone(socket) }));
+        self.push(&entry.user_data(place.number()));
     }
 
     fn stop_receiving(&mut self, wanted: Tag) {
-        let is_it = |operation: &Operation| matches!(operation, Operation::Receive { tag, .. } if *tag == wanted);
-        if let Some((key, _)) = self.operations.iter().find(|(_, operation)| is_it(operation)) {
-            let entry = opcode::AsyncCancel::new(key as u64).build();
+        if let Some((key, _)) = self.under_way.receives.iter().find(|(_, receive)| receive.tag == wanted) {
+            let entry = opcode::AsyncCancel::new(Place::Receive(key).number()).build();
             self.start(Operation::Cancel, entry);
         }
     }
@@ -232,7 +226,7 @@ impl Drop for Ring {
         // When it fails, nothing was under way, or the loop below finds that something still is.
         let _ended = self.ring.submitter().register_sync_cancel(Some(patience), CancelBuilder::any());
         for _ in 0..OPERATIONS {
-            if self.operations.is_empty() {
+            if self.under_way.is_empty() {
                 return;
             }
             let brief = Some(Duration::from_millis(10));
@@ -242,7 +236,7 @@ impl Drop for Ring {
             while self.reap().is_some() {}
         }
         // What the kernel will not let go of must never be freed.
-        std::mem::forget(std::mem::take(&mut self.operations));
+        std::mem::forget(std::mem::take(&mut self.under_way));
         self.buffers.leak();
     }
 }

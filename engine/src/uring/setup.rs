@@ -60,7 +60,10 @@ pub fn remedy(error: &io::Error) -> &'static str {
             "this kernel, or a container's seccomp profile, has no io_uring; Linux 6.0 is the oldest that serves"
         }
         Some(Errno::INVAL) => "this kernel's io_uring is too old; Linux 6.0 is the oldest that serves",
-        Some(Errno::NOMEM) => "the kernel has no memory for a ring; raise the memlock limit (ulimit -l) or free memory",
+        Some(Errno::NOMEM) => {
+            "the kernel has no memory for a ring: each worker's takes some 300 KiB of what its user may lock; raise \
+             the memlock limit (ulimit -l; in systemd LimitMEMLOCK=) or free memory"
+        }
         _ => "the kernel refuses to make an io_uring",
     }
 }

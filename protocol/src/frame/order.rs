@@ -4,7 +4,7 @@ use super::BadFrame;
 use crate::ids::CallId;
 
 /// The calls that a connection has taken.
-#[derive(Default, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Order {
     last: Option<CallId>,
 }

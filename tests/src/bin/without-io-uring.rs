@@ -1,5 +1,5 @@
 //! Runs a program as on a machine whose container, or kernel, forbids io_uring:
-//! `without-io-uring ERRNO PROGRAM [ARGUMENTS]`.
+//! `without-io-uring ERRNO PROGRAM [ARGUMENTS]`, or where it may lock no memory: `without-io-uring MEMLOCK PROGRAM`.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -7,6 +7,8 @@ use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
+use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 /// `io_uring_setup`, `io_uring_enter` and `io_uring_register`: the same numbers on every architecture.
@@ -18,21 +20,29 @@ fn main() -> ExitCode {
         eprintln!("usage: without-io-uring ERRNO PROGRAM [ARGUMENTS]");
         return ExitCode::from(2);
     };
-    let number = match errno.as_str() {
-        "EPERM" => 1,
-        "ENOSYS" => 38,
+    let done = match errno.as_str() {
+        "EPERM" => forbid(1),
+        "ENOSYS" => forbid(38),
+        "MEMLOCK" => lock_nothing(),
         other => {
-            eprintln!("without-io-uring: EPERM or ENOSYS, not {other}");
+            eprintln!("without-io-uring: EPERM, ENOSYS or MEMLOCK, not {other}");
             return ExitCode::from(2);
         }
     };
-    if let Err(error) = forbid(number) {
+    if let Err(error) = done {
         eprintln!("without-io-uring: {error}");
         return ExitCode::FAILURE;
     }
     let error = Command::new(program).args(rest).exec();
     eprintln!("without-io-uring: {program}: {error}");
     ExitCode::FAILURE
+}
+
+/// Since Linux 6.14 the memory of a ring counts as locked, unless its owner may lock what it likes.
+fn lock_nothing() -> Result<(), Box<dyn std::error::Error>> {
+    // Who is not root has no such right, and may not take it away.
+    let _not_root = remove_capability_from_bounding_set(CapabilitySet::IPC_LOCK);
+    Ok(setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
 fn forbid(errno: u32) -> Result<(), Box<dyn std::error::Error>> {

@@ -59,6 +59,39 @@ fn where_io_uring_is_forbidden_epoll_is_used_and_the_reason_said() {
     }
 }
 
+/// Fault row D4. Older kernels than 6.14 count no ring as locked memory: there io_uring is taken, and works.
+#[test]
+fn without_memory_that_may_be_locked_sockets_are_served_all_the_same() {
+    let home = Home::new(&file(""));
+    let mut engine = home.start_by(forbidden(&home, "MEMLOCK"));
+    let line = said(&mut engine);
+    let is_told = line.contains("epoll (Linux") && line.contains("ulimit -l");
+    assert!(is_told || line.contains("io_uring (Linux"), "{line}");
+    calls_work(&engine);
+    assert_eq!(engine.stop(), 0);
+}
+
+/// Fault row D6. Every third time the kernel takes nothing: a signal came, it has no memory, or its queue is full.
+#[test]
+fn what_the_kernel_does_not_take_is_offered_again() {
+    for error in ["EINTR", "EAGAIN", "EBUSY"] {
+        let home = Home::new(&file("driver = \"io_uring\""));
+        let (plain, trace) = (home.engine_command(), home.path().join("trace"));
+        let mut command = Command::new("strace");
+        command.current_dir(home.path()).args(["-D", "-f", "-qq", "--signal=none", "-o"]).arg(&trace);
+        command.arg("-e").arg(format!("inject=io_uring_enter:error={error}:when=1+3"));
+        command.arg(plain.get_program()).args(plain.get_args());
+        let set = plain.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        command.envs(set).env_remove("SPEEDYSVC_DRIVER");
+        let mut engine = home.start_by(command);
+        calls_work(&engine);
+        assert_eq!(engine.stop(), 0, "{error}");
+        wait_for("the tracer's end", || home.processes().is_empty());
+        let traced = fs::read_to_string(&trace).unwrap();
+        assert!(traced.contains("INJECTED"), "{error} was never met:\n{traced}");
+    }
+}
+
 #[test]
 fn where_io_uring_is_forbidden_a_file_that_insists_on_it_is_told_so() {
     let home = Home::new(&file("driver = \"io_uring\""));

@@ -10,22 +10,32 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Kind {
+pub(in crate::contender) enum Kind {
     Raw,
     Json,
+    /// As our services have it: a single argument, and the result, by themselves.
+    Ours,
 }
 
 impl Kind {
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Raw => "application/octet-stream",
-            Self::Json => "application/json",
+            Self::Json | Self::Ours => "application/json",
+        }
+    }
+
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Raw | Self::Json => "/echo",
+            Self::Ours => "/echo/echo_bytes",
         }
     }
 
     pub(super) fn body(self, request: &[u8]) -> io::Result<Bytes> {
         match self {
             Self::Raw => Ok(Bytes::copy_from_slice(request)),
+            Self::Ours => Ok(serde_json::to_vec(&Base64(request.into()))?.into()),
             Self::Json => Ok(serde_json::to_vec(&Encoded { bytes: Base64(request.into()) })?.into()),
         }
     }
@@ -35,6 +45,7 @@ impl Kind {
         match self {
             Self::Raw => Ok(body),
             Self::Json => Ok(serde_json::from_slice::<Encoded<'_>>(&body)?.bytes.0.into_owned()),
+            Self::Ours => Ok(serde_json::from_slice::<Base64<'_>>(&body)?.0.into_owned()),
         }
     }
 }
@@ -87,6 +98,8 @@ mod tests {
             assert_eq!(kind.payload(kind.body(&bytes).unwrap().to_vec()).unwrap(), bytes);
         }
         assert_eq!(Kind::Json.body(b"hi!").unwrap(), r#"{"bytes":"aGkh"}"#);
+        assert_eq!(Kind::Ours.body(b"hi!").unwrap(), r#""aGkh""#);
+        assert_eq!(Kind::Ours.payload(br#""aGkh""#.to_vec()).unwrap(), b"hi!");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::contender::Client;
 type Answer = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>>>>;
 
 /// Connections that take turns.
-pub(super) struct KeepAlive {
+pub(in crate::contender) struct KeepAlive {
     runtime: Rc<Runtime>,
     senders: Vec<SendRequest<Full<Bytes>>>,
     /// The connection whose turn it is.
@@ -34,14 +34,20 @@ pub(super) struct KeepAlive {
 }
 
 impl KeepAlive {
-    pub(super) fn connect(runtime: &Rc<Runtime>, address: &str, count: usize, kind: Kind) -> Result<Self> {
+    pub(in crate::contender) fn connect(
+        runtime: &Rc<Runtime>,
+        address: &str,
+        count: usize,
+        kind: Kind,
+    ) -> Result<Self> {
         let senders = (0..count).map(|_| runtime.block_on(connect(address))).collect::<Result<_>>()?;
         let (runtime, host) = (Rc::clone(runtime), HeaderValue::from_str(address)?);
         Ok(Self { runtime, senders, turn: 0, under_way: VecDeque::with_capacity(count), host, kind })
     }
 
     fn request(&self, payload: &[u8]) -> io::Result<Request<Full<Bytes>>> {
-        let request = Request::post("/echo").header(HOST, &self.host).header(CONTENT_TYPE, self.kind.content_type());
+        let request =
+            Request::post(self.kind.path()).header(HOST, &self.host).header(CONTENT_TYPE, self.kind.content_type());
         request.body(Full::new(self.kind.body(payload)?)).map_err(io::Error::other)
     }
 }

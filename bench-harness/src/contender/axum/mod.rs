@@ -1,7 +1,7 @@
 //! axum and hyper over HTTP/1.1 with keep-alive, on current-thread runtimes.
 
 mod body;
-mod client;
+pub(super) mod client;
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -16,12 +16,13 @@ use tokio::net::TcpListener;
 use super::{Contender, Does, Group, Shape, tokio as runtimes, version_of};
 use crate::measure::job::{Job, Outcome};
 use crate::run::parent::Parent;
-use body::{Encoded, Kind};
+use body::Encoded;
+pub(super) use body::Kind;
 use client::KeepAlive;
 
 /// axum limits bodies to 2 MiB unless it is told otherwise; as base64, this much fits.
-const SIZE_MAX: usize = 1024 * 1024;
-const CONNECTIONS_MAX: usize = 1024;
+pub(super) const SIZE_MAX: usize = 1024 * 1024;
+pub(super) const CONNECTIONS_MAX: usize = 1024;
 
 /// One kind of body.
 pub(super) struct Axum {
@@ -76,7 +77,7 @@ impl Contender for Axum {
             let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
             let route = match self.kind {
                 Kind::Raw => post(|body: Bytes| async { body }),
-                Kind::Json => post(|Json(body): Json<Encoded<'static>>| async { Json(body) }),
+                Kind::Json | Kind::Ours => post(|Json(body): Json<Encoded<'static>>| async { Json(body) }),
             };
             axum::serve(listener, Router::new().route("/echo", route)).await?;
             anyhow::bail!("axum has stopped serving")

@@ -34,6 +34,22 @@ fn calls_of_one_thread_are_in_flight_together() {
 }
 
 #[test]
+fn of_many_calls_some_go_out_though_nobody_waits_and_nobody_is_told_to_send() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    let started: Vec<_> = (0..40_u8).map(|number| begin(&line, &[number], LONG)).collect();
+    let calls: Vec<_> = (0..32).map(|_| peer.call()).collect();
+    calls.into_iter().for_each(|(id, body)| peer.reply(id, Status::Ok, &body));
+    thread::scope(|scope| {
+        scope.spawn(|| echo(&mut peer));
+        for (number, started) in (0..40_u8).zip(started) {
+            assert_eq!(wait(started).unwrap(), [number]);
+        }
+        drop(line);
+    });
+}
+
+#[test]
 fn one_task_has_two_thousand_calls_in_flight_beside_threads() {
     let server = Server::new();
     let (line, mut peer) = pair(&server);

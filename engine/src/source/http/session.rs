@@ -194,7 +194,7 @@ impl Answers {
             Ok(arguments) => arguments.copy_from_slice(body),
             Err(failure) => return self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
         }
-        runner.timing.frame(arrived_ns, now_ns);
+        runner.timing.frame(arrived_ns, true, || now_ns);
         context::serve(Served { call: CallName::Http, peer: self.peer, deadline_ns, trace });
         let room = Room { limit: self.message_max, window: None };
         if let Some(way) = runner.way_of_socket(method) {

@@ -4,7 +4,9 @@ mod answers;
 mod away;
 mod debts;
 mod native;
+mod quiet;
 mod speech;
+mod turn;
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,11 +26,12 @@ use super::patience::Owed;
 use super::pool::Pool;
 use super::receive_buffer::ReceiveBuffer;
 use crate::budget::{RECEIVE_BUFFER, UNSENT, unhandled};
-use crate::clock::now_ns;
+use crate::clock::{lately_ns, now_ns};
 use crate::dispatch::{Elsewhere, Runner};
 use crate::driver::{Chunk, Driver, Outgoing, Tag};
 use away::Away;
 use native::Large;
+pub(super) use quiet::Quiet;
 use speech::Tongue;
 
 /// What all connections of a service share.
@@ -99,6 +102,9 @@ pub(super) struct Connection {
     away: Vec<Away>,
     /// A call waits in the inbox until another of its kind, which is away, is back.
     waits: bool,
+    /// When this turn began, and whether no call has been found in it yet.
+    turn_ns: u64,
+    is_first: bool,
     receiving: bool,
     stopping: bool,
     /// In the list of connections with something to do.
@@ -108,9 +114,6 @@ pub(super) struct Connection {
     /// The turn before this one took so long that somebody may have given up meanwhile.
     pub(super) took_long: bool,
 }
-
-/// Frames handled in one turn before other connections have theirs.
-const FRAMES_PER_TURN: usize = 64;
 
 /// What to do after a frame.
 enum Next {
@@ -145,6 +148,8 @@ impl Connection {
             request: 0,
             away: Vec::new(),
             waits: false,
+            turn_ns: 0,
+            is_first: false,
             receiving: false,
             stopping: false,
             dirty: false,
@@ -215,7 +220,8 @@ impl Connection {
         self.arrivals.handled(bytes);
     }
 
-    pub(super) fn sent(&mut self, sent: Outgoing, result: &io::Result<()>, pool: &mut Pool) {
+    /// Bytes went out, or did not. Whether there is something to do now.
+    pub(super) fn sent(&mut self, sent: Outgoing, result: &io::Result<()>, pool: &mut Pool) -> bool {
         self.sending = None;
         if result.is_err() {
             self.shut_down(Counter::ClosedError);
@@ -224,6 +230,8 @@ impl Connection {
             Outgoing::Frames(bytes) => pool.keep_small(bytes),
             Outgoing::Body(buffer) => pool.keep_large(buffer),
         }
+        // Most often there is nothing: the calls that were answered were all that had come.
+        self.stage != Stage::Serving || !self.receiving || !self.is_quiet()
     }
 
     /// Handles frames that have arrived, and sends. Whether there is more to handle at once.
@@ -249,36 +257,6 @@ impl Connection {
         again
     }
 
-    fn handle_frames(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere, pool: &mut Pool) -> bool {
-        (self.missing, self.waits) = (0, false);
-        for _ in 0..FRAMES_PER_TURN {
-            // When the peer reads too slowly, its calls wait; it can only hold up itself.
-            let deaf = matches!(self.stage, Stage::Refused | Stage::Parting(_) | Stage::Ended(_));
-            if deaf || self.is_stuffed() {
-                return false;
-            }
-            let next = match self.tongue {
-                Tongue::Undecided => Ok(self.decide(runner)),
-                Tongue::Native => self.handle_frame(runner, elsewhere, pool),
-                Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere)),
-            };
-            match next {
-                // What came meanwhile is noted as having come now, before another handler runs.
-                Ok(Next::Frame) if runner.ran_long() => return true,
-                Ok(Next::Frame) => {}
-                Ok(Next::Wait) => {
-                    self.note_missing();
-                    return false;
-                }
-                Err(bad) => {
-                    self.end_for(bad);
-                    return false;
-                }
-            }
-        }
-        true
-    }
-
     /// Whether so much waits to be sent that the peer's calls wait, too.
     fn is_stuffed(&self) -> bool {
         let leaving: usize = self.leaving.iter().map(|outgoing| outgoing.bytes().len()).sum();
@@ -292,7 +270,7 @@ impl Connection {
                 .pop_front()
                 .or_else(|| (!self.outbox.is_empty()).then(|| Outgoing::Frames(mem::take(&mut self.outbox))));
             if let Some(next) = next {
-                self.sending = Some(Owed { bytes: next.bytes().len(), since_ns: now_ns() });
+                self.sending = Some(Owed { bytes: next.bytes().len(), since_ns: lately_ns() });
                 let more = !self.leaving.is_empty();
                 driver.send(&self.socket, self.tag, next, more);
             }

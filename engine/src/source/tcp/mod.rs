@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod connection;
+mod open;
 mod patience;
 mod peers;
 mod pool;
@@ -16,7 +17,6 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use rustix::net::sockopt::set_tcp_nodelay;
-use slab::Slab;
 use speedysvc_protocol::context::Peer;
 use speedysvc_protocol::control::Peers;
 use speedysvc_protocol::shm::peer_rows::Who;
@@ -30,6 +30,7 @@ use crate::driver::{Completion, Driver, Tag};
 use crate::meter::Meter;
 use connection::Connection;
 pub(crate) use connection::Settings;
+use open::Open;
 use pool::Pool;
 
 /// Connections accepted from one listener in one turn, before those that are open have theirs.
@@ -46,14 +47,13 @@ pub(crate) struct Connections {
     peers: Peers,
     /// Somebody may be waiting in a listener's backlog.
     knocked: bool,
-    open: Slab<Connection>,
+    open: Open,
     /// Counts up with each connection, so that a tag never names a successor.
     generation: u64,
     /// Keys of connections with something to do.
     dirty: Vec<usize>,
     /// When the last turn with work began.
     turned_ns: u64,
-    settings: Settings,
     pool: Pool,
     /// When peers that owe something are looked at next; none does when there is no time.
     check_ns: Option<u64>,
@@ -66,7 +66,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(listeners: Vec<OwnedFd>, peers: Peers, settings: Settings, meter: Rc<Meter>) -> Self {
-        let (open, dirty) = (Slab::new(), Vec::new());
+        let (open, dirty) = (Open::new(settings), Vec::new());
         let (knocked, draining, starved) = (true, false, false);
         listeners.iter().for_each(keep_alive);
         let (pool, check_ns, owing) = (Pool::default(), None, false);
@@ -79,7 +79,6 @@ impl Connections {
             generation,
             dirty,
             turned_ns: 0,
-            settings,
             pool,
             check_ns,
             owing,
@@ -158,14 +157,15 @@ impl Connections {
     pub(crate) fn completed(&mut self, completion: Completion, driver: &mut dyn Driver) {
         match completion {
             Completion::Received { tag, received, more } => {
-                let open = self.find(tag);
+                let open = self.open.find(tag);
                 let bytes =
                     received.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| driver.bytes(chunk).len());
                 self.meter.add(Counter::TcpBytesIn, bytes as u64);
                 match (open, received) {
                     (Some(key), received) => {
-                        self.meter.peers().passed(self.open[key].row(), bytes as u64, 0);
-                        self.open[key].received(received, more, &mut self.pool, driver);
+                        let connection = self.open.wake(key);
+                        self.meter.peers().passed(connection.row(), bytes as u64, 0);
+                        connection.received(received, more, &mut self.pool, driver);
                         self.mark(key);
                     }
                     (None, Ok(Some(chunk))) => driver.recycle(chunk),
@@ -175,10 +175,12 @@ impl Connections {
             Completion::Sent { tag, sent, result } => {
                 let bytes = if result.is_ok() { sent.bytes().len() } else { 0 };
                 self.meter.add(Counter::TcpBytesOut, bytes as u64);
-                if let Some(key) = self.find(tag) {
-                    self.meter.peers().passed(self.open[key].row(), 0, bytes as u64);
-                    self.open[key].sent(sent, &result, &mut self.pool);
-                    self.mark(key);
+                if let Some(key) = self.open.find(tag) {
+                    let connection = self.open.wake(key);
+                    self.meter.peers().passed(connection.row(), 0, bytes as u64);
+                    if connection.sent(sent, &result, &mut self.pool) {
+                        self.mark(key);
+                    }
                 }
             }
             Completion::Watched { .. } => {}
@@ -191,22 +193,19 @@ impl Connections {
         self.generation += 1;
         // A greeting.
         self.owing = true;
-        let entry = self.open.vacant_entry();
-        let tag = Tag(self.generation << 16 | entry.key() as u64);
-        let row = self.meter.peers().arrive(Who::Socket(peer));
-        let mut connection = Connection::new(Rc::new(socket), (peer, row), tag, self.settings);
-        connection.start_receiving(driver);
-        entry.insert(connection);
-    }
-
-    fn find(&self, tag: Tag) -> Option<usize> {
-        let key = usize::from(u16::try_from(tag.0 & 0xFFFF).expect("masked"));
-        self.open.get(key).filter(|connection| connection.tag() == tag).map(|_| key)
+        let (generation, row) = (self.generation << 16, self.meter.peers().arrive(Who::Socket(peer)));
+        self.open.add(|key, settings| {
+            let tag = Tag(generation | key as u64);
+            let mut connection = Connection::new(Rc::new(socket), (peer, row), tag, settings);
+            connection.start_receiving(driver);
+            connection
+        });
     }
 
     fn mark(&mut self, key: usize) {
-        if !self.open[key].dirty {
-            self.open[key].dirty = true;
+        let connection = self.open.wake(key);
+        if !connection.dirty {
+            connection.dirty = true;
             self.dirty.push(key);
         }
     }
@@ -223,14 +222,14 @@ impl Connections {
         runner.take_ran_long();
         let took_long = worked && self.took_long();
         while let Some(key) = dirty.next() {
-            let connection = &mut self.open[key];
+            let connection = self.open.wake(key);
             connection.dirty = false;
             connection.others_wait = dirty.len() > 0;
             connection.took_long = took_long;
             let again = connection.serve(runner, elsewhere, &mut self.pool, driver);
             self.owing |= connection.owes();
-            if let Some(why) = self.open[key].over() {
-                let closed = self.open.remove(key);
+            let over = connection.over();
+            if let Some((why, closed)) = over.zip(over.and_then(|_| self.open.remove(key))) {
                 closed.forget_away(runner);
                 closed.forget(driver);
                 self.meter.peers().leave(closed.row());
@@ -256,8 +255,8 @@ impl Connections {
 
     /// A call that ran beside the loop is back, unless its connection has ended meanwhile.
     pub(crate) fn take_back(&mut self, tag: Tag, back: &Ticket, runner: &mut Runner) {
-        if let Some(key) = self.find(tag) {
-            self.open[key].take_back(back, runner, &mut self.pool);
+        if let Some(key) = self.open.find(tag) {
+            self.open.wake(key).take_back(back, runner, &mut self.pool);
             self.mark(key);
         }
     }
@@ -270,7 +269,7 @@ impl Connections {
         let starved = std::mem::take(&mut self.starved);
         self.owing = false;
         let mut overdue = vec![];
-        for (key, connection) in &self.open {
+        for (key, connection) in self.open.awake() {
             if connection.is_overdue(now_ns) {
                 overdue.push(key);
             }
@@ -279,7 +278,7 @@ impl Connections {
         // Before the loop sleeps nobody asks again: without a time it would sleep until somebody else wakes it.
         self.check_ns = self.owing.then_some(now_ns + CHECK_NS);
         for key in &overdue {
-            self.open[*key].give_up(runner);
+            self.open.wake(*key).give_up(runner);
             self.mark(*key);
         }
         starved || !overdue.is_empty()
@@ -291,6 +290,11 @@ impl Connections {
         Some(Duration::from_nanos(check_ns.saturating_sub(now_ns).max(1)))
     }
 
+    /// The loop is about to sleep: what is not needed until something comes is given back.
+    pub(crate) fn rest(&mut self) {
+        self.open.rest();
+    }
+
     /// A descriptor of this process was closed: accepting may work again.
     pub(crate) fn descriptor_freed(&mut self) {
         self.starved = false;
@@ -299,19 +303,16 @@ impl Connections {
     /// Takes no more connections, and says goodbye on those that are open.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
-        let all: Vec<usize> = self.open.iter().map(|(key, _)| key).collect();
-        for key in all {
-            self.open[key].say_goodbye();
+        for key in self.open.keys() {
+            self.open.wake(key).say_goodbye();
             self.mark(key);
         }
     }
 
     /// Ends connections on which nothing is under way. Called again and again while draining, with pauses.
     pub(crate) fn close_quiet(&mut self) {
-        let quiet: Vec<usize> =
-            self.open.iter().filter(|(_, connection)| connection.is_quiet()).map(|(key, _)| key).collect();
-        for key in quiet {
-            self.open[key].shut_down(Counter::ClosedDraining);
+        for key in self.open.quiet_keys() {
+            self.open.wake(key).shut_down(Counter::ClosedDraining);
             self.mark(key);
         }
     }

@@ -14,7 +14,7 @@ use speedysvc_protocol::status::{Code, Failure};
 
 use super::{Connection, Next, Settings, Stage};
 use crate::budget::LARGE;
-use crate::clock::now_ns;
+use crate::clock::{self, lately_ns};
 use crate::dispatch::{Elsewhere, Runner, in_vain};
 use crate::source::tcp::pool::Pool;
 
@@ -167,7 +167,8 @@ impl Connection {
         body_ends: Option<usize>,
         runner: &mut Runner,
     ) -> Option<MethodIndex> {
-        let (deadline_ns, now_ns) = (self.settings.deadline_ns(came_ns, call.left_us), now_ns());
+        // A short call is not worth a look at the exact clock.
+        let (deadline_ns, now_ns) = (self.settings.deadline_ns(came_ns, call.left_us), self.turn_ns.max(lately_ns()));
         if now_ns > deadline_ns {
             let late = Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started");
             self.refuse(call, &late, runner);
@@ -178,29 +179,28 @@ impl Connection {
             runner.meter.count(Counter::Cancelled);
             return None;
         }
-        if body_ends.is_some_and(|ends| self.is_in_vain(call, ends, now_ns, runner)) {
+        let Some(index) = runner.contract().index_of(call.method) else {
+            let text = format!("this service has no method with the id {:016x}", call.method.0);
+            self.refuse(call, &Failure::not_started(Code::Unimplemented, text), runner);
+            return None;
+        };
+        let is_last = body_ends.is_none_or(|ends| self.inbox.waiting().len() == ends);
+        let others_wait = body_ends.is_some() && (self.others_wait || !is_last);
+        if others_wait && runner.is_in_vain(index, self.left_ns(call, now_ns)) {
             self.refuse(call, &in_vain(Some(came_ns), now_ns), runner);
             return None;
         }
-        runner.timing.frame(came_ns, now_ns);
+        let (alone, turn_ns) = (mem::take(&mut self.is_first) && is_last, self.turn_ns);
+        runner.timing.frame(came_ns, alone, || if alone { turn_ns } else { clock::now_ns() });
         let trace = self.trace.as_deref().copied();
         context::serve(Served { call: CallName::Frame(call.id), peer: self.peer, deadline_ns, trace });
-        let index = runner.contract().index_of(call.method);
-        if index.is_none() {
-            let text = format!("this service has no method with the id {:016x}", call.method.0);
-            self.refuse(call, &Failure::not_started(Code::Unimplemented, text), runner);
-        }
-        index
+        Some(index)
     }
 
-    /// Whether others wait, and this call has less time left than its method takes.
-    fn is_in_vain(&self, call: Asked, body_ends: usize, now_ns: u64, runner: &Runner) -> bool {
-        if !self.others_wait && self.inbox.waiting().len() == body_ends {
-            return false;
-        }
+    /// The time that a call in the inbox has left.
+    fn left_ns(&self, call: Asked, now_ns: u64) -> u64 {
         let left_us = if call.left_us == 0 { self.settings.deadline_us } else { call.left_us };
-        let left_ns = left_us.saturating_mul(1_000).saturating_sub(now_ns.saturating_sub(self.arrivals.next_ns()));
-        runner.contract().index_of(call.method).is_some_and(|method| runner.is_in_vain(method, left_ns))
+        left_us.saturating_mul(1_000).saturating_sub(now_ns.saturating_sub(self.arrivals.next_ns()))
     }
 
     /// Whether the client has taken back a call that waited: its CANCEL lies behind it. Looked for only when calls may

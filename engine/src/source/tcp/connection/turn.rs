@@ -1,0 +1,60 @@
+//! One turn of a connection: frames that have arrived, until others have theirs or replies should go out.
+
+use super::speech::Tongue;
+use super::{Connection, Next, Stage};
+use crate::clock::now_ns;
+use crate::dispatch::{Elsewhere, Runner};
+use crate::source::tcp::pool::Pool;
+
+/// Frames handled in one turn before other connections have theirs.
+const FRAMES_PER_TURN: usize = 64;
+/// A turn that has taken so long ends, too: about what sending and receiving cost here (decision 0060). Replies that
+/// are ready wait no longer than that for others, and the client reads them meanwhile.
+const TURN_NS: u64 = 6_000;
+/// Frames between two looks at the clock for that, when handlers are too short to be timed each.
+const LOOK_EVERY: usize = 8;
+
+impl Connection {
+    /// Handles what has arrived. Whether there is more to handle at once.
+    pub(super) fn handle_frames(
+        &mut self,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+        pool: &mut Pool,
+    ) -> bool {
+        (self.missing, self.waits) = (0, false);
+        (self.turn_ns, self.is_first) = (now_ns(), true);
+        for frames in 1..=FRAMES_PER_TURN {
+            // When the peer reads too slowly, its calls wait; it can only hold up itself.
+            let deaf = matches!(self.stage, Stage::Refused | Stage::Parting(_) | Stage::Ended(_));
+            if deaf || self.is_stuffed() {
+                return false;
+            }
+            let next = match self.tongue {
+                Tongue::Undecided => Ok(self.decide(runner)),
+                Tongue::Native => self.handle_frame(runner, elsewhere, pool),
+                Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere)),
+            };
+            match next {
+                // What came meanwhile is noted as having come now, before another handler runs.
+                Ok(Next::Frame) if runner.ran_long() || self.took_its_turn(frames, runner) => return true,
+                Ok(Next::Frame) => {}
+                Ok(Next::Wait) => {
+                    self.note_missing();
+                    return false;
+                }
+                Err(bad) => {
+                    self.end_for(bad);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Whether what is ready should go out before more is handled.
+    fn took_its_turn(&self, frames: usize, runner: &Runner) -> bool {
+        let now_ns = if frames.is_multiple_of(LOOK_EVERY) { now_ns() } else { runner.timing.ended_ns() };
+        now_ns.saturating_sub(self.turn_ns) > TURN_NS
+    }
+}
