@@ -202,11 +202,19 @@ impl Before {
         for (service, worker, counters) in now {
             let key = (service.clone(), worker);
             let old = before.get(&key).unwrap_or(&empty);
-            loops.push(loop_between(service, worker, old, &counters, seconds));
+            let sleeps = self.sleeps(&service, worker);
+            loops.push(loop_between(service, worker, (old, &counters), seconds, sleeps));
             self.loops.insert(key, counters);
         }
         loops.sort_by(|a, b| (&a.service, a.worker).cmp(&(&b.service, b.worker)));
         loops
+    }
+
+    /// Whether the supervisor saw a loop asleep.
+    fn sleeps(&self, service: &str, worker: u32) -> bool {
+        let mut services = self.status.iter().flat_map(|status| &status.services);
+        let workers = services.find(|known| known.name == service).map_or(&[][..], |service| &service.workers);
+        workers.iter().any(|known| known.worker == worker && known.loop_state == "sleeps")
     }
 
     /// What the processes of each service used.
@@ -250,18 +258,29 @@ fn add_usages(samples: &mut Vec<(Series, Sample)>, usages: Vec<(String, Usage)>)
     }
 }
 
-fn loop_between(service: String, worker: u32, old: &Snapshot, new: &Snapshot, seconds: f64) -> LoopNow {
+/// A sleep is counted at its end. One that is under way has the rest of the time: a loop looks for some microseconds
+/// before it sleeps, so whoever is seen asleep has hardly looked. One that has not turned and does not sleep is in a
+/// handler.
+fn loop_between(
+    service: String,
+    worker: u32,
+    (old, new): (&Snapshot, &Snapshot),
+    seconds: f64,
+    sleeps: bool,
+) -> LoopNow {
     let more = |counter| as_float(new.counter(counter).saturating_sub(old.counter(counter)));
     let (was, is) = (old.all_methods(), new.all_methods());
     let more_of_methods = |counter| as_float(is.counter(counter).saturating_sub(was.counter(counter)));
     let (calls, timed) = (more_of_methods(MethodCounter::Calls), more_of_methods(MethodCounter::Timed));
     let handler_ns = if timed > 0.0 { more_of_methods(MethodCounter::HandlerNs) / timed * calls } else { 0.0 };
-    let asleep = (more(Counter::AsleepNs) / 1e9 / seconds).min(1.0);
+    let counted = (more(Counter::AsleepNs) / 1e9 / seconds).min(1.0);
+    let stuck = !sleeps && more(Counter::Turns) == 0.0 && new.counter(Counter::Turns) > 0;
+    let busy = if stuck { 1.0 } else { (handler_ns / 1e9 / seconds).min(1.0 - counted) };
     LoopNow {
         service,
         worker,
-        busy: (handler_ns / 1e9 / seconds).min(1.0 - asleep),
-        asleep,
+        busy,
+        asleep: if sleeps { 1.0 - busy } else { counted.min(1.0 - busy) },
         turns: more(Counter::Turns) / seconds,
         sleeps: more(Counter::Sleeps) / seconds,
         calls: calls / seconds,
@@ -272,4 +291,32 @@ fn loop_between(service: String, worker: u32, old: &Snapshot, new: &Snapshot, se
 
 fn seconds_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_loop_does_is_seen_before_it_is_counted() {
+        let snapshot = |turns, asleep_ns| {
+            let mut snapshot = Snapshot::default();
+            snapshot.add(Counter::Turns, turns);
+            snapshot.add(Counter::AsleepNs, asleep_ns);
+            snapshot
+        };
+        let shares = |old: &Snapshot, new: &Snapshot, sleeps| {
+            let one = loop_between("echo".to_owned(), 1, (old, new), 1.0, sleeps);
+            [one.busy, one.looking(), one.asleep]
+        };
+        let (before, turned) = (snapshot(10, 0), snapshot(12, 250_000_000));
+        // Nothing was counted: it sleeps all the time, or one handler has it.
+        assert_eq!(shares(&before, &before, true), [0.0, 0.0, 1.0]);
+        assert_eq!(shares(&before, &before, false), [1.0, 0.0, 0.0]);
+        // It slept for a while, and looks, or has gone to sleep again.
+        assert_eq!(shares(&before, &turned, false), [0.0, 0.75, 0.25]);
+        assert_eq!(shares(&before, &turned, true), [0.0, 0.0, 1.0]);
+        // A long sleep is counted at its end.
+        assert_eq!(shares(&before, &snapshot(12, 5_000_000_000), false), [0.0, 0.0, 1.0]);
+    }
 }

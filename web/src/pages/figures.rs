@@ -9,6 +9,9 @@ use crate::moment::{Moment, ProcessNow};
 use crate::page::{Action, Cell, Column, Fact, Row, Table, Tone};
 use crate::words::{age, as_float, bytes, count, duration, encoded, percent, plural, rate};
 
+/// Each death is followed by a restart, until a service has used up its limit.
+pub(super) const RESTARTS: &str = "Workers that died since the engine began, and were started anew.";
+
 /// The name of a service, which leads to its page.
 pub(super) fn service_cell(name: &str) -> Cell {
     Cell::text(name).link(format!("/services/{}", encoded(name)))

@@ -4,8 +4,8 @@ use speedysvc_protocol::control::operator::ServiceStatus;
 use speedysvc_protocol::stats::Timing;
 
 use super::figures::{
-    actions_of, count_cell, cpu_cell, deaths_cell, errors_cell, host_facts, memory_cell, methods_table, percentiles,
-    rate_cell, ready_of, service_cell, state_cell,
+    RESTARTS, actions_of, count_cell, cpu_cell, deaths_cell, errors_cell, host_facts, memory_cell, methods_table,
+    percentiles, rate_cell, ready_of, service_cell, state_cell,
 };
 use crate::app::App;
 use crate::history::Series;
@@ -66,7 +66,7 @@ fn facts(app: &App) -> Vec<Fact> {
         Fact::new("calls/s", "Calls answered by all services, a second.", rate_cell(rate)),
         Fact::new("errors", "The share of calls that ended with an error.", errors_cell(errors, calls)),
         Fact::new("workers", "Ready, of those that there should be.", workers),
-        Fact::new("deaths", "Workers that died since the engine began.", count_cell(deaths)),
+        Fact::new("restarts", RESTARTS, count_cell(deaths)),
         Fact::new("cpu", "Processors that workers use: 100 % is one.", cpu_cell(cpu)),
         Fact::new(
             "workers\u{2019} memory",
@@ -100,7 +100,7 @@ fn services_table(rows: Vec<Row>) -> Table {
         Column::number("memory", "Resident; shared pages are shared out.").minor(),
         Column::number("disk", "Bytes from and to disks, a second.").minor(),
         Column::number("clients", "Attached over shared memory.").minor(),
-        Column::number("deaths", "Workers that died since the engine began.").minor(),
+        Column::number("restarts", RESTARTS).minor(),
     ];
     Table { id: "services", caption: "Services".to_owned(), columns, rows, empty: "The supervisor has not said yet." }
 }

@@ -3,7 +3,8 @@
 use speedysvc_protocol::control::operator::ServiceStatus;
 
 use super::figures::{
-    actions_of, age_cell, cpu_cell, deaths_cell, memory_cell, methods_table, ready_of, state_cell, traffic_facts,
+    RESTARTS, actions_of, age_cell, cpu_cell, deaths_cell, memory_cell, methods_table, ready_of, state_cell,
+    traffic_facts,
 };
 use crate::app::App;
 use crate::history::Series;
@@ -27,7 +28,7 @@ pub(super) fn page(app: &App, name: &str) -> Option<Page> {
     facts.extend(traffic_facts(&app.recent(&Series::service(name))));
     facts.push(Fact::new("cpu", "Processors that its workers use: 100 % is one.", cpu_cell(usage.cpu)));
     facts.push(Fact::new("memory", "Resident; shared pages are shared out.", memory_cell(&usage)));
-    facts.push(Fact::new("deaths", "Workers that died since the engine began.", deaths_cell(service)));
+    facts.push(Fact::new("restarts", RESTARTS, deaths_cell(service)));
     let source = |seconds: u32| format!("/api/v1/history?service={}&seconds={seconds}", encoded(name));
     let methods = moment.numbers.iter().filter(|(service, _)| *service == name);
     Some(Page {
