@@ -58,6 +58,12 @@ mod tests {
         assert_eq!(pauses, [0, 5, 10, 20, 40, 80, 100, 100]);
     }
 
+    #[test]
+    fn luck_is_spread_over_the_upper_half() {
+        let at = |luck| jittered(Duration::from_millis(100), luck).as_millis();
+        assert_eq!([0, 1 << 62, 1 << 63, u64::MAX].map(at), [50, 62, 75, 99]);
+    }
+
     proptest! {
         #[test]
         fn luck_moves_a_pause_between_half_and_all_of_it(lucks in prop::collection::vec(any::<u64>(), 1..12)) {
