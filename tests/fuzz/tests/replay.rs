@@ -103,4 +103,4 @@ macro_rules! targets {
         }
     };
 }
-targets!(archive, arguments, call, config, control, frame, geometry, hello, http, packed, slots, words);
+targets!(archive, arguments, call, config, control, frame, geometry, hello, http, packed, slots, trace, words);
