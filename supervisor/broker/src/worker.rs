@@ -59,7 +59,7 @@ impl Worker {
                 let Some(link) = service.links.get(id) else { return Ok(()) };
                 let Link { geometry, inner_bell, peer, .. } = *link;
                 let order = Order::Link { link: *id, geometry, uid: peer.uid, pid: peer.pid, inner_bell };
-                let inner_bell = service.inner_bells.bell(inner_bell);
+                let Some(inner_bell) = service.inner_bells.bell(inner_bell) else { return Ok(()) };
                 let mut descriptors = vec![link.request.as_fd(), link.reply.as_fd(), link.bell.as_fd(), inner_bell];
                 // Without us the client is to notice nothing as long as somebody serves.
                 let theirs = service.clients.get(&link.client).filter(|_| self.has_legacy);
