@@ -159,18 +159,33 @@ fn the_thread_that_reads_for_tasks_ends_with_the_line() {
 fn what_is_started_goes_out_together_when_somebody_waits() {
     let server = Server::new();
     let (line, mut peer) = pair(&server);
-    let mut started: Vec<_> = (0..50_u8).map(|number| begin(&line, &[number], LONG)).collect();
+    let mut started: Vec<_> = (0..30_u8).map(|number| begin(&line, &[number], LONG)).collect();
     let nothing_yet = peer.stream.set_read_timeout(Some(SHORT / 10)).and_then(|()| peer.stream.peek(&mut [0]));
     assert!(nothing_yet.is_err(), "a call was sent before anybody waited");
     peer.stream.set_read_timeout(Some(LONG)).unwrap();
     let last = started.pop().unwrap();
     let waiter = thread::spawn(move || wait(last));
-    let calls: Vec<_> = (0..50).map(|_| peer.call()).collect();
+    let calls: Vec<_> = (0..30).map(|_| peer.call()).collect();
     calls.iter().for_each(|(id, body)| peer.reply(*id, Status::Ok, body));
-    assert_eq!(waiter.join().unwrap().unwrap(), [49]);
-    for (number, started) in (0..49_u8).zip(started) {
+    assert_eq!(waiter.join().unwrap().unwrap(), [29]);
+    for (number, started) in (0..29_u8).zip(started) {
         assert_eq!(wait(started).unwrap(), [number]);
     }
+}
+
+#[test]
+fn who_starts_many_sends_them_by_the_32_with_nobody_waiting() {
+    let server = Server::new();
+    let (line, mut peer) = pair(&server);
+    let started: Vec<_> = (0..40_u8).map(|number| begin(&line, &[number], LONG)).collect();
+    let mut calls: Vec<_> = (0..32).map(|_| peer.call()).collect();
+    let no_more = peer.stream.set_read_timeout(Some(SHORT / 10)).and_then(|()| peer.stream.peek(&mut [0]));
+    assert!(no_more.is_err(), "the rest waits for more, or for somebody who waits");
+    peer.stream.set_read_timeout(Some(LONG)).unwrap();
+    let waiter = thread::spawn(move || started.into_iter().map(|call| wait(call).unwrap()).collect::<Vec<_>>());
+    calls.extend((32..40).map(|_| peer.call()));
+    calls.iter().for_each(|(id, body)| peer.reply(*id, Status::Ok, body));
+    assert_eq!(waiter.join().unwrap(), (0..40_u8).map(|number| [number]).collect::<Vec<_>>());
 }
 
 #[test]
