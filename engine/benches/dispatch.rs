@@ -1,11 +1,12 @@
 //! From arguments to reply: the service alone, and as the loop runs it, with its catching of panics, its clock and its
-//! accounts. The difference is what the loop adds. Then whole passes over shared memory that find one call, or 64.
+//! accounts. The difference is what the loop adds. Then whole passes over shared memory that find one call, or 64; and
+//! chunks of a socket with as many frames.
 
 use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use speedysvc_core::bench::{Dispatch, Passes};
+use speedysvc_core::bench::{Dispatch, Frames, Passes};
 use speedysvc_protocol::archive::{self, Buffer};
 use speedysvc_protocol::byte_string;
 use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, Runs, ServiceSpec};
@@ -94,6 +95,19 @@ fn passes(bench: &mut Criterion) {
     group.finish();
 }
 
+fn frames(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("frames");
+    let mut arguments = Buffer::new(4096);
+    byte_string::encode(&[7; 32], &mut arguments).expect("it fits");
+    for together in [1, 64] {
+        let mut frames = Frames::new(black_box(Arc::new(Echo)), together, arguments.as_slice()).expect("a connection");
+        assert_eq!(frames.call(), together * (48 + 40), "all are answered");
+        group.throughput(Throughput::Elements(together as u64));
+        group.bench_function(format!("{together} in a chunk, 32 bytes"), |bencher| bencher.iter(|| frames.call()));
+    }
+    group.finish();
+}
+
 fn dispatch(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("dispatch");
     let value: Realistic =
@@ -119,5 +133,5 @@ fn dispatch(bench: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, dispatch, passes);
+criterion_group!(benches, dispatch, passes, frames);
 criterion_main!(benches);

@@ -1,5 +1,7 @@
 //! For `benches/dispatch.rs` only: what the loop does with a call between its source and its answer, and with the calls
-//! that a pass over shared memory finds.
+//! that a pass over shared memory finds, or a chunk from a socket brings.
+
+mod frames;
 
 use std::io;
 use std::num::NonZeroU16;
@@ -25,6 +27,8 @@ use crate::beside::{Beside, Names};
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::meter::Meter;
 use crate::source::shm::{LinkBells, Links};
+
+pub use frames::Frames;
 
 const MESSAGE_MAX: usize = 1 << 20;
 const ME: Incarnation = Incarnation(NonZeroU16::MIN);

@@ -55,7 +55,7 @@ impl Meter {
     #[cold]
     pub(crate) fn refused(&self, method: Option<MethodIndex>, transport: Counter, peer: PeerRow, failure: &Failure) {
         self.count(transport);
-        self.peers().called(peer);
+        self.peers().called(peer, 1);
         self.count(if failure.code == Code::DeadlineExceeded { Counter::Expired } else { Counter::Refused });
         let status = failure.status();
         let row = method.map_or(usize::MAX, |method| self.row(method));

@@ -18,6 +18,7 @@
 //! | 44 | 4 | 0, for later |
 
 mod order;
+mod plain;
 
 use thiserror::Error;
 
@@ -27,6 +28,7 @@ use crate::status::Status;
 use crate::trace::{self, TraceContext};
 use crate::wire::Wire;
 pub use order::Order;
+pub use plain::{PlainCall, PlainReply, append_plain_reply, plain_call, plain_reply};
 
 /// A frame's first bytes.
 pub const MAGIC: [u8; 4] = [0xF5, b'S', b'V', b'C'];
@@ -168,6 +170,7 @@ impl Header {
     }
 
     /// Whether the body must be decompressed.
+    #[inline]
     #[must_use]
     pub fn is_compressed(&self) -> bool {
         self.full_len != self.body_len
@@ -185,6 +188,7 @@ impl Header {
     }
 
     /// The header as bytes.
+    #[inline]
     #[must_use]
     pub fn to_bytes(self) -> [u8; FRAME_HEADER] {
         let (number, codec, id, word, left) = match self.kind {
@@ -282,6 +286,7 @@ pub fn verify(head: &[u8; FRAME_HEADER], sent: &[u8]) -> Result<(), BadFrame> {
 ///
 /// # Panics
 /// When the body is 4 GiB or more: limits are far below, and checked before.
+#[inline]
 #[must_use]
 pub fn head(kind: Kind, body: Sent<'_>, checked: bool) -> [u8; FRAME_HEADER] {
     let narrow = |len: usize| u32::try_from(len).expect("message limits are below 4 GiB");
@@ -299,7 +304,9 @@ pub fn head(kind: Kind, body: Sent<'_>, checked: bool) -> [u8; FRAME_HEADER] {
 ///
 /// # Panics
 /// As [`head`].
+#[inline]
 pub fn append_sent(out: &mut Vec<u8>, kind: Kind, body: Sent<'_>, checked: bool) {
+    out.reserve(FRAME_HEADER + body.bytes.len());
     out.extend_from_slice(&head(kind, body, checked));
     out.extend_from_slice(body.bytes);
 }

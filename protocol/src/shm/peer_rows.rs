@@ -146,10 +146,10 @@ impl PeerRows {
         add(&words[BYTES_OUT], bytes_out);
     }
 
-    /// A call was answered, whose bytes are counted as they come and go.
+    /// So many calls were answered, whose bytes are counted as they come and go.
     #[inline]
-    pub fn called(&self, row: PeerRow) {
-        add(&self.words(row)[CALLS], 1);
+    pub fn called(&self, row: PeerRow, calls: u64) {
+        add(&self.words(row)[CALLS], calls);
     }
 
     /// So many bytes came and went.
@@ -160,6 +160,7 @@ impl PeerRows {
     }
 
     /// So many calls have begun and are not answered.
+    #[inline]
     pub fn set_in_flight(&self, row: PeerRow, calls: u64) {
         self.words(row)[IN_FLIGHT].store(calls, Ordering::Relaxed);
     }

@@ -218,7 +218,7 @@ impl Answers {
         let status = runner.reply.status();
         self.answer(status, runner.reply.body(), manner, out);
         runner.answered(method, Counter::HttpCalls, status);
-        runner.meter.peers().called(self.row);
+        runner.meter.peers().called(self.row, 1);
         self.after(manner)
     }
 

@@ -36,6 +36,7 @@ impl Arrivals {
     }
 
     /// So many bytes were handled.
+    #[inline]
     pub(super) fn handled(&mut self, bytes: usize) {
         self.handled += bytes as u64;
         // The last one stays: it is what is known of bytes that are still to come.
@@ -51,7 +52,15 @@ impl Arrivals {
         }
     }
 
+    /// How many bytes from the next on came when that did, as far as is known; all that ever come when it is the last.
+    #[inline]
+    pub(super) fn together(&self) -> usize {
+        let until = self.moments.front().filter(|_| self.moments.len() > 1).map(|(until, _)| until - self.handled);
+        until.map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
     /// When the byte came that is next to be handled; 0 when none ever came.
+    #[inline]
     pub(super) fn next_ns(&self) -> u64 {
         self.moments.front().map_or(0, |(_, at_ns)| *at_ns)
     }
@@ -68,6 +77,8 @@ mod tests {
         (1..=10).for_each(|at| arrivals.came(10, at));
         for byte in 0..100 {
             assert_eq!(arrivals.next_ns(), byte / 10 + 1);
+            let left_of_it = if byte < 90 { 10 - byte % 10 } else { u64::MAX };
+            assert_eq!(arrivals.together() as u64, left_of_it);
             arrivals.handled(1);
         }
         arrivals.came(1, 500);

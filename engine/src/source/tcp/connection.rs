@@ -1,11 +1,14 @@
 //! One TCP connection: greeting, calls, replies, end.
 
+mod admit;
 mod answers;
 mod away;
 mod debts;
+mod large;
 mod native;
 mod quiet;
 mod speech;
+mod stretch;
 mod turn;
 
 use std::collections::VecDeque;
@@ -16,6 +19,7 @@ use std::rc::Rc;
 
 use speedysvc_protocol::context::Peer;
 use speedysvc_protocol::frame::{self, Kind, Order, Sent};
+use speedysvc_protocol::ids::{MethodId, MethodIndex};
 use speedysvc_protocol::shm::peer_rows::PeerRow;
 use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::trace::TraceContext;
@@ -30,7 +34,7 @@ use crate::clock::{lately_ns, now_ns};
 use crate::dispatch::{Elsewhere, Runner};
 use crate::driver::{Chunk, Driver, Outgoing, Tag};
 use away::Away;
-use native::Large;
+use large::Large;
 pub(super) use quiet::Quiet;
 use speech::Tongue;
 
@@ -105,6 +109,10 @@ pub(super) struct Connection {
     /// When this turn began, and whether no call has been found in it yet.
     turn_ns: u64,
     is_first: bool,
+    /// The latest time that is known in this turn.
+    looked_ns: u64,
+    /// The method that was called last, and its place.
+    last_method: Option<(MethodId, MethodIndex)>,
     receiving: bool,
     stopping: bool,
     /// In the list of connections with something to do.
@@ -150,6 +158,8 @@ impl Connection {
             waits: false,
             turn_ns: 0,
             is_first: false,
+            looked_ns: 0,
+            last_method: None,
             receiving: false,
             stopping: false,
             dirty: false,
@@ -215,6 +225,7 @@ impl Connection {
     }
 
     /// So much of what arrived has been dealt with.
+    #[inline]
     fn handled(&mut self, bytes: usize) {
         self.inbox.handle(bytes);
         self.arrivals.handled(bytes);
@@ -258,9 +269,14 @@ impl Connection {
     }
 
     /// Whether so much waits to be sent that the peer's calls wait, too.
+    #[inline]
     fn is_stuffed(&self) -> bool {
+        self.outbox.len() > UNSENT || (!self.leaving.is_empty() && self.unsent() > UNSENT)
+    }
+
+    fn unsent(&self) -> usize {
         let leaving: usize = self.leaving.iter().map(|outgoing| outgoing.bytes().len()).sum();
-        leaving + self.outbox.len() > UNSENT
+        leaving + self.outbox.len()
     }
 
     fn flush(&mut self, driver: &mut dyn Driver) {

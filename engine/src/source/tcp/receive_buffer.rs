@@ -27,10 +27,12 @@ impl ReceiveBuffer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    #[inline]
     pub(super) fn waiting(&self) -> &[u8] {
         &self.bytes[self.handled..]
     }
 
+    #[inline]
     pub(super) fn handle(&mut self, count: usize) {
         self.handled += count;
         self.invariants();

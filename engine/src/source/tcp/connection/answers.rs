@@ -22,26 +22,38 @@ impl Connection {
     pub(super) fn run(
         &mut self,
         call: Asked,
-        index: MethodIndex,
+        (index, way): (MethodIndex, Option<Way>),
         runner: &mut Runner,
         elsewhere: &mut impl Elsewhere,
         pool: &mut Pool,
     ) {
         let room = Room { limit: self.settings.message_max, window: None };
-        if let Some(way) = runner.way_of_socket(index) {
+        if let Some(way) = way {
             return self.send_away(call, index, way, room, runner);
         }
         runner.meter.peers().set_in_flight(self.row, self.away.len() as u64 + 1);
         runner.run(index, (call.codec, Arguments::Copied), room, elsewhere);
         self.answer(call.id, index, runner, pool);
+        runner.meter.peers().called(self.row, 1);
     }
 
-    /// Queues the runner's reply, and counts the call.
+    /// Whether frames are neither compressed here nor carry checksums.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.wire.compression.is_none() && !self.wire.checksum
+    }
+
+    /// Queues the runner's reply, and counts the call: as its peer's the caller does.
+    #[inline]
     pub(super) fn answer(&mut self, id: CallId, index: MethodIndex, runner: &mut Runner, pool: &mut Pool) {
         let status = runner.reply.status();
-        self.reply(id, status, runner, pool);
+        let body = runner.reply.body();
+        if self.is_plain() && body.len() < LARGE {
+            frame::append_plain_reply(&mut self.outbox, id, status, body);
+        } else {
+            self.reply(id, status, runner, pool);
+        }
         runner.answered(index, Counter::TcpCalls, status);
-        runner.meter.peers().called(self.row);
     }
 
     fn send_away(&mut self, call: Asked, index: MethodIndex, way: Way, room: Room, runner: &mut Runner) {
@@ -53,7 +65,8 @@ impl Connection {
         }
     }
 
-    /// Queues a reply. A large body leaves from where it lies.
+    /// Queues a reply that may be compressed, checked or large. A large body leaves from where it lies.
+    #[inline(never)]
     fn reply(&mut self, id: CallId, status: Status, runner: &mut Runner, pool: &mut Pool) {
         let (kind, body) = (Kind::Reply { id, status }, runner.reply.body());
         let packed = self.wire.compression.and_then(|how| pool.pack(how, body, &runner.meter));

@@ -34,6 +34,7 @@ impl Connection {
             ReplyTo::Frame { id, .. } => {
                 self.away.retain(|away| away.id != Some(id) || away.way != back.way);
                 self.answer(id, back.method, runner, pool);
+                runner.meter.peers().called(self.row, 1);
             }
             ReplyTo::Http { .. } => {
                 self.away.clear();

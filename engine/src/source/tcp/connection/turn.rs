@@ -10,7 +10,7 @@ use crate::source::tcp::pool::Pool;
 const FRAMES_PER_TURN: usize = 64;
 /// A turn that has taken so long ends, too: about what sending and receiving cost here (decision 0060). Replies that
 /// are ready wait no longer than that for others, and the client reads them meanwhile.
-const TURN_NS: u64 = 6_000;
+pub(super) const TURN_NS: u64 = 6_000;
 /// Frames between two looks at the clock for that, when handlers are too short to be timed each.
 const LOOK_EVERY: usize = 8;
 
@@ -24,13 +24,18 @@ impl Connection {
     ) -> bool {
         (self.missing, self.waits) = (0, false);
         (self.turn_ns, self.is_first) = (now_ns(), true);
-        for frames in 1..=FRAMES_PER_TURN {
+        self.looked_ns = self.turn_ns;
+        let mut frames = 0;
+        while frames < FRAMES_PER_TURN {
             // When the peer reads too slowly, its calls wait; it can only hold up itself.
             let deaf = matches!(self.stage, Stage::Refused | Stage::Parting(_) | Stage::Ended(_));
             if deaf || self.is_stuffed() {
                 return false;
             }
+            let short = self.run_stretch(LOOK_EVERY - frames % LOOK_EVERY, runner, elsewhere, pool);
+            frames += short.max(1);
             let next = match self.tongue {
+                _ if short > 0 => Ok(Next::Frame),
                 Tongue::Undecided => Ok(self.decide(runner)),
                 Tongue::Native => self.handle_frame(runner, elsewhere, pool),
                 Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere)),
@@ -53,8 +58,9 @@ impl Connection {
     }
 
     /// Whether what is ready should go out before more is handled.
-    fn took_its_turn(&self, frames: usize, runner: &Runner) -> bool {
-        let now_ns = if frames.is_multiple_of(LOOK_EVERY) { now_ns() } else { runner.timing.ended_ns() };
-        now_ns.saturating_sub(self.turn_ns) > TURN_NS
+    fn took_its_turn(&mut self, frames: usize, runner: &Runner) -> bool {
+        let looked_ns = if frames.is_multiple_of(LOOK_EVERY) { now_ns() } else { runner.timing.ended_ns() };
+        self.looked_ns = self.looked_ns.max(looked_ns);
+        self.looked_ns.saturating_sub(self.turn_ns) > TURN_NS
     }
 }

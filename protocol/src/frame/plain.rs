@@ -1,0 +1,150 @@
+//! The frames that most are: calls and replies that are whole, without compression and checksum. They are told by a
+//! few whole words; whatever is not surely one of them is read as any frame is. The tests hold the two together.
+
+use super::{HEADER_VERSION, MAGIC, u64_at};
+use crate::ids::{CallId, Codec, MethodId};
+use crate::limits::FRAME_HEADER;
+use crate::status::Status;
+
+/// The beginning of the header of a call and of a reply: no flags, and the codec, if any, in the last byte.
+const CALL: u64 = beginning(4);
+const REPLY: u64 = beginning(5);
+/// A beginning's last byte.
+const CODEC: u32 = 56;
+
+const fn beginning(kind: u8) -> u64 {
+    let [a, b, c, d] = MAGIC;
+    u64::from_le_bytes([a, b, c, d, HEADER_VERSION, kind, 0, 0])
+}
+
+/// A call without compression and checksum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlainCall {
+    /// Its number.
+    pub id: CallId,
+    /// Which method.
+    pub method: MethodId,
+    /// How the body is written.
+    pub codec: Codec,
+    /// Time left, in microseconds; 0 for the service's own default.
+    pub left_us: u64,
+    /// Bytes of the body.
+    pub body_len: usize,
+}
+
+/// A reply without compression and checksum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PlainReply {
+    /// The call that it answers.
+    pub id: CallId,
+    /// What the body is.
+    pub status: Status,
+    /// Bytes of the body.
+    pub body_len: usize,
+}
+
+/// The call at the front of what has arrived, if it is a plain one and whole.
+#[inline]
+#[must_use]
+pub fn plain_call(arrived: &[u8]) -> Option<PlainCall> {
+    let head = arrived.first_chunk()?;
+    let first = u64_at(head, 0);
+    let body_len = body_len(head).filter(|_| first & !(0xFF << CODEC) == CALL)?;
+    let codec = Codec::from_wire(first.to_le_bytes()[7])?;
+    let is_whole = arrived.len() - FRAME_HEADER >= body_len;
+    let (id, method, left_us) = (CallId(u64_at(head, 8)), MethodId(u64_at(head, 16)), u64_at(head, 24));
+    is_whole.then_some(PlainCall { id, method, codec, left_us, body_len })
+}
+
+/// The reply at the front of what has arrived, if it is a plain one and whole.
+#[inline]
+#[must_use]
+pub fn plain_reply(arrived: &[u8]) -> Option<PlainReply> {
+    let head = arrived.first_chunk()?;
+    let body_len = body_len(head).filter(|_| u64_at(head, 0) == REPLY && u64_at(head, 24) == 0)?;
+    let status = u32::try_from(u64_at(head, 16)).ok().map(Status::from_wire)?;
+    let is_whole = arrived.len() - FRAME_HEADER >= body_len;
+    is_whole.then_some(PlainReply { id: CallId(u64_at(head, 8)), status, body_len })
+}
+
+/// Appends the frame of a reply, without a checksum.
+///
+/// # Panics
+/// As [`head`](super::head).
+#[inline]
+pub fn append_plain_reply(out: &mut Vec<u8>, id: CallId, status: Status, body: &[u8]) {
+    let len = u64::from(u32::try_from(body.len()).expect("message limits are below 4 GiB"));
+    let words = [REPLY, id.0, u64::from(status.to_wire()), 0, len << 32 | len, 0];
+    let mut head = [0; FRAME_HEADER];
+    head.chunks_exact_mut(8).zip(words).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
+    out.reserve(FRAME_HEADER + body.len());
+    out.extend_from_slice(&head);
+    out.extend_from_slice(body);
+}
+
+/// The length of a body that is sent as it is, in a header without a checksum.
+#[inline]
+fn body_len(head: &[u8; FRAME_HEADER]) -> Option<usize> {
+    let (lens, behind) = (u64_at(head, 32), u64_at(head, 40));
+    let (sent, full) = (lens & 0xFFFF_FFFF, lens >> 32);
+    (sent == full && behind == 0).then(|| usize::try_from(sent).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Header, Kind, append, peek};
+    use super::*;
+
+    /// The stupid way: read any frame, and see whether it is of this kind.
+    fn slowly(arrived: &[u8]) -> (Option<PlainCall>, Option<PlainReply>) {
+        let Ok(Some(header)) = peek(arrived) else { return (None, None) };
+        let body_len = header.body_len as usize;
+        let is_plain = Header::plain(header.kind, header.body_len) == header;
+        if !is_plain || arrived.len() < FRAME_HEADER + body_len {
+            return (None, None);
+        }
+        match header.kind {
+            Kind::Call { id, method, codec, left_us } => {
+                (Some(PlainCall { id, method, codec, left_us, body_len }), None)
+            }
+            Kind::Reply { id, status } => (None, Some(PlainReply { id, status, body_len })),
+            _ => (None, None),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn replies_are_written_as_any_frame_is(
+            id in any::<u64>(),
+            word in prop_oneof![0_u32..4, any::<u32>()],
+            body in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let (id, status) = (CallId(id), Status::from_wire(word));
+            let (mut plain, mut any) = (vec![7], vec![7]);
+            append_plain_reply(&mut plain, id, status, &body);
+            append(&mut any, Kind::Reply { id, status }, &body);
+            prop_assert_eq!(plain, any);
+        }
+
+        #[test]
+        fn they_are_read_as_any_frame_is(
+            is_call in any::<bool>(),
+            (codec, word, left) in (0_u8..6, prop_oneof![0_u64..6, any::<u64>()], 0_u64..3),
+            body in prop::collection::vec(any::<u8>(), 0..20),
+            changes in prop::collection::vec((0..FRAME_HEADER, any::<u8>()), 0..3),
+            cut in prop_oneof![Just(0_usize), 0_usize..80],
+        ) {
+            let mut frame = vec![];
+            append(&mut frame, Kind::Cancel { id: CallId(word) }, &body);
+            frame[5] = if is_call { 4 } else { 5 };
+            frame[7] = if is_call { codec } else { 0 };
+            frame[16..24].copy_from_slice(&(if is_call { word } else { word & 0xFFFF_FFFF }).to_le_bytes());
+            frame[24..32].copy_from_slice(&(if is_call { left } else { 0 }).to_le_bytes());
+            changes.iter().for_each(|(at, byte)| frame[*at] = *byte);
+            frame.truncate(frame.len().saturating_sub(cut));
+            prop_assert_eq!((plain_call(&frame), plain_reply(&frame)), slowly(&frame));
+        }
+    }
+}
