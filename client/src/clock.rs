@@ -88,9 +88,12 @@ impl Deadline {
         (left > 0).then(|| Duration::from_nanos(left.min(DAY_NS)))
     }
 
-    /// As frames carry it: microseconds left, at least one, because 0 would mean "the service's own default".
+    /// As frames carry it: microseconds left, at least one, because 0 would mean "the service's own default". When
+    /// it is much, a tick less at most: as much as [`begin`] has added.
     pub(crate) fn left_us(self) -> u64 {
-        (self.0.saturating_sub(now_ns()) / 1000).max(1)
+        let next_tick = ns(clock_gettime(ClockId::MonotonicCoarse)).saturating_add(tick_ns());
+        let left = Some(self.0.saturating_sub(next_tick)).filter(|left| *left >= BY_TICKS);
+        (left.unwrap_or_else(|| self.0.saturating_sub(now_ns())) / 1000).max(1)
     }
 }
 
@@ -121,6 +124,15 @@ mod tests {
         let never = Deadline::after(Duration::MAX);
         assert!(never.left().is_some());
         assert!(Deadline::after(Duration::from_secs(9)) < never);
+        for timeout in [900_000_000, 30_000_000_000] {
+            let (begun, deadline) = begin(timeout);
+            let (left_us, late) = (deadline.left_us(), now_ns() - begun);
+            assert!(left_us <= timeout.div_ceil(1000), "{left_us} us are left of {timeout} ns");
+            assert!(
+                left_us + late.div_ceil(1000) + tick_ns() / 1000 >= timeout / 1000,
+                "{left_us} us, {late} ns later"
+            );
+        }
         let left = Deadline::after(Duration::from_secs(9)).left().unwrap();
         assert!(left > Duration::from_secs(8) && left <= Duration::from_secs(9));
     }

@@ -1,10 +1,11 @@
 //! The thread that watches over this worker's loop: it says "busy" for a loop whose handler turned out long, so that
-//! others take what waits there. It looks once a millisecond, and sleeps while the loop does.
+//! others take what waits there. It looks once a millisecond, and sleeps while the loop does. Without links nothing
+//! waits that others could take, and it looks seldom (decision 0067).
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use rustix::time::{
@@ -20,6 +21,8 @@ use crate::share::watch::{Verdict, Watch};
 
 /// Between two looks: a handler that is seen twice has held up others for one to two of these.
 const TICK: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+/// The same without links: only so that the heartbeat goes on, which is judged by tenths of seconds.
+const TICK_ALONE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 const NEVER: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// What the loop and the thread share.
@@ -33,6 +36,8 @@ struct Shared {
     /// The thread has said "busy" for the loop.
     spoke: AtomicBool,
     ended: AtomicBool,
+    /// Links that the loop may be the home of.
+    links: AtomicUsize,
 }
 
 /// The loop's end of it.
@@ -46,7 +51,8 @@ impl Watcher {
     pub(crate) fn new(board: Arc<Board>, me: Incarnation, pool_bell: OwnedFd) -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
         let [ticks, spoke, ended] = [(); 3].map(|()| AtomicBool::new(false));
-        let shared = Arc::new(Shared { board, me, pool_bell, timer, ticks, spoke, ended });
+        let links = AtomicUsize::new(0);
+        let shared = Arc::new(Shared { board, me, pool_bell, timer, ticks, spoke, ended, links });
         let watched = Arc::clone(&shared);
         let thread = thread::Builder::new().name("speedysvc-watch".to_owned()).spawn(move || watched.watch())?;
         Ok(Self { shared, thread: Some(thread) })
@@ -58,8 +64,21 @@ impl Watcher {
         self.shared.line().beat(now_ns);
         // PAIR awake-or-rest: the loop is awake before it looks whether the thread watches.
         if !self.shared.ticks.swap(true, Ordering::SeqCst) {
+            self.shared.set_timer(self.shared.tick());
+        }
+    }
+
+    /// The loop has one more link. If it is the first, the thread hears of it at its next look, at the latest.
+    pub(crate) fn attached(&self) {
+        let is_first = self.shared.links.fetch_add(1, Ordering::Relaxed) == 0;
+        if is_first && self.shared.ticks.load(Ordering::Relaxed) {
             self.shared.set_timer(TICK);
         }
+    }
+
+    /// The loop has one link less.
+    pub(crate) fn detached(&self) {
+        self.shared.links.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether the thread has said "busy" for the loop, which is back now.
@@ -81,12 +100,21 @@ impl Drop for Watcher {
 impl Shared {
     fn watch(&self) {
         let mut watch = Watch::default();
-        let mut times = [0; 8];
+        let (mut times, mut tick) = ([0; 8], self.tick());
         while !self.ended.load(Ordering::SeqCst) {
             // It waits for the timer; whatever else ends the wait, the loop is looked at once more.
             let _times = rustix::io::read(&self.timer, &mut times);
+            if tick != self.tick() {
+                // Before the look, which may stop the timer.
+                tick = self.tick();
+                self.set_timer(tick);
+            }
             self.look(&mut watch);
         }
+    }
+
+    fn tick(&self) -> Timespec {
+        if self.links.load(Ordering::Relaxed) == 0 { TICK_ALONE } else { TICK }
     }
 
     fn look(&self, watch: &mut Watch) {
@@ -117,7 +145,7 @@ impl Shared {
         let line = self.line();
         let is_awake = matches!(line.mode(self.me.0.get()), Mode::Scan | Mode::Busy) || line.handler().is_some();
         if is_awake && !self.ticks.swap(true, Ordering::SeqCst) {
-            self.set_timer(TICK);
+            self.set_timer(self.tick());
         }
     }
 
@@ -129,5 +157,45 @@ impl Shared {
         let both = Itimerspec { it_interval: every, it_value: every };
         let set = timerfd_settime(&self.timer, TimerfdTimerFlags::empty(), &both);
         debug_assert!(set.is_ok(), "the timer is ours: {set:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+    use std::time::{Duration, Instant};
+
+    use speedysvc_protocol::shm::segment::Access;
+
+    use super::*;
+
+    /// Looks, as the heartbeat shows them, until there were so many, and how long that took.
+    fn looks(watcher: &Watcher, count: u32) -> Duration {
+        let (began, mut last, mut seen) = (Instant::now(), 0, 0);
+        while seen < count {
+            assert!(began.elapsed() < Duration::from_secs(60), "{seen} looks in a minute");
+            let beat = watcher.shared.line().last_beat_ns();
+            seen += u32::from(beat != last);
+            last = beat;
+            thread::yield_now();
+        }
+        began.elapsed()
+    }
+
+    #[test]
+    fn without_links_the_thread_looks_seldom_and_with_one_each_millisecond() {
+        let (board, _read_only) = Board::create().unwrap();
+        let board = Arc::new(Board::map(board, Access::ReadWrite).unwrap());
+        let me = Incarnation(NonZeroU16::MIN);
+        let watcher = Watcher::new(Arc::clone(&board), me, doorbell::bell().unwrap()).unwrap();
+        watcher.shared.line().set(me, Mode::Scan);
+        watcher.awake(now_ns());
+        let alone = looks(&watcher, 12);
+        assert!(alone >= Duration::from_millis(100), "12 looks in {alone:?}");
+        watcher.attached();
+        // Others may have the processors for a while, but not each time.
+        while looks(&watcher, 12) >= Duration::from_millis(90) {}
+        watcher.detached();
+        while looks(&watcher, 12) < Duration::from_millis(100) {}
     }
 }

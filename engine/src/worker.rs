@@ -277,6 +277,7 @@ impl Worker {
             self.bells.add(bell, Rang::Passed(inner_bell)).map_err(StartError::resource("an inner bell"))?;
         }
         self.links.add(id, uid, link, LinkBells { theirs, inner: None, _client: client }, inner_bell);
+        self.watcher.attached();
         Ok(())
     }
 
@@ -284,6 +285,7 @@ impl Worker {
         self.runner.beside.look_for_cancels(id, true);
         if let Some(bells) = self.links.remove(id) {
             bells.leave(&self.bells);
+            self.watcher.detached();
             self.connections.descriptor_freed();
         }
     }
@@ -304,7 +306,10 @@ impl Worker {
     }
 
     fn tell_broker(&mut self) {
-        std::mem::take(&mut self.links.silenced).iter().for_each(|bells| bells.leave(&self.bells));
+        for bells in std::mem::take(&mut self.links.silenced) {
+            bells.leave(&self.bells);
+            self.watcher.detached();
+        }
         for report in std::mem::take(&mut self.links.reports) {
             self.control.report(&report);
         }

@@ -1,6 +1,7 @@
 //! The calls in flight on a connection, and who of their waiters reads for all. Pure; the sockets are elsewhere.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
 use std::sync::{Arc, Condvar};
@@ -67,6 +68,8 @@ pub(super) struct Calls {
     pub(super) reading: bool,
     /// Somebody writes to the socket.
     pub(super) writing: bool,
+    /// So many wait for the writing role.
+    pub(super) want_to_write: usize,
     /// The service takes no new calls here; those in flight will be answered.
     pub(super) goodbye: bool,
     pub(super) broken: Option<Broken>,
@@ -151,7 +154,12 @@ impl Calls {
 
     /// Forgets a call; what is answered to it from now on is ignored.
     pub(super) fn end(&mut self, id: CallId) {
-        let Some(call) = self.in_flight.remove(&id.0) else { return };
+        if let Some(call) = self.in_flight.remove(&id.0) {
+            self.ended(call);
+        }
+    }
+
+    fn ended(&mut self, call: InFlight) {
         self.sleepers -= usize::from(call.sleeper.is_some());
         if let Some((waker, _)) = call.task {
             self.tasks -= 1;
@@ -181,9 +189,11 @@ impl Calls {
 
     /// Takes a call's reply, if it has come; its body changes places with what is in `reply`.
     pub(super) fn take(&mut self, id: CallId, reply: &mut Buffer) -> Option<Status> {
-        let (status, body) = self.in_flight.get_mut(&id.0)?.reply.take()?;
+        let Entry::Occupied(mut call) = self.in_flight.entry(id.0) else { return None };
+        let (status, body) = call.get_mut().reply.take()?;
+        let call = call.remove();
         self.spares.keep(mem::replace(reply, body));
-        self.end(id);
+        self.ended(call);
         Some(status)
     }
 

@@ -1,7 +1,7 @@
 //! Bytes from a socket, in whatever pieces, made into whole frames. Pure.
 
 use speedysvc_protocol::archive::Buffer;
-use speedysvc_protocol::frame::{self, BadFrame, Header, Kind};
+use speedysvc_protocol::frame::{self, BadFrame, Header, Kind, PlainReply};
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::packing::{self, Unpacker};
 use speedysvc_protocol::wire::Wire;
@@ -129,6 +129,27 @@ impl FrameReader {
 
     /// The next whole frame, if there is one.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, BadInput> {
+        if self.begin == self.end && self.partial.is_none() {
+            return Ok(None);
+        }
+        if let Some(reply) = self.next_plain() {
+            return Ok(Some(reply));
+        }
+        self.next_of_any()
+    }
+
+    /// The same when it is a reply as most are, and lies here whole.
+    fn next_plain(&mut self) -> Option<Frame> {
+        let arrived = &self.chunk[self.begin..self.end];
+        let PlainReply { id, status, body_len } = frame::plain_reply(arrived).filter(|_| self.partial.is_none())?;
+        let mut body = self.spares.take(body_len, self.limit);
+        // What is over the limit is refused as any frame is.
+        body.room(body_len).ok()?.copy_from_slice(&arrived[FRAME_HEADER..][..body_len]);
+        self.begin += FRAME_HEADER + body_len;
+        Some(Frame { kind: Kind::Reply { id, status }, body })
+    }
+
+    fn next_of_any(&mut self) -> Result<Option<Frame>, BadInput> {
         if self.partial.is_none() {
             let arrived = &self.chunk[self.begin..self.end];
             let Some((header, head)) = frame::peek(arrived)?.zip(arrived.first_chunk().copied()) else {

@@ -97,21 +97,21 @@ impl TcpConnection {
     fn begin_call(&self, ask: &Ask<'_>) -> Result<CallId, Stop> {
         let given = self.agreed.given(ask.method)?;
         self.agreed.check_size(ask.body.len())?;
-        self.look_for_news();
         let (codec, left_us) = (ask.codec, ask.deadline.left_us());
         self.post(|id| Kind::Call { id, method: given.id, codec, left_us }, ask)
     }
 
     /// On a quiet connection nobody reads: a goodbye, or the end, may have come meanwhile. Knowing it before sending
     /// makes the difference between "did not start" and "unknown".
-    fn look_for_news(&self) {
-        let mut calls = locked(&self.calls);
+    fn look_for_news<'a>(&'a self, mut calls: MutexGuard<'a, Calls>) -> MutexGuard<'a, Calls> {
         if calls.reading || !calls.is_idle() || calls.broken.is_some() {
-            return;
+            return calls;
         }
         calls.reading = true;
         drop(calls);
-        self.read(Wait::Not).pass_on();
+        let mut calls = self.read(Wait::Not);
+        calls.pass_on();
+        calls
     }
 
     /// Sends what started calls have left to be sent.
@@ -178,7 +178,9 @@ impl TcpConnection {
 
     fn break_off(&self, calls: &mut Calls, broken: Broken) {
         calls.break_off(broken);
-        self.may_write.notify_all();
+        if calls.want_to_write > 0 {
+            self.may_write.notify_all();
+        }
         // Whoever still reads or writes comes back at once. A socket that is gone already is as good.
         drop(self.stream.shutdown(Shutdown::Both));
     }

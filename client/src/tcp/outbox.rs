@@ -5,7 +5,7 @@
 
 use std::mem;
 
-use speedysvc_protocol::frame::{self, Kind, Sent};
+use speedysvc_protocol::frame::{self, Kind, PlainCall, Sent};
 use speedysvc_protocol::trace::TraceContext;
 
 /// Room that is kept between batches.
@@ -40,7 +40,13 @@ impl Outbox {
     /// Queues a frame, and says where it begins.
     pub(super) fn push(&mut self, kind: Kind, body: Sent<'_>) -> u64 {
         let begins = self.taken + self.waiting.len() as u64;
-        frame::append_sent(&mut self.waiting, kind, body, self.checked);
+        match kind {
+            Kind::Call { id, method, codec, left_us } if !self.checked && body.bytes.len() == body.full_len => {
+                let call = PlainCall { id, method, codec, left_us, body_len: body.full_len };
+                frame::append_plain_call(&mut self.waiting, call, body.bytes);
+            }
+            _ => frame::append_sent(&mut self.waiting, kind, body, self.checked),
+        }
         self.frames += 1;
         begins
     }

@@ -50,7 +50,7 @@ impl TcpConnection {
         let packed = self.rooms.pack(self.agreed.wire.compression, ask.body);
         let trace = ask.trace.filter(|_| self.agreed.wire.trace);
         let call = Out { trace, body: packed.sent(), deadline: ask.deadline };
-        let mut calls = locked(&self.calls);
+        let mut calls = self.look_for_news(locked(&self.calls));
         check(&calls)?;
         if call.body.bytes.len() >= LARGE {
             return self.send_large(calls, kind, call);
@@ -115,7 +115,9 @@ impl TcpConnection {
                 return Err(Error::not_started(Code::DeadlineExceeded, message).into());
             };
             if calls.writing {
+                calls.want_to_write += 1;
                 calls = self.may_write.wait_timeout(calls, left).unwrap_or_else(PoisonError::into_inner).0;
+                calls.want_to_write -= 1;
             }
         }
         let id = calls.next_id();
@@ -182,7 +184,10 @@ impl TcpConnection {
     fn give_writing(&self) -> MutexGuard<'_, Calls> {
         let mut calls = locked(&self.calls);
         calls.writing = false;
-        self.may_write.notify_all();
+        // Telling nobody would be a system call, too.
+        if calls.want_to_write > 0 {
+            self.may_write.notify_all();
+        }
         calls
     }
 

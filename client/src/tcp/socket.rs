@@ -76,6 +76,9 @@ pub(super) fn wait_for_room(stream: &TcpStream, or_input: bool, longest: Duratio
 }
 
 fn send_some(stream: &TcpStream, [head, body]: [&[u8]; 2], sent: usize, flags: SendFlags) -> Result<usize, Errno> {
+    if body.is_empty() {
+        return rustix::net::send(stream, &head[sent..], flags);
+    }
     let body_sent = sent.saturating_sub(head.len());
     let rest = [IoSlice::new(&head[sent.min(head.len())..]), IoSlice::new(&body[body_sent..])];
     // An empty piece in front is harmless, and nothing is not sent: the caller stops before.
@@ -120,26 +123,25 @@ impl Input {
     /// an error some may have come.
     pub(super) fn read(&mut self, stream: &TcpStream, wait: Wait) -> Result<(), NoInput> {
         self.collect()?;
-        if self.whole.is_empty() {
-            self.fill(stream, wait)?;
+        if self.whole.is_empty() && self.fill(stream, wait)? {
             self.collect()?;
         }
         Ok(())
     }
 
-    /// Reads once. What has arrived before must have been taken.
-    pub(super) fn fill(&mut self, stream: &TcpStream, wait: Wait) -> Result<(), NoInput> {
+    /// Reads once; whether anything came. What has arrived before must have been taken.
+    pub(super) fn fill(&mut self, stream: &TcpStream, wait: Wait) -> Result<bool, NoInput> {
         let left = match wait {
-            Wait::Not => return self.receive(stream, RecvFlags::DONTWAIT).map(drop),
+            Wait::Not => return self.receive(stream, RecvFlags::DONTWAIT),
             Wait::AtMost(left) => left,
         };
         if self.look(stream, left)? {
-            return Ok(());
+            return Ok(true);
         }
         if let Some(change) = self.timeout.change(left) {
             stream.set_read_timeout(Some(change)).map_err(|error| NoInput::Lost(error.to_string()))?;
         }
-        self.receive(stream, RecvFlags::empty()).map(drop)
+        self.receive(stream, RecvFlags::empty())
     }
 
     /// Looks for a while whether something comes.
@@ -148,12 +150,14 @@ impl Input {
         if budget.is_zero() {
             return Ok(false);
         }
-        let start = Instant::now();
+        // With many connections it is there already, and no clock is needed.
+        let mut start = None;
         loop {
             if self.receive(stream, RecvFlags::DONTWAIT)? {
                 self.patience.hit();
                 return Ok(true);
             }
+            let start = start.get_or_insert_with(Instant::now);
             if start.elapsed() >= budget {
                 self.patience.miss();
                 return Ok(false);

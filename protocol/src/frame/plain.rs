@@ -67,14 +67,30 @@ pub fn plain_reply(arrived: &[u8]) -> Option<PlainReply> {
     is_whole.then_some(PlainReply { id: CallId(u64_at(head, 8)), status, body_len })
 }
 
+/// Appends the frame of a call, without a checksum. The body has the length that the call says.
+///
+/// # Panics
+/// As [`head`](super::head).
+#[inline]
+pub fn append_plain_call(out: &mut Vec<u8>, call: PlainCall, body: &[u8]) {
+    debug_assert_eq!(call.body_len, body.len(), "the length of the body");
+    let first = CALL | u64::from(call.codec as u8) << CODEC;
+    append(out, [first, call.id.0, call.method.0, call.left_us], body);
+}
+
 /// Appends the frame of a reply, without a checksum.
 ///
 /// # Panics
 /// As [`head`](super::head).
 #[inline]
 pub fn append_plain_reply(out: &mut Vec<u8>, id: CallId, status: Status, body: &[u8]) {
+    append(out, [REPLY, id.0, u64::from(status.to_wire()), 0], body);
+}
+
+#[inline]
+fn append(out: &mut Vec<u8>, [first, id, word, left]: [u64; 4], body: &[u8]) {
     let len = u64::from(u32::try_from(body.len()).expect("message limits are below 4 GiB"));
-    let words = [REPLY, id.0, u64::from(status.to_wire()), 0, len << 32 | len, 0];
+    let words = [first, id, word, left, len << 32 | len, 0];
     let mut head = [0; FRAME_HEADER];
     head.chunks_exact_mut(8).zip(words).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
     out.reserve(FRAME_HEADER + body.len());
@@ -94,7 +110,7 @@ fn body_len(head: &[u8; FRAME_HEADER]) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Header, Kind, append, peek};
+    use super::super::{Header, Kind, append as append_any, peek};
     use super::*;
 
     /// The stupid way: read any frame, and see whether it is of this kind.
@@ -116,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn replies_are_written_as_any_frame_is(
+        fn they_are_written_as_any_frame_is(
             id in any::<u64>(),
             word in prop_oneof![0_u32..4, any::<u32>()],
             body in prop::collection::vec(any::<u8>(), 0..20),
@@ -124,7 +140,11 @@ mod tests {
             let (id, status) = (CallId(id), Status::from_wire(word));
             let (mut plain, mut any) = (vec![7], vec![7]);
             append_plain_reply(&mut plain, id, status, &body);
-            append(&mut any, Kind::Reply { id, status }, &body);
+            append_any(&mut any, Kind::Reply { id, status }, &body);
+            let (method, left_us) = (MethodId(word.into()), id.0 >> 3);
+            let codec = [Codec::Rkyv, Codec::Json, Codec::MsgPack, Codec::Raw][word as usize % 4];
+            append_plain_call(&mut plain, PlainCall { id, method, codec, left_us, body_len: body.len() }, &body);
+            append_any(&mut any, Kind::Call { id, method, codec, left_us }, &body);
             prop_assert_eq!(plain, any);
         }
 
@@ -137,7 +157,7 @@ mod tests {
             cut in prop_oneof![Just(0_usize), 0_usize..80],
         ) {
             let mut frame = vec![];
-            append(&mut frame, Kind::Cancel { id: CallId(word) }, &body);
+            append_any(&mut frame, Kind::Cancel { id: CallId(word) }, &body);
             frame[5] = if is_call { 4 } else { 5 };
             frame[7] = if is_call { codec } else { 0 };
             frame[16..24].copy_from_slice(&(if is_call { word } else { word & 0xFFFF_FFFF }).to_le_bytes());
