@@ -1,16 +1,21 @@
 //! Runs a handler. A panic in it becomes INTERNAL, and the worker lives on.
 
+mod panics;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use speedysvc_protocol::archive::{Buffer, Sink};
+use speedysvc_protocol::byte_string;
 use speedysvc_protocol::context::{self, Context};
 use speedysvc_protocol::contract::{Contract, Runs, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Body, Call, Reply, Service};
+use speedysvc_protocol::shm::board::BoardLine;
 use speedysvc_protocol::shm::in_place::InPlace;
+use speedysvc_protocol::shm::layout::INLINE;
 use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::{self, Counter};
 use speedysvc_protocol::status::{Code, Failure, Status};
@@ -23,6 +28,7 @@ use crate::meter::Meter;
 use crate::predict::Predictor;
 use crate::standard;
 use crate::timing::Timing;
+pub(crate) use panics::panicked;
 
 /// Hears that a handler is about to run which is known to run long, and that it has ended.
 pub(crate) trait Elsewhere {
@@ -50,6 +56,10 @@ pub(crate) enum Arguments {
     InPlace(InPlace),
 }
 
+/// From this many bytes on the archive of a byte string is longer than what a slot's line holds: it is not made before
+/// it is copied to where its client reads it.
+const APART_FROM: usize = INLINE - byte_string::ROOT + 1;
+
 /// From this many bytes on a reply is worth a window: below, the copy that it saves costs less than making one.
 const WINDOW_FROM: usize = 2048;
 
@@ -75,8 +85,9 @@ pub(crate) struct Runner {
     pub(crate) meter: Rc<Meter>,
     /// Bytes of each method's last reply.
     replied: Vec<usize>,
-    /// Bytes of the last call's arguments.
+    /// Bytes of the last call's arguments, and of its reply.
     bytes_in: usize,
+    bytes_out: usize,
     /// A handler that was expected to run long has run since that was asked last.
     ran_long: bool,
     /// Bytes of arguments and replies since that was asked last.
@@ -91,7 +102,7 @@ impl Runner {
         let runs = service.spec().methods.iter().map(|method| method.runs).collect();
         let (predictor, timing, replied) = (Predictor::new(methods), Timing::new(), vec![0; methods]);
         let (arguments, reply, scratch) = (Buffer::new(0), Reply::new(0), Buffer::new(0));
-        let (since_ns, bytes_in, ran_long, moved) = (now_ns(), 0, false, 0);
+        let (since_ns, bytes_in, bytes_out, ran_long, moved) = (now_ns(), 0, 0, false, 0);
         Self {
             service,
             contract,
@@ -107,6 +118,7 @@ impl Runner {
             meter,
             replied,
             bytes_in,
+            bytes_out,
             ran_long,
             moved,
         }
@@ -176,17 +188,9 @@ impl Runner {
             self.predictor.took(index, done.ended_ns.saturating_sub(done.started_ns));
         }
         self.bytes_in = ticket.bytes_in;
-        self.note_reply(index);
+        self.bytes_out = self.replied_bytes();
         self.beside.keep(done.call);
         Some(ticket)
-    }
-
-    /// Learns how large the replies of a method are.
-    fn note_reply(&mut self, index: usize) {
-        let bytes = self.replied_bytes();
-        if let Some(replied) = self.replied.get_mut(index) {
-            *replied = bytes;
-        }
     }
 
     /// What callers may ask for.
@@ -211,6 +215,14 @@ impl Runner {
     #[inline]
     pub(crate) fn is_long(&self, method: MethodIndex) -> bool {
         self.predictor.is_long(usize::from(method.0))
+    }
+
+    /// Whether this method is the service's own, runs on the loop, takes no time and gives no large replies.
+    #[inline]
+    pub(crate) fn is_short(&self, method: MethodIndex) -> bool {
+        let index = usize::from(method.0);
+        let is_here = self.runs.get(index).is_some_and(|runs| matches!(runs, Runs::OnTheLoop));
+        is_here && !self.predictor.is_long(index) && !self.replies_largely(method)
     }
 
     /// Whether starting a call with so much time left is in vain while others wait: when its method takes longer on
@@ -250,8 +262,7 @@ impl Runner {
         self.scratch.trim(KEEP);
         self.scratch.set_limit(rewritten(limit));
         let index = usize::from(method.0);
-        let wanted = self.predictor.wants_time(index);
-        let started = self.timing.start(now_ns).or_else(|| wanted.then(now_ns));
+        let started = self.start(index);
         let long = self.predictor.is_long(index);
         if long {
             elsewhere.step_aside();
@@ -259,25 +270,59 @@ impl Runner {
         elsewhere.running(Some(method));
         self.call(method, codec, arguments);
         elsewhere.running(None);
-        if let Some(started) = started {
-            let ended = now_ns();
-            self.predictor.took(index, ended.saturating_sub(started));
-            self.timing.end(started, ended);
-        }
-        self.note_reply(index);
+        started.into_iter().for_each(|started| self.end(index, started));
+        self.bytes_out = self.replied_bytes();
         if long {
             self.ran_long = true;
             elsewhere.step_back();
         }
     }
 
+    /// Runs a method that [`Runner::is_short`] on an archive; as [`Runner::run`], without what such a call needs not.
+    #[inline]
+    pub(crate) fn run_short(&mut self, method: MethodIndex, arguments: &[u8], limit: usize, line: &BoardLine) {
+        let index = usize::from(method.0);
+        self.reply.prepare(limit, KEEP, None);
+        self.reply.let_apart(APART_FROM);
+        let started = self.start(index);
+        line.set_running(Some(method.0));
+        let (body, scratch, reply) = (Body::Own(arguments), &mut self.scratch, &mut self.reply);
+        let call = Call { codec: Codec::Rkyv, body, scratch, reply };
+        // As in `call`.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.service.call(method, call)));
+        self.end_call(ended);
+        line.set_running(None);
+        started.into_iter().for_each(|started| self.end(index, started));
+        (self.bytes_in, self.bytes_out) = (arguments.len(), self.replied_bytes());
+    }
+
+    /// A handler starts: when, if it is timed.
+    #[inline]
+    fn start(&mut self, index: usize) -> Option<u64> {
+        let wanted = self.predictor.wants_time(index);
+        self.timing.start(now_ns).or_else(|| wanted.then(now_ns))
+    }
+
+    /// A handler that started then has ended.
+    fn end(&mut self, index: usize, started_ns: u64) {
+        let ended_ns = now_ns();
+        self.predictor.took(index, ended_ns.saturating_sub(started_ns));
+        self.timing.end(started_ns, ended_ns);
+    }
+
     fn replied_bytes(&self) -> usize {
-        self.reply.in_window().unwrap_or(self.reply.body().len())
+        match self.reply.apart() {
+            None => self.reply.in_window().unwrap_or(self.reply.body().len()),
+            Some(bytes) => byte_string::archived_len(bytes.len()),
+        }
     }
 
     /// The last call has been answered with this status: counts it, after that. The bytes of its arguments and reply.
     pub(crate) fn answered(&mut self, method: MethodIndex, transport: Counter, status: Status) -> (u64, u64) {
-        let (bytes_in, bytes_out) = (self.bytes_in as u64, self.replied_bytes() as u64);
+        let (bytes_in, bytes_out) = (self.bytes_in as u64, self.bytes_out as u64);
+        if let Some(replied) = self.replied.get_mut(usize::from(method.0)) {
+            *replied = self.bytes_out;
+        }
         let times = self.timing.take();
         self.moved += bytes_in + bytes_out;
         self.reply.let_go();
@@ -304,6 +349,11 @@ impl Runner {
             None => self.service.call(method, call),
             Some(which) => standard::answer(which, self.service.spec(), call, self.since_ns),
         }));
+        self.end_call(ended);
+    }
+
+    #[inline]
+    fn end_call(&mut self, ended: std::thread::Result<Result<(), Failure>>) {
         match ended {
             Ok(Ok(())) => {}
             Ok(Err(failure)) => self.reply.fail(&failure),
@@ -335,24 +385,4 @@ pub(crate) fn in_vain(since_ns: Option<u64>, now_ns: u64) -> Failure {
 /// sends the archive, so this bounds our memory and not what a caller may ask.
 fn rewritten(message_max: usize) -> usize {
     message_max.saturating_mul(4).saturating_add(4096)
-}
-
-/// What a caller is told of a handler that panicked.
-pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Failure {
-    let text = panic_text(panic);
-    // Source: the texts of tokio's panics where no runtime is entered.
-    let needs_tokio = ["there is no reactor running", "there is no timer running", "Tokio 1.x runtime"];
-    let hint = match needs_tokio.iter().any(|needed| text.contains(needed)) {
-        true => "; write #[method(runtime = \"tokio\")] on the method, and turn the feature `tokio` of speedysvc on",
-        false => "",
-    };
-    Failure::done(Code::Internal, format!("the handler panicked: {text}{hint}"))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (None, Some(text)) => text,
-        (None, None) => "(with a value that is no text)",
-    }
 }

@@ -87,6 +87,7 @@ impl Timing {
         }
     }
 
+    #[inline]
     fn wants(&mut self) -> bool {
         let sampled = self.batches.is_multiple_of(SAMPLE);
         self.batches = self.batches.wrapping_add(1);

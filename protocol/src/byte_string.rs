@@ -23,6 +23,50 @@ pub fn range(len: usize, root: [u8; ROOT]) -> Option<Range<usize>> {
     (end <= pointer).then_some(start..end)
 }
 
+/// Where the root lies in the archive of a byte string of so many bytes, and the root. `None` when the byte string is
+/// longer than a root can say.
+#[inline]
+fn root(len: usize) -> Option<(usize, [u8; ROOT])> {
+    let pointer = len.next_multiple_of(ROOT_ALIGN);
+    let (back, count) = (i32::try_from(pointer).ok()?, u32::try_from(len).ok()?);
+    // As one word, since it is read as one.
+    let word = u64::from((-back).cast_unsigned()) | u64::from(count) << 32;
+    Some((pointer, word.to_le_bytes()))
+}
+
+/// Bytes of the archive of a byte string of so many bytes.
+#[inline]
+#[must_use]
+pub fn archived_len(len: usize) -> usize {
+    len.next_multiple_of(ROOT_ALIGN).saturating_add(ROOT)
+}
+
+/// What comes behind the bytes of a byte string in its archive: padding, and the root.
+#[derive(Clone, Copy, Debug)]
+pub struct Tail {
+    bytes: [u8; ROOT_ALIGN + ROOT],
+    begin: usize,
+}
+
+impl Tail {
+    /// Of a byte string of so many bytes; `None` as for [`encode`]'s own way.
+    #[inline]
+    #[must_use]
+    pub fn of(len: usize) -> Option<Self> {
+        let (pointer, root) = root(len)?;
+        let mut bytes = [0; ROOT_ALIGN + ROOT];
+        bytes[ROOT_ALIGN..].copy_from_slice(&root);
+        Some(Self { bytes, begin: ROOT_ALIGN - (pointer - len) })
+    }
+
+    /// Its bytes.
+    #[inline]
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.begin..]
+    }
+}
+
 /// Writes the archive of a byte string into `out`, replacing what was there: what
 /// [`crate::archive::encode`] makes of it, in fewer steps.
 ///
@@ -30,19 +74,14 @@ pub fn range(len: usize, root: [u8; ROOT]) -> Option<Range<usize>> {
 /// As there.
 #[inline]
 pub fn encode(bytes: &[u8], out: &mut Buffer) -> Result<(), Failure> {
-    let pointer = bytes.len().next_multiple_of(ROOT_ALIGN);
-    let (Ok(back), Ok(count)) = (i32::try_from(pointer), u32::try_from(bytes.len())) else {
-        return archive::encode(&Bytes(bytes), out);
-    };
-    let (body, root) = out.room(pointer + ROOT)?.split_at_mut(pointer);
+    let Some((pointer, root)) = root(bytes.len()) else { return archive::encode(&Bytes(bytes), out) };
+    let (body, end) = out.room(pointer + ROOT)?.split_at_mut(pointer);
     let (body, padding) = body.split_at_mut(bytes.len());
     body.copy_from_slice(bytes);
     if !padding.is_empty() {
         padding.fill(0);
     }
-    // As one word, since it is read as one.
-    let word = u64::from((-back).cast_unsigned()) | u64::from(count) << 32;
-    root.copy_from_slice(&word.to_le_bytes());
+    end.copy_from_slice(&root);
     Ok(())
 }
 
@@ -104,6 +143,9 @@ mod tests {
             ours.room(before.len()).unwrap().copy_from_slice(&before);
             encode(&value, &mut ours).unwrap();
             prop_assert_eq!(theirs.as_slice(), ours.as_slice());
+            let tail = Tail::of(value.len()).unwrap();
+            prop_assert_eq!(theirs.as_slice().len(), archived_len(value.len()));
+            prop_assert_eq!(theirs.as_slice(), [&value, tail.as_slice()].concat());
         }
     }
 

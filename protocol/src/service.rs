@@ -1,23 +1,24 @@
 //! The handler's side of a call: the trait that the service macro implements, and what its output calls.
 
+mod arguments;
+
 use std::future::Future;
-use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::de::value::{BytesDeserializer, Error as ValueError, SeqDeserializer};
 
-use crate::archive::{self, Archived, Buffer, Bytes, Decode, Encode, Sink, View};
+use crate::archive::{self, Buffer, Bytes, Decode, Encode, Sink};
 use crate::byte_string;
 use crate::contract::{Contract, ServiceSpec};
 use crate::ids::{Codec, MethodIndex};
-use crate::json::{self, Base64, Defaults};
+use crate::json::{self, Base64};
 use crate::msgpack;
 use crate::shm::in_place::InPlace;
 use crate::status::{Code, Failure, Status};
+pub use arguments::{ByteString, Form, arguments, byte_string};
 
 /// What may be an owned argument, a result or an error of a method.
 ///
@@ -145,13 +146,25 @@ pub struct Reply {
     status: Status,
     /// A result that has been written. Its memory is given back when the reply is out: nobody waits for that.
     written: Vec<u8>,
+    apart: Apart,
+}
+
+/// Whether the body is the archive of the byte string in `written`, and is still to be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    /// It must not be.
+    Never,
+    /// It may be, from so many bytes on.
+    From(usize),
+    /// It is.
+    Is,
 }
 
 impl Reply {
     /// An empty reply with room for at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { body: Buffer::new(limit), window: None, status: Status::Ok, written: Vec::new() }
+        Self { body: Buffer::new(limit), window: None, status: Status::Ok, written: Vec::new(), apart: Apart::Never }
     }
 
     /// What the body is.
@@ -189,6 +202,30 @@ impl Reply {
         self.body.clear();
         self.body.set_limit(limit);
         self.status = Status::Ok;
+        self.apart = Apart::Never;
+    }
+
+    /// Who publishes the next reply takes a byte string of at least so many bytes from where its method left it, and
+    /// writes its archive where it is read: see [`Reply::apart`].
+    #[inline]
+    pub fn let_apart(&mut self, least: usize) {
+        self.apart = Apart::From(least);
+    }
+
+    /// The byte string whose archive is the reply, when that has not been made: [`Reply::body`] is empty then.
+    #[inline]
+    #[must_use]
+    pub fn apart(&self) -> Option<&[u8]> {
+        (self.apart == Apart::Is).then_some(self.written.as_slice())
+    }
+
+    /// Makes the body of what lies apart, after all.
+    #[cold]
+    pub fn join(&mut self) {
+        if std::mem::replace(&mut self.apart, Apart::Never) == Apart::Is {
+            let written = byte_string::encode(&self.written, &mut self.body);
+            written.unwrap_or_else(|over| self.fail(&over));
+        }
     }
 
     /// The reply is on its way: what was needed to make it is not needed any more.
@@ -213,6 +250,7 @@ impl Reply {
     /// Replaces whatever was written by a failure.
     pub fn fail(&mut self, failure: &Failure) {
         self.window = None;
+        self.apart = Apart::Never;
         self.status = failure.status();
         let text = failure.wire_text().as_bytes();
         if let Err(no_room) = self.body.room(text.len()).map(|room| room.copy_from_slice(text)) {
@@ -240,9 +278,14 @@ impl Reply {
         self.status = Status::Ok;
         match codec {
             Codec::Rkyv => {
-                let written = match self.window {
-                    None => byte_string::encode(&value, &mut self.body),
-                    Some(_) => self.archive(&Bytes(&value)),
+                let fits = byte_string::archived_len(value.len()) <= self.body.limit();
+                let written = match (&self.window, self.apart) {
+                    (None, Apart::From(least)) if value.len() >= least && fits => {
+                        self.apart = Apart::Is;
+                        Ok(())
+                    }
+                    (None, _) => byte_string::encode(&value, &mut self.body),
+                    (Some(_), _) => self.archive(&Bytes(&value)),
                 };
                 self.written = value;
                 written
@@ -294,86 +337,5 @@ impl Reply {
             self.window = None;
         }
         archive::encode(value, &mut self.body)
-    }
-}
-
-/// What a method's arguments are where they are no archive.
-pub struct Form {
-    /// Their names, in order.
-    pub names: &'static [&'static str],
-    /// What they are when a caller leaves them out.
-    pub defaults: &'static Defaults,
-    /// Whether the method takes one byte string and gives one, so that the bytes themselves will do.
-    pub raw: bool,
-}
-
-/// Reads a call's arguments as the archived tuple `W`, whatever the codec: what is no archive is read as `J`, then
-/// archived by `archive`, so that a handler sees the same types either way.
-///
-/// # Errors
-/// [`Failure`] with the code `INVALID_ARGUMENT` when the body is not what the method takes.
-pub fn arguments<'a, W: View, J: DeserializeOwned>(
-    codec: Codec,
-    body: &'a [u8],
-    form: &Form,
-    scratch: &'a mut Buffer,
-    archive: impl FnOnce(&J, &mut Buffer) -> Result<(), Failure>,
-) -> Result<&'a Archived<W>, Failure> {
-    match codec {
-        Codec::Rkyv => archive::view::<W>(body),
-        other => {
-            let values = values::<J>(other, body, form)?;
-            archive(&values, scratch).map_err(|failure| {
-                Failure::not_started(failure.code, format!("the arguments in their other form: {}", failure.message))
-            })?;
-            archive::view::<W>(scratch.as_slice())
-        }
-    }
-}
-
-/// A byte string that is a method's only argument.
-pub struct ByteString<'a>(&'a [u8]);
-
-impl<'a> ByteString<'a> {
-    /// The bytes.
-    #[inline]
-    #[must_use]
-    pub fn as_slice(&self) -> &'a [u8] {
-        self.0
-    }
-}
-
-/// As [`arguments`], where they are one byte string: its archive is looked at without rkyv, which is made for any type.
-///
-/// # Errors
-/// As [`arguments`].
-#[inline]
-pub fn byte_string<'a, J: DeserializeOwned>(
-    codec: Codec,
-    body: &'a [u8],
-    form: &Form,
-    scratch: &'a mut Buffer,
-    archive: impl FnOnce(&J, &mut Buffer) -> Result<(), Failure>,
-) -> Result<(ByteString<'a>,), Failure> {
-    if let (Codec::Rkyv, Some(bytes)) = (codec, byte_string::slice(body)) {
-        return Ok((ByteString(bytes),));
-    }
-    let archived = arguments::<(Vec<u8>,), J>(codec, body, form, scratch, archive)?;
-    Ok((ByteString(archived.0.as_slice()),))
-}
-
-fn values<J: DeserializeOwned>(codec: Codec, body: &[u8], form: &Form) -> Result<J, Failure> {
-    match codec {
-        Codec::MsgPack => msgpack::arguments(body, form.names, form.defaults),
-        Codec::Raw if form.raw => {
-            let one = BytesDeserializer::<ValueError>::new(body);
-            let bytes = J::deserialize(SeqDeserializer::new(iter::once(one)));
-            bytes.map_err(|error| Failure::not_started(Code::Internal, error.to_string()))
-        }
-        Codec::Raw => {
-            let message = "a raw call is for methods that take one byte string and give one: use json or msgpack";
-            Err(Failure::not_started(Code::Unimplemented, message))
-        }
-        Codec::Json | Codec::Rkyv => json::arguments(body, form.names, form.defaults),
     }
 }

@@ -4,9 +4,10 @@ use super::PeerFault;
 use super::layout::{Geometry, Grant, INLINE, RequestHead};
 use super::prefetch;
 use super::seq::{ClaimWord, Seq};
-use super::slot::{Slot, load_bytes, store_bytes};
+use super::slot::{Slot, load_all, load_bytes, store_bytes};
 use super::sync::Ordering;
-use crate::ids::Incarnation;
+use crate::ids::{Codec, Incarnation};
+use crate::limits::ARCHIVE_ALIGN;
 use crate::status::Status;
 use crate::trace::{TraceContext, from_words};
 
@@ -41,7 +42,22 @@ pub struct Request {
     grant: u64,
 }
 
+/// The inline part of a request, aligned for archives.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(16))]
+pub struct Inline(pub [u8; INLINE]);
+
+const _: () = assert!(align_of::<Inline>() == ARCHIVE_ALIGN);
+
 impl Request {
+    /// Whether an archive was sent and nothing else is asked for: no codec, no fetch, no trace. Most requests are so.
+    #[inline]
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let RequestHead { codec, fetch, traced, .. } = self.head;
+        codec == Codec::Rkyv as u8 && !fetch && !traced && !self.cancelled
+    }
+
     /// The buffer that the client granted, and that holds the request when it is longer than [`INLINE`].
     ///
     /// # Errors
@@ -173,6 +189,13 @@ impl Taker<'_> {
     #[inline]
     pub fn read_inline(self, out: &mut [u8]) {
         load_bytes(&self.0.request.inline, out);
+    }
+
+    /// The whole inline part of a claimed request, of which its head says how many bytes count.
+    #[inline]
+    #[must_use]
+    pub fn inline(self) -> Inline {
+        Inline(load_all(&self.0.request.inline))
     }
 
     /// The trace that a claimed request belongs to, if its head says that it does. An allegation: of zeros it is none.

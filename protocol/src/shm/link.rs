@@ -9,8 +9,8 @@ use rustix::fs::Mode;
 use super::board::{BOARD_BYTES, BoardLine, Mode as LoopMode, line_of};
 use super::claim::Taker;
 use super::in_place::{InPlace, Trusted};
-use super::layout::{Geometry, Grant, ReplyLine, RequestLine};
-use super::lines::Lines;
+use super::layout::{Geometry, Grant, RequestLine};
+use super::lines::{Lines, SlotLines};
 use super::segment::{Access, Segment, create, reopen_read_only};
 use super::seq::Seq;
 use super::slot::{Caller, Slot};
@@ -49,9 +49,7 @@ struct Mapped {
     geometry: Geometry,
     /// Shared with the windows that replies are written through.
     request: Arc<Segment>,
-    requests: Lines<RequestLine>,
-    replies: Lines<ReplyLine>,
-    claims: Lines<AtomicU64>,
+    slots: SlotLines,
     /// One word.
     poller: Lines<AtomicU64>,
 }
@@ -61,10 +59,11 @@ impl Mapped {
         let request = Arc::new(Segment::map(request.as_fd(), geometry.request_segment(), Access::ReadWrite)?);
         let reply = Arc::new(Segment::map(reply.as_fd(), geometry.reply_segment(), access)?);
         let slots = geometry.slots();
+        let requests = Lines::new(&request, 0, slots)?;
+        let replies = Lines::new(&reply, geometry.replies_offset(), slots)?;
+        let claims = Lines::new(&reply, Geometry::CLAIMS_OFFSET, slots)?;
         Ok(Self {
-            requests: Lines::new(&request, 0, slots)?,
-            replies: Lines::new(&reply, geometry.replies_offset(), slots)?,
-            claims: Lines::new(&reply, Geometry::CLAIMS_OFFSET, slots)?,
+            slots: SlotLines::new(requests, replies, claims),
             poller: Lines::new(&reply, 0, 1)?,
             geometry,
             request,
@@ -73,7 +72,7 @@ impl Mapped {
 
     #[inline]
     fn slot(&self, index: usize) -> Slot<'_> {
-        Slot { request: self.requests.get(index), reply: self.replies.get(index), claim: self.claims.get(index) }
+        self.slots.get(index)
     }
 
     #[inline]
@@ -141,6 +140,20 @@ macro_rules! both_sides {
             pub fn copy_in(&self, grant: Grant, bytes: &[u8]) {
                 let offset = self.0.check(grant, bytes.len());
                 self.0.request.copy_in(offset, bytes);
+            }
+
+            /// Copies the archive of a byte string to the beginning of a granted buffer; its length.
+            ///
+            /// # Panics
+            /// When it is longer than the buffer.
+            #[inline]
+            pub fn copy_in_byte_string(&self, grant: Grant, bytes: &[u8]) -> usize {
+                let tail = byte_string::Tail::of(bytes.len()).expect("a grant has less than 2 GiB");
+                let len = bytes.len() + tail.as_slice().len();
+                let offset = self.0.check(grant, len);
+                self.0.request.copy_in(offset, bytes);
+                self.0.request.copy_in(offset + bytes.len() as u64, tail.as_slice());
+                len
             }
 
             /// A granted buffer as a place for an archive of at most `limit` bytes.

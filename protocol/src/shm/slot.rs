@@ -128,8 +128,7 @@ impl Caller<'_> {
         let (first, half) = (word(root / 8)?, root % 8 != 0);
         let root = if half { first >> 32 | word(root / 8 + 1)? << 32 } else { first };
         let range = byte_string::range(len, root.to_le_bytes()).filter(|range| range.start == 0)?;
-        let inline: [_; INLINE_WORDS] = std::array::from_fn(|place| words[place].load(Ordering::Relaxed).to_le_bytes());
-        let mut bytes = Vec::from(flattened(inline));
+        let mut bytes = Vec::from(load_all(words));
         bytes.truncate(range.end);
         Some(bytes)
     }
@@ -160,14 +159,17 @@ fn flattened(words: [[u8; 8]; INLINE_WORDS]) -> [u8; INLINE] {
 /// Spreads up to [`INLINE`] bytes over words; words beyond the bytes are left as they are.
 #[inline]
 pub(super) fn store_bytes(words: &[AtomicU64; INLINE_WORDS], bytes: &[u8]) {
-    let (whole, rest) = bytes.as_chunks::<8>();
-    for (word, chunk) in words.iter().zip(whole) {
-        word.store(u64::from_le_bytes(*chunk), Ordering::Relaxed);
-    }
-    if let Some(word) = words.get(whole.len()).filter(|_| !rest.is_empty()) {
-        // By hand: a copy of so few bytes by a library call costs more than the rest of this.
-        let gathered = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        word.store(gathered, Ordering::Relaxed);
+    for (place, word) in words.iter().enumerate() {
+        let rest = bytes.get(place * 8..).unwrap_or_default();
+        let Some(whole) = rest.first_chunk() else {
+            if !rest.is_empty() {
+                // By hand: a copy of so few bytes by a library call costs more than the rest of this.
+                let gathered = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+                word.store(gathered, Ordering::Relaxed);
+            }
+            return;
+        };
+        word.store(u64::from_le_bytes(*whole), Ordering::Relaxed);
     }
 }
 
@@ -175,12 +177,21 @@ pub(super) fn store_bytes(words: &[AtomicU64; INLINE_WORDS], bytes: &[u8]) {
 #[inline]
 pub(super) fn load_bytes(words: &[AtomicU64; INLINE_WORDS], out: &mut [u8]) {
     debug_assert!(out.len() <= INLINE);
-    let (whole, rest) = out.as_chunks_mut::<8>();
-    for (word, chunk) in words.iter().zip(&mut *whole) {
-        *chunk = word.load(Ordering::Relaxed).to_le_bytes();
+    for (place, word) in words.iter().enumerate() {
+        let rest = out.get_mut(place * 8..).unwrap_or_default();
+        let loaded = || word.load(Ordering::Relaxed).to_le_bytes();
+        let Some(whole) = rest.first_chunk_mut() else {
+            if !rest.is_empty() {
+                rest.iter_mut().zip(loaded()).for_each(|(out, byte)| *out = byte);
+            }
+            return;
+        };
+        *whole = loaded();
     }
-    if let Some(word) = words.get(whole.len()).filter(|_| !rest.is_empty()) {
-        let bytes = word.load(Ordering::Relaxed).to_le_bytes();
-        rest.iter_mut().zip(bytes).for_each(|(out, byte)| *out = byte);
-    }
+}
+
+/// All bytes of the words, each word loaded once.
+#[inline]
+pub(super) fn load_all(words: &[AtomicU64; INLINE_WORDS]) -> [u8; INLINE] {
+    flattened(std::array::from_fn(|place| words[place].load(Ordering::Relaxed).to_le_bytes()))
 }

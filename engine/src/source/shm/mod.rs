@@ -5,6 +5,7 @@ mod inner_bells;
 mod listening;
 mod reach;
 mod serve;
+mod short;
 mod waiting;
 
 use std::collections::HashMap;
@@ -40,7 +41,8 @@ use inner_bells::InnerBells;
 pub(crate) use listening::LinkBells;
 use listening::Listening;
 use reach::Reach;
-use serve::{OWED_MAX, Owed};
+use serve::{At, OWED_MAX, Owed};
+use short::ShortArguments;
 use waiting::Seen;
 
 /// A client's link, as this worker knows it.
@@ -64,6 +66,15 @@ struct Attached {
     next_slot: usize,
     /// By slot, once a request had to wait here: what was seen of it.
     seen: Vec<Seen>,
+}
+
+/// What a look at a link has found so far.
+struct Found {
+    highest: Option<usize>,
+    /// Requests that it may still take.
+    left: usize,
+    /// Where users share the loop: when the first was taken.
+    begun_ns: Option<u64>,
 }
 
 /// Once one request was found in a pass, others are expected: so many slots ahead, their lines are sent for.
@@ -94,6 +105,7 @@ pub(crate) struct Links {
     /// Calls that run long, in the order in which they should.
     turns: Turns<Seq>,
     held: Held,
+    arguments: Box<ShortArguments>,
     /// Looks for sleepers that are still to be made: none between two passes, none while a long handler runs.
     owed: Vec<Owed>,
     /// Passes since one that looked at all slots.
@@ -117,7 +129,7 @@ impl Links {
         let (all, keys, hot, belled) = (Slab::new(), HashMap::new(), Vec::new(), Vec::new());
         let (held, silenced, reports) = (Held::new(held_max), Vec::new(), Vec::new());
         let (turns, owed) = (Turns::new(), Vec::with_capacity(OWED_MAX));
-        let (muted, shares) = (Vec::new(), Passes::default());
+        let (muted, shares, arguments) = (Vec::new(), Passes::default(), ShortArguments::new());
         Self {
             me,
             board,
@@ -137,6 +149,7 @@ impl Links {
             breather: Breather::default(),
             turns,
             held,
+            arguments,
             owed,
             passes: 0,
             meter,
@@ -191,43 +204,57 @@ impl Links {
     /// on behind them the next time. Where users share this loop, that is charged.
     fn look(&mut self, key: usize, (slots, most): (usize, usize), runner: &mut Runner, now_ns: u64) -> bool {
         let Some(attached) = self.all.get(key) else { return false };
-        let mut is_full = slots == usize::MAX;
+        let is_full = slots == usize::MAX;
         let slots = slots.min(attached.link.geometry().slots());
         let first = if most < slots && attached.next_slot < slots { attached.next_slot } else { 0 };
-        let (mut highest, mut served, mut begun_ns) = (None, 0, None);
-        'parts: for part in [first..slots, 0..first] {
-            let mut next = part.start;
-            while let Some(slot) = self.find(key, next..part.end, highest.is_some()) {
-                next = slot + 1;
-                match self.claim(key, slot, runner) {
-                    Look::Nothing => {}
-                    Look::Left(seq) => {
-                        if self.let_wait(key, slot, seq, now_ns) {
-                            highest = highest.max(Some(slot));
-                        }
+        let mut found = Found { highest: None, left: most, begun_ns: None };
+        let (mut next, mut end, mut parts) = (first, slots, usize::from(first > 0));
+        loop {
+            match self.find(key, next..end, found.highest.is_some()) {
+                Some(slot) => {
+                    next = slot + 1;
+                    self.take(key, slot, &mut found, runner, now_ns);
+                    if found.left == 0 {
+                        self.go_on_behind(key, slot);
+                        break;
                     }
-                    Look::Taken(request) => {
-                        highest = highest.max(Some(slot));
-                        begun_ns = begun_ns.or_else(|| self.shares.are_shared().then(clock_ns));
-                        self.serve(key, slot, &request, runner, now_ns);
-                        served += 1;
-                        if served == most {
-                            is_full = false;
-                            self.go_on_behind(key, slot);
-                            break 'parts;
-                        }
-                    }
-                    Look::Broken(fault) => self.expel(key, fault),
                 }
+                None if parts > 0 => (next, end, parts) = (0, first, 0),
+                None => break,
             }
         }
-        if let Some(begun_ns) = begun_ns {
+        if let Some(begun_ns) = found.begun_ns {
             self.charge(key, begun_ns);
         }
         if let Some(attached) = self.all.get_mut(key) {
-            attached.reach.passed(is_full, highest);
+            attached.reach.passed(is_full && found.left > 0, found.highest);
         }
-        highest.is_some()
+        found.highest.is_some()
+    }
+
+    /// Claims what is in a slot, if it can be claimed, and serves it.
+    #[inline(never)]
+    fn take(&mut self, key: usize, slot: usize, found: &mut Found, runner: &mut Runner, now_ns: u64) {
+        match self.claim(key, slot, runner) {
+            Look::Nothing => {}
+            Look::Left(seq) => {
+                if self.let_wait(key, slot, seq, now_ns) {
+                    found.highest = found.highest.max(Some(slot));
+                }
+            }
+            Look::Taken(request) => {
+                found.highest = found.highest.max(Some(slot));
+                found.left -= 1;
+                if self.shares.are_shared() && found.begun_ns.is_none() {
+                    found.begun_ns = Some(clock_ns());
+                }
+                let at = At { key, slot, request: &request };
+                if !self.serve_short(&at, runner, now_ns) {
+                    self.serve(&at, runner, now_ns);
+                }
+            }
+            Look::Broken(fault) => self.expel(key, fault),
+        }
     }
 
     /// The first of these slots in which there is a request to claim, as far as its number says; nothing once the link

@@ -31,10 +31,10 @@ pub(super) struct Owed {
 }
 
 /// A claimed request and where it lies.
-struct At<'a> {
-    key: usize,
-    slot: usize,
-    request: &'a Request,
+pub(super) struct At<'a> {
+    pub(super) key: usize,
+    pub(super) slot: usize,
+    pub(super) request: &'a Request,
 }
 
 #[cold]
@@ -48,69 +48,58 @@ fn no_codec(codec: u8) -> Failure {
 }
 
 #[inline]
-fn wire_len(body: &[u8]) -> u32 {
+pub(super) fn wire_len(body: &[u8]) -> u32 {
     u32::try_from(body.len()).expect("message limits are below 4 GiB")
 }
 
 impl Links {
-    pub(super) fn serve(&mut self, key: usize, slot: usize, request: &Request, runner: &mut Runner, now_ns: u64) {
-        let at = At { key, slot, request };
+    pub(super) fn serve(&mut self, at: &At<'_>, runner: &mut Runner, now_ns: u64) {
+        let At { key, request, .. } = *at;
         // First of all: a client that gave a call up before it was claimed may use slot and buffer again at once (rule
         // 11), so nothing else in the request can be trusted to belong together, and nothing goes into the buffer.
         if request.cancelled {
-            self.refuse(&at, None, &Failure::not_started(Code::Cancelled, "cancelled before it started"));
+            self.refuse(at, None, &Failure::not_started(Code::Cancelled, "cancelled before it started"));
             return self.meter.count(Counter::Cancelled);
         }
         let grant = match request.grant(self.all[key].link.geometry()) {
             Ok(grant) => grant,
             Err(fault) => {
-                self.refuse(&at, None, &Failure::not_started(Code::InvalidArgument, fault.to_string()));
+                self.refuse(at, None, &Failure::not_started(Code::InvalidArgument, fault.to_string()));
                 return self.expel(key, fault);
             }
         };
         if request.head.fetch {
-            return self.serve_fetch(&at, grant, now_ns);
+            return self.serve_fetch(at, grant, now_ns);
         }
         let method = MethodIndex(request.head.method);
-        match self.prepare(&at, grant, runner, now_ns) {
+        match self.prepare(at, grant, runner, now_ns) {
             Err(failure) => {
-                self.refuse(&at, Some(grant), &failure);
+                self.refuse(at, Some(grant), &failure);
                 self.meter.refused(Some(method), Counter::ShmCalls, self.all[at.key].row, &failure);
             }
             Ok((codec, arguments)) => {
                 let copied = matches!(arguments, Arguments::Copied);
                 let window = (copied && runner.replies_largely(method)).then(|| self.window(key, grant));
-                context::serve(self.served(&at));
+                context::serve(self.served(at));
                 let room = Room { limit: self.message_max, window };
                 if let Some(way) = runner.way(method) {
-                    return self.send_away(&at, grant, way, (codec, arguments), room, runner);
+                    return self.send_away(at, grant, way, (codec, arguments), room, runner);
                 }
                 runner.run(method, (codec, arguments), room, self);
-                self.answer(&at, grant, method, runner, now_ns);
+                self.answer(at, grant, method, runner, now_ns);
             }
         }
     }
 
     /// Publishes the runner's reply, and counts the call.
-    #[inline]
-    fn answer(&mut self, at: &At<'_>, grant: Grant, method: MethodIndex, runner: &mut Runner, now_ns: u64) {
+    pub(super) fn answer(&mut self, at: &At<'_>, grant: Grant, method: MethodIndex, runner: &mut Runner, now_ns: u64) {
         let (status, body) = (runner.reply.status(), runner.reply.body());
         let status = match runner.reply.in_window() {
-            None if body.len() <= INLINE => self.publish_inline(at, status, body),
             None => self.reply(at, grant, status, body, now_ns),
             Some(len) => self.publish_written(at, grant, status, len),
         };
         let (bytes_in, bytes_out) = runner.answered(method, Counter::ShmCalls, status);
         self.meter.peers().answered(self.all[at.key].row, bytes_in, bytes_out);
-    }
-
-    /// Publishes a body that fits into the line: what is done before the client sees it, it waits for.
-    #[inline]
-    fn publish_inline(&mut self, at: &At<'_>, status: Status, body: &[u8]) -> Status {
-        let slot = self.all[at.key].link.slot(at.slot);
-        slot.publish(self.me, at.request.seq, status, wire_len(body), body);
-        self.wake(at);
-        status
     }
 
     /// The call runs beside the loop. Its slot stays claimed until it is back.
@@ -251,7 +240,8 @@ impl Links {
     }
 
     /// Wakes a client that is seen to sleep at once; who may just be falling asleep is looked at again with others.
-    fn wake(&mut self, at: &At<'_>) {
+    #[inline]
+    pub(super) fn wake(&mut self, at: &At<'_>) {
         let seq = at.request.seq;
         if self.all[at.key].link.slot(at.slot).wake_who_says_it_sleeps(seq) {
             return self.meter.count(Counter::ClientsWoken);

@@ -7,6 +7,7 @@ use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::{doorbell, wake};
 use speedysvc_protocol::stats::Counter;
 
+use super::serve::At;
 use super::{Attached, Links};
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
@@ -69,7 +70,7 @@ impl Links {
         match look {
             Look::Taken(request) => {
                 runner.timing.waited(since_ns);
-                self.serve(key, slot, &request, runner, begun_ns);
+                self.serve(&At { key, slot, request: &request }, runner, begun_ns);
             }
             Look::Broken(fault) => self.expel(key, fault),
             Look::Nothing | Look::Left(_) => {}
