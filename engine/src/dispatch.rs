@@ -13,9 +13,7 @@ use speedysvc_protocol::context::{self, Context};
 use speedysvc_protocol::contract::{Contract, Runs, ServiceSpec};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::{Body, Call, Reply, Service};
-use speedysvc_protocol::shm::board::BoardLine;
 use speedysvc_protocol::shm::in_place::InPlace;
-use speedysvc_protocol::shm::layout::INLINE;
 use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::{self, Counter};
 use speedysvc_protocol::status::{Code, Failure, Status};
@@ -55,10 +53,6 @@ pub(crate) enum Arguments {
     /// Where their client wrote them.
     InPlace(InPlace),
 }
-
-/// From this many bytes on the archive of a byte string is longer than what a slot's line holds: it is not made before
-/// it is copied to where its client reads it.
-const APART_FROM: usize = INLINE - byte_string::ROOT + 1;
 
 /// From this many bytes on a reply is worth a window: below, the copy that it saves costs less than making one.
 const WINDOW_FROM: usize = 2048;
@@ -278,20 +272,27 @@ impl Runner {
         }
     }
 
-    /// Runs a method that [`Runner::is_short`] on an archive; as [`Runner::run`], without what such a call needs not.
+    /// Runs a method that [`Runner::is_short`] on an archive; as [`Runner::run`], without what such a call needs not. A
+    /// byte string of at least `apart_from` bytes lies apart in the reply.
     #[inline]
-    pub(crate) fn run_short(&mut self, method: MethodIndex, arguments: &[u8], limit: usize, line: &BoardLine) {
+    pub(crate) fn run_short(
+        &mut self,
+        method: MethodIndex,
+        arguments: &[u8],
+        (limit, apart_from): (usize, usize),
+        running: impl Fn(Option<MethodIndex>),
+    ) {
         let index = usize::from(method.0);
         self.reply.prepare(limit, KEEP, None);
-        self.reply.let_apart(APART_FROM);
+        self.reply.let_apart(apart_from);
         let started = self.start(index);
-        line.set_running(Some(method.0));
+        running(Some(method));
         let (body, scratch, reply) = (Body::Own(arguments), &mut self.scratch, &mut self.reply);
         let call = Call { codec: Codec::Rkyv, body, scratch, reply };
         // As in `call`.
         let ended = catch_unwind(AssertUnwindSafe(|| self.service.call(method, call)));
         self.end_call(ended);
-        line.set_running(None);
+        running(None);
         started.into_iter().for_each(|started| self.end(index, started));
         (self.bytes_in, self.bytes_out) = (arguments.len(), self.replied_bytes());
     }

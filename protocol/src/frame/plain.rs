@@ -75,27 +75,29 @@ pub fn plain_reply(arrived: &[u8]) -> Option<PlainReply> {
 pub fn append_plain_call(out: &mut Vec<u8>, call: PlainCall, body: &[u8]) {
     debug_assert_eq!(call.body_len, body.len(), "the length of the body");
     let first = CALL | u64::from(call.codec as u8) << CODEC;
-    append(out, [first, call.id.0, call.method.0, call.left_us], body);
+    append(out, [first, call.id.0, call.method.0, call.left_us], [body, &[]]);
 }
 
-/// Appends the frame of a reply, without a checksum.
+/// Appends the frame of a reply whose body is these parts, without a checksum.
 ///
 /// # Panics
 /// As [`head`](super::head).
 #[inline]
-pub fn append_plain_reply(out: &mut Vec<u8>, id: CallId, status: Status, body: &[u8]) {
+pub fn append_plain_reply(out: &mut Vec<u8>, id: CallId, status: Status, body: [&[u8]; 2]) {
     append(out, [REPLY, id.0, u64::from(status.to_wire()), 0], body);
 }
 
 #[inline]
-fn append(out: &mut Vec<u8>, [first, id, word, left]: [u64; 4], body: &[u8]) {
-    let len = u64::from(u32::try_from(body.len()).expect("message limits are below 4 GiB"));
+fn append(out: &mut Vec<u8>, [first, id, word, left]: [u64; 4], [begin, end]: [&[u8]; 2]) {
+    let body_len = begin.len() + end.len();
+    let len = u64::from(u32::try_from(body_len).expect("message limits are below 4 GiB"));
     let words = [first, id, word, left, len << 32 | len, 0];
     let mut head = [0; FRAME_HEADER];
     head.chunks_exact_mut(8).zip(words).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
-    out.reserve(FRAME_HEADER + body.len());
+    out.reserve(FRAME_HEADER + body_len);
     out.extend_from_slice(&head);
-    out.extend_from_slice(body);
+    out.extend_from_slice(begin);
+    out.extend_from_slice(end);
 }
 
 /// The length of a body that is sent as it is, in a header without a checksum.
@@ -139,7 +141,8 @@ mod tests {
         ) {
             let (id, status) = (CallId(id), Status::from_wire(word));
             let (mut plain, mut any) = (vec![7], vec![7]);
-            append_plain_reply(&mut plain, id, status, &body);
+            let (begin, end) = body.split_at(body.len() / 3);
+            append_plain_reply(&mut plain, id, status, [begin, end]);
             append_any(&mut any, Kind::Reply { id, status }, &body);
             let (method, left_us) = (MethodId(word.into()), id.0 >> 3);
             let codec = [Codec::Rkyv, Codec::Json, Codec::MsgPack, Codec::Raw][word as usize % 4];

@@ -16,6 +16,10 @@ use crate::dispatch::Runner;
 /// Most bytes of arguments: copying more takes longer than what is saved here.
 const SHORT_MAX: usize = 4096;
 
+/// From this many bytes on the archive of a byte string is longer than what a slot's line holds: it is not made before
+/// it is copied to where its client reads it.
+const APART_FROM: usize = INLINE - byte_string::ROOT + 1;
+
 impl Links {
     /// Serves a claimed request that is short in every way. `false` when it is not: then nothing has been done.
     #[inline]
@@ -41,7 +45,9 @@ impl Links {
             link.copy_out(grant, room);
             room
         };
-        runner.run_short(method, arguments, self.message_max, self.board.line(self.me.0.get()));
+        let line = self.board.line(self.me.0.get());
+        let running = |method: Option<MethodIndex>| line.set_running(method.map(|method| method.0));
+        runner.run_short(method, arguments, (self.message_max, APART_FROM), running);
         let (status, body) = (runner.reply.status(), runner.reply.body());
         match runner.reply.apart() {
             Some(bytes) if byte_string::archived_len(bytes.len()) as u64 <= grant.capacity => {

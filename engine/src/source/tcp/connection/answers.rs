@@ -49,7 +49,7 @@ impl Connection {
         let status = runner.reply.status();
         let body = runner.reply.body();
         if self.is_plain() && body.len() < LARGE {
-            frame::append_plain_reply(&mut self.outbox, id, status, body);
+            frame::append_plain_reply(&mut self.outbox, id, status, [body, &[]]);
         } else {
             self.reply(id, status, runner, pool);
         }

@@ -2,17 +2,19 @@
 //! nothing go through in as few steps as there can be. Most of a call's cost over a socket was in being asked again
 //! (decision 0066). Whatever differs ends the stretch, and is handled as any frame.
 
+use speedysvc_protocol::byte_string::Tail;
 use speedysvc_protocol::context::{self, CallName, Served};
 use speedysvc_protocol::frame;
-use speedysvc_protocol::ids::MethodIndex;
+use speedysvc_protocol::ids::{CallId, Codec, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
+use speedysvc_protocol::stats::Counter;
 
 use super::admit::NEAR_NS;
 use super::turn::TURN_NS;
 use super::{Connection, Stage};
 use crate::budget::LARGE;
 use crate::clock::now_ns;
-use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
+use crate::dispatch::{Elsewhere, Runner};
 use crate::source::tcp::pool::Pool;
 
 impl Connection {
@@ -36,11 +38,11 @@ impl Connection {
         while count < most && !self.is_stuffed() {
             let Some(call) = frame::plain_call(&self.inbox.waiting()[at..end]) else { break };
             let deadline_ns = self.settings.deadline_ns(came_ns, call.left_us);
-            let is_alike = call.method == method && call.body_len < LARGE && deadline_ns > soon_ns;
-            if !is_alike || self.order.check(call.id).is_err() {
+            let is_alike = call.method == method && call.codec == Codec::Rkyv && deadline_ns > soon_ns;
+            if !is_alike || call.body_len > self.settings.message_max || self.order.check(call.id).is_err() {
                 break;
             }
-            let Ok(arguments) = runner.take_arguments(call.body_len, self.settings.message_max) else { break };
+            let Some(arguments) = pool.arguments(call.body_len) else { break };
             let begin = at + FRAME_HEADER;
             at = begin + call.body_len;
             arguments.copy_from_slice(&self.inbox.waiting()[begin..at]);
@@ -48,10 +50,10 @@ impl Connection {
             count += 1;
             context::serve(Served { call: CallName::Frame(call.id), peer: self.peer, deadline_ns, trace: None });
             runner.timing.frame(came_ns, false, now_ns);
-            let room = Room { limit: self.settings.message_max, window: None };
-            runner.run(index, (call.codec, Arguments::Copied), room, elsewhere);
-            self.answer(call.id, index, runner, pool);
-            if runner.ran_long() || runner.timing.ended_ns().saturating_sub(self.turn_ns) > TURN_NS {
+            let limits = (self.settings.message_max, 0);
+            runner.run_short(index, arguments, limits, |method| elsewhere.running(method));
+            self.answer_short(call.id, index, runner, pool);
+            if runner.timing.ended_ns().saturating_sub(self.turn_ns) > TURN_NS {
                 break;
             }
         }
@@ -66,7 +68,21 @@ impl Connection {
         let is_served = self.greeted && self.stage == Stage::Serving && self.large.is_none() && self.skip == 0;
         let is_simple = self.is_plain() && self.trace.is_none();
         let is_new = !self.is_first && !self.took_long;
-        is_served && is_simple && is_new && !runner.is_long(index) && runner.way_of_socket(index).is_none()
+        is_served && is_simple && is_new && runner.is_short(index)
+    }
+
+    /// A byte string goes from where its method left it.
+    #[inline]
+    fn answer_short(&mut self, id: CallId, index: MethodIndex, runner: &mut Runner, pool: &mut Pool) {
+        let bytes = runner.reply.apart().filter(|bytes| bytes.len() < LARGE / 2);
+        if let Some((bytes, tail)) = bytes.and_then(|bytes| Some((bytes, Tail::of(bytes.len())?))) {
+            let status = runner.reply.status();
+            frame::append_plain_reply(&mut self.outbox, id, status, [bytes, tail.as_slice()]);
+            runner.answered(index, Counter::TcpCalls, status);
+            return;
+        }
+        runner.reply.join();
+        self.answer(id, index, runner, pool);
     }
 }
 
