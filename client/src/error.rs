@@ -6,7 +6,7 @@ use std::time::Duration;
 use speedysvc_protocol::status::{Code, Failure, Outcome, RetryAfter};
 
 /// A call, or a connection, that failed: what kind, whether the call ran, and a text for people.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     failure: Failure,
     attempts: u32,
@@ -98,10 +98,17 @@ impl fmt::Display for Error {
     }
 }
 
+/// The same text: a `main` that returns the error shows it so.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl std::error::Error for Error {}
 
 /// What a call of a method with a typed error of its own may end with.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum CallError<E> {
     /// The method ran and returned its own error.
     App(E),
@@ -124,6 +131,16 @@ impl<E: fmt::Debug> fmt::Display for CallError<E> {
     }
 }
 
+/// The method's own error as it shows itself, or the text of a failed call.
+impl<E: fmt::Debug> fmt::Debug for CallError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::App(error) => f.debug_tuple("App").field(error).finish(),
+            Self::Rpc(error) => fmt::Debug::fmt(error, f),
+        }
+    }
+}
+
 impl<E: fmt::Debug> std::error::Error for CallError<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -141,6 +158,9 @@ mod tests {
     fn a_text_has_code_message_and_outcome() {
         let error = Error::not_started(Code::Unavailable, "nobody there").within("shm://echo");
         assert_eq!(error.to_string(), "UNAVAILABLE: shm://echo: nobody there (the call did not start)");
+        assert_eq!(format!("{error:?}"), error.to_string(), "what a `main` shows that returns it");
+        assert_eq!(format!("{:?}", CallError::<u8>::Rpc(error.clone())), error.to_string());
+        assert_eq!(format!("{:?}", CallError::App(7_u8)), "App(7)");
         let again = error.clone().after_attempts(3).to_string();
         assert_eq!(again, format!("{error} after 3 attempts"));
         let full = Failure::not_started(Code::ResourceExhausted, "full").later(RetryAfter::at_least(Duration::ZERO));

@@ -14,7 +14,7 @@ use speedysvc_protocol::contract::Runs;
 use speedysvc_protocol::hello::{Hello, LIBRARY, Welcome};
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::service::{OwnedCall, Reply as Answered, Service};
-use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
+use speedysvc_protocol::status::{Code, Failure, Outcome, RetryAfter, Status};
 use speedysvc_protocol::trace::TraceContext;
 use speedysvc_protocol::wire::Wire;
 
@@ -108,6 +108,10 @@ impl InProcess {
         match fault {
             Some(Fault::Refuse(code)) => {
                 return Err(Stop::told(Error::not_started(code, "refused, as the test's faults say")));
+            }
+            Some(Fault::Busy(time)) => {
+                let full = Failure::not_started(Code::ResourceExhausted, "no room, as the test's faults say");
+                return Err(Stop::told(full.later(RetryAfter::at_least(time)).into()));
             }
             Some(Fault::LoseRequest) => return Err(lost().into()),
             Some(Fault::LoseReply) => {

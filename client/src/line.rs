@@ -224,12 +224,14 @@ impl Line {
         if self.hello.in_order {
             return Err(failed.into_error());
         }
+        let now_ns = now_ns();
+        let failed = retries.unless_final(failed, now_ns, deadline)?;
         let later = self.later.load_full();
         let of_first = self.first.as_ref().map_or(0, |first| first.calls());
         let of_later = later.map_or(0, |later| later.calls());
         let mut state = self.state();
         let at = Moment {
-            now_ns: now_ns(),
+            now_ns,
             deadline,
             is_idempotent: state.agreed.is_idempotent(method),
             calls: state.past_calls + of_first + of_later,

@@ -18,7 +18,7 @@ use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::{self, Counter};
 use speedysvc_protocol::status::{Code, Failure, Status};
 
-use crate::beside::{Beside, Ticket, TicketId, Way};
+use crate::beside::{Asks, Beside, Ticket, TicketId, Way};
 use crate::budget::KEEP;
 use crate::clock::now_ns;
 use crate::drain;
@@ -146,18 +146,18 @@ impl Runner {
         &mut self,
         (codec, arguments): (Codec, Arguments),
         room: Room,
+        asks: &Asks,
         ticket: impl FnOnce(Context) -> Ticket,
     ) -> Result<TicketId, Failure> {
-        let context = context::current().expect("the source has said which call this is");
-        let ticket = ticket(context);
         let bytes = match &arguments {
             Arguments::Copied => self.arguments.as_slice().len(),
             Arguments::InPlace(_) => 0,
         };
-        if let Err(full) = self.beside.admit(&ticket, bytes, room.limit) {
+        if let Err(full) = self.beside.admit(asks, bytes, room.limit) {
             self.meter.count(Counter::BesideFull);
             return Err(full);
         }
+        let ticket = ticket(context::current().expect("the source has said which call this is"));
         let mut call = self.beside.take_call();
         call.codec = codec;
         match arguments {

@@ -12,6 +12,10 @@ pub enum Fault {
     /// It is refused with this code before it starts. A client makes it again when the code is
     /// [`Code::Unavailable`], as for a worker that is about to leave.
     Refuse(Code),
+    /// It is refused before it starts, `RESOURCE_EXHAUSTED`, as there is no room, and told to come again after this
+    /// time. A client does, if the call's deadline and its budget allow; else the error has the time, rounded up as on the
+    /// wire: [`Error::retry_after`](crate::Error::retry_after).
+    Busy(Duration),
     /// The connection breaks before the handler runs, which the caller cannot know: the outcome is
     /// [`Outcome::Unknown`](crate::Outcome::Unknown).
     LoseRequest,
@@ -63,11 +67,12 @@ impl Faults {
             Source::Script(faults, _) => faults.pop_front().flatten(),
             Source::Seeded { state, percent } => {
                 let meets = random(state) % 100 < u64::from(*percent);
-                let (kind, millis) = (random(state) % 4, random(state) % 40_000);
+                let (kind, millis) = (random(state) % 5, random(state) % 40_000);
                 meets.then(|| match kind {
                     0 => Fault::Refuse(Code::Unavailable),
                     1 => Fault::LoseRequest,
                     2 => Fault::LoseReply,
+                    3 => Fault::Busy(Duration::from_millis(millis)),
                     _ => Fault::Delay(Duration::from_millis(millis)),
                 })
             }
@@ -110,7 +115,14 @@ mod tests {
         assert!((200..400).contains(&share), "{share} of 1000");
         assert!(all(7, 0).iter().all(Option::is_none) && all(7, 100).iter().all(Option::is_some));
         let kinds = |wanted: fn(&Fault) -> bool| all(7, 100).into_iter().flatten().filter(wanted).count();
-        assert!(kinds(|fault| matches!(fault, Fault::Delay(_))) > 150);
-        assert!(kinds(|fault| matches!(fault, Fault::Refuse(Code::Unavailable))) > 150);
+        for kind in [
+            (|fault| matches!(fault, Fault::Refuse(Code::Unavailable))) as fn(&Fault) -> bool,
+            |fault| matches!(fault, Fault::LoseRequest),
+            |fault| matches!(fault, Fault::LoseReply),
+            |fault| matches!(fault, Fault::Busy(_)),
+            |fault| matches!(fault, Fault::Delay(_)),
+        ] {
+            assert!(kinds(kind) > 120);
+        }
     }
 }

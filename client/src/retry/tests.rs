@@ -21,6 +21,7 @@ impl Call {
 
     /// The attempt fails; when there is to be another, time goes on until then.
     fn fails(&mut self, failed: Failed) -> Result<(), Error> {
+        let failed = self.retries.unless_final(failed, self.at.now_ns, self.at.deadline)?;
         let pause = self.retries.after(failed, self.at, &mut self.budget)?;
         self.at.now_ns += u64::try_from(pause.as_nanos()).unwrap();
         Ok(())

@@ -21,6 +21,7 @@ use speedysvc_protocol::context::Context;
 use speedysvc_protocol::ids::{CallId, Incarnation, LinkId, MethodIndex};
 use speedysvc_protocol::service::{OwnedCall, Service};
 use speedysvc_protocol::shm::claim::Request;
+use speedysvc_protocol::shm::layout::INLINE;
 use speedysvc_protocol::shm::link::Board;
 use speedysvc_protocol::status::{Code, Failure};
 
@@ -30,17 +31,18 @@ use crate::driver::Tag;
 use executor::Executor;
 use mailbox::{Mailbox, Post};
 use pool::{Job, Pool, Queue};
-use room::{Caller, Full, Room};
+pub(crate) use room::Caller;
+use room::{Full, Room};
 use task::{Cancel, Task};
 
-// What a call is told that finds no room. Texts as they are: making one for each would cost more than all the rest.
-const ALL_BLOCKING: &str = "as many calls of blocking methods run or wait for a thread of this worker as may: try \
-                            again later, or give the service more workers";
-const ALL_FUTURES: &str = "as many calls of async methods are under way in this worker as may: try again later";
-const YOURS: &str = "this client has as many calls beside this worker's loop as there is room left for others: wait \
-                     for some of them first, or try again later";
-const HELD: &str = "calls that run beside this worker's loop hold the most memory for arguments that they may: try \
-                    again later";
+// What a call is told that finds no room. Short enough for a reply's own line in shared memory ([`INLINE`]), as a
+// service that has too much to do should not fetch lines of buffers to say so; docs/guide.md says more.
+const ALL_BLOCKING: &str = "too many blocking calls: add workers";
+const ALL_FUTURES: &str = "too many async calls: try again later";
+const YOURS: &str = "too many calls of yours: wait for some";
+const HELD: &str = "arguments fill the memory: try later";
+const _: () = assert!(ALL_BLOCKING.len() <= INLINE && ALL_FUTURES.len() <= INLINE);
+const _: () = assert!(YOURS.len() <= INLINE && HELD.len() <= INLINE);
 
 /// A runtime for handlers that use its libraries. It lives outside of the engine, which knows none.
 pub trait Runtime: Send + Sync {
@@ -53,6 +55,15 @@ pub trait Runtime: Send + Sync {
 
 /// Makes a future where it will run.
 pub type Begin = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
+
+/// A call that asks for room beside the loop. It is all that a refusal takes: what a call needs that goes is made then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asks {
+    pub(crate) way: Way,
+    pub(crate) caller: Caller,
+    /// About.
+    pub(crate) now_ns: u64,
+}
 
 /// How a call runs that does not run on the loop.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -169,21 +180,21 @@ impl Beside {
     ///
     /// # Errors
     /// Which limit is reached, and when to try again.
-    pub(crate) fn admit(&self, ticket: &Ticket, bytes: usize, message_max: usize) -> Result<(), Failure> {
-        let room = match ticket.way {
+    pub(crate) fn admit(&self, call: &Asks, bytes: usize, message_max: usize) -> Result<(), Failure> {
+        let room = match call.way {
             // One for each connection, which has held its bytes before.
             Way::InTurn => return Ok(()),
             Way::Blocking => &self.blocking,
             Way::Future | Way::Runtime => &self.futures,
         };
-        let why = match (room.admit(Caller::of(&ticket.to)), ticket.way) {
+        let why = match (room.admit(call.caller), call.way) {
             (Err(Full::All), Way::Blocking) => ALL_BLOCKING,
             (Err(Full::All), _) => ALL_FUTURES,
             (Err(Full::Yours), _) => YOURS,
             (Ok(()), _) if self.held.saturating_add(bytes) > message_max.saturating_mul(BESIDE_MESSAGES) => HELD,
             (Ok(()), _) => return Ok(()),
         };
-        Err(Failure::not_started(Code::ResourceExhausted, why).later(room.retry_after(now_ns())))
+        Err(Failure::not_started(Code::ResourceExhausted, why).later(room.retry_after(call.now_ns)))
     }
 
     /// The room that a call of this kind takes.

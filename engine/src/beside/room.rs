@@ -13,13 +13,13 @@ use crate::driver::Tag;
 
 /// Who asks: a link or a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Caller {
+pub(crate) enum Caller {
     Link(LinkId),
     Socket(Tag),
 }
 
 impl Caller {
-    pub(super) fn of(to: &ReplyTo) -> Self {
+    pub(crate) fn of(to: &ReplyTo) -> Self {
         match to {
             ReplyTo::Slot { link, .. } => Self::Link(*link),
             ReplyTo::Frame { tag, .. } | ReplyTo::Http { tag } => Self::Socket(*tag),

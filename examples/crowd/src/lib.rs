@@ -41,9 +41,7 @@ impl Crowd for Greeter {
     async fn greet_all(&self, names: Vec<String>) -> Result<Vec<String>, NotGreeted> {
         // All calls are on their way before one is awaited. They are part of the call that this handler serves: they
         // get what is left of its time, are dropped with it when its caller gives up, and belong to its trace.
-        let starter = self.hello.start();
-        let calls: Vec<_> = names.iter().map(|name| starter.hello(name)).collect();
-        drop(starter);
+        let calls: Vec<_> = names.iter().map(|name| self.hello.start().hello(name)).collect();
         let mut greetings = Vec::new();
         for call in calls {
             greetings.push(call.await.map_err(|error| NotGreeted { why: error.to_string() })?);

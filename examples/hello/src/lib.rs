@@ -1,7 +1,7 @@
 //! One trait: the server's trait, the client and the contract.
 #![forbid(unsafe_code)]
 
-/// Says what you said.
+/// Greets people.
 #[speedysvc::service]
 pub trait Hello {
     /// Greets.

@@ -12,12 +12,10 @@ use crate::harness::{Engine, proc, wait_until};
 /// Calls of each kind in a round, one at a time.
 const ALONE: usize = 2_000;
 /// Batches of each kind in a round, and calls in flight together.
-const BATCHES: usize = 600;
+const BATCHES: usize = 2_000;
 const TOGETHER: usize = 32;
 /// Of calls. The queue is not said to have room sooner, so that a refusal is told at once.
 const TIME: Duration = Duration::from_secs(5);
-/// The scheduler's clock, in which `/proc` counts: 100 a second on every Linux of today.
-const TICK_NS: f64 = 1e7;
 
 /// Measures rounds of answers and refusals, over both transports, and prints what came out.
 ///
@@ -36,9 +34,10 @@ pub fn measure(rounds: usize) {
     println!("{rounds} rounds; ping: a call of a short method on the loop; refusal: of a blocking one, its queue full");
     for (name, address) in [("shm", engine.address("handlers")), ("tcp", tcp)] {
         let client = connect(&address);
-        wait_until("a refusal", || refused(client.hold_blocking(&gate, &[])).filter(|after| *after > TIME));
+        wait_until("a refusal", || refused(client.hold_blocking("", &[])).filter(|after| *after > TIME));
         let ping = || drop(black_box(client.repeat("x", 1, "").expect("it answers")));
-        let refusal = || assert!(refused(client.hold_blocking(&gate, &[])).is_some(), "it is full");
+        // Of arguments as short as a ping's. Without a gate it would return at once, if it ran.
+        let refusal = || assert!(refused(client.hold_blocking("", &[])).is_some(), "it is full");
         let pings = || {
             let starter = client.start();
             let calls: Vec<_> = (0..TOGETHER).map(|_| starter.repeat("x", 1, "")).collect();
@@ -46,27 +45,28 @@ pub fn measure(rounds: usize) {
         };
         let refusals = || {
             let starter = client.start();
-            let calls: Vec<_> = (0..TOGETHER).map(|_| starter.hold_blocking(&gate, &[])).collect();
+            let calls: Vec<_> = (0..TOGETHER).map(|_| starter.hold_blocking("", &[])).collect();
             calls.into_iter().for_each(|call| assert!(refused(call.wait()).is_some(), "it is full"));
         };
-        let (mut alone, mut together) = ([Vec::new(), Vec::new()], [0.0; 2]);
+        let (mut alone, mut together) = ([(); 2].map(|()| Vec::new()), [(); 2].map(|()| Vec::new()));
         for _ in 0..rounds {
             alone[0].push(median_us(&ping));
             alone[1].push(median_us(&refusal));
-            together[0] += cpu_us(worker, &pings);
-            together[1] += cpu_us(worker, &refusals);
+            together[0].push(cpu_us(worker, &pings));
+            together[1].push(cpu_us(worker, &refusals));
         }
-        let ratios = alone[0].iter().zip(&alone[1]).map(|(ping, refusal)| refusal / ping).collect();
-        let [ping, refusal] = alone.map(Spread::of);
-        println!("{name}: p50 of a caller in µs: ping {ping}, refusal {refusal}: {} of it", Spread::of(ratios));
-        let [ping, refusal] = together.map(|us| us / rounds as f64);
-        let ratio = refusal / ping;
-        println!(
-            "{name}: the worker's CPU in µs, {TOGETHER} in flight: ping {ping:.3}, refusal {refusal:.3}: {ratio:.2}"
-        );
+        say(&format!("{name}: p50 of a caller in µs"), alone);
+        say(&format!("{name}: the worker's CPU in µs for each of {TOGETHER} in flight"), together);
     }
     std::fs::write(format!("{gate}.out"), "").expect("the gate can be opened");
     held.into_iter().for_each(|call| drop(call.wait()));
+}
+
+/// Rounds of pings and refusals, and how much more a refusal is, round by round.
+fn say(what: &str, rounds: [Vec<f64>; 2]) {
+    let ratios = rounds[0].iter().zip(&rounds[1]).map(|(ping, refusal)| refusal / ping).collect();
+    let [ping, refusal] = rounds.map(Spread::of);
+    println!("{what}: ping {ping}, refusal {refusal}: {} of it", Spread::of(ratios));
 }
 
 /// When to come again, if that was said.
@@ -86,7 +86,7 @@ fn median_us(call: &impl Fn()) -> f64 {
 
 /// What the worker spends on each call of so many batches.
 fn cpu_us(worker: u32, batch: &impl Fn()) -> f64 {
-    let before = proc::cpu_ticks(worker);
+    let before = proc::cpu_ns(worker);
     (0..BATCHES).for_each(|_| batch());
-    (proc::cpu_ticks(worker) - before) as f64 * TICK_NS / 1e3 / (BATCHES * TOGETHER) as f64
+    (proc::cpu_ns(worker) as f64 - before as f64) / 1e3 / (BATCHES * TOGETHER) as f64
 }

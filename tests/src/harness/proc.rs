@@ -27,6 +27,18 @@ pub fn cpu_ticks(pid: u32) -> u64 {
     after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
 }
 
+/// Nanoseconds that the threads of a process have had of processors, those that have ended not counted; 0 when it is
+/// gone.
+#[must_use]
+pub fn cpu_ns(pid: u32) -> u64 {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let of_thread = |path: std::path::PathBuf| {
+        let text = fs::read_to_string(path.join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    threads.filter_map(|thread| of_thread(thread.ok()?.path())).sum()
+}
+
 /// The children of a process that have died and that it has not reaped.
 #[must_use]
 pub fn zombies_of(parent: u32) -> Vec<u32> {

@@ -166,7 +166,11 @@ fn a_service_is_described_for_people_and_for_programs() {
     for address in addresses(&engine) {
         let ended = run(&["describe", &address]);
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{ended:?}");
-        for text in ["test (version ", "echo(&str) -> String\n    takes: text\n    The same text.", "(idempotent)"] {
+        for text in [
+            "test (version ",
+            "echo(&str) -> String\n    takes  text: string\n    gives  string\n    The same text.",
+            "(idempotent)",
+        ] {
             assert!(ended.out.contains(text), "{text}: {}", ended.out);
         }
         let json: Value = serde_json::from_str(&run(&["describe", &address, "--json"]).out).unwrap();

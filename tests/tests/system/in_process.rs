@@ -84,6 +84,18 @@ fn what_was_refused_before_it_began_is_made_again() {
 }
 
 #[test]
+fn who_finds_no_room_comes_again_when_there_is_time_for_that() {
+    let minute = Duration::from_secs(60);
+    let (client, service) = with(&[Some(Fault::Busy(minute)); 2]);
+    let error = client.add(7).unwrap_err();
+    assert_eq!((error.code(), error.outcome()), (Code::ResourceExhausted, Outcome::NotStarted), "{error}");
+    assert!(error.retry_after().is_some_and(|after| (minute..2 * minute).contains(&after)), "{error}");
+    assert_eq!((error.attempts(), runs(&service)), (1, 0), "there were 30 s");
+    let patient = client.with_timeout(4 * minute);
+    assert_eq!((patient.add(7).unwrap(), runs(&service)), (7, 1));
+}
+
+#[test]
 fn what_may_have_run_is_made_again_only_with_the_services_promise() {
     for (lost, ran) in [(Fault::LoseRequest, 0), (Fault::LoseReply, 1)] {
         let (client, service) = with(&[Some(lost)]);

@@ -13,7 +13,7 @@ use super::reader::{Event, Reader};
 use super::refusal::Refusal;
 use super::reply::{self, Date, Manner};
 use super::routes::Place;
-use crate::beside::{ReplyTo, Ticket, TicketId, Way};
+use crate::beside::{Asks, Caller, ReplyTo, Ticket, TicketId, Way};
 use crate::clock::now_ns;
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::driver::Tag;
@@ -199,8 +199,9 @@ impl Answers {
         let room = Room { limit: self.message_max, window: None };
         if let Some(way) = runner.way_of_socket(method) {
             let to = ReplyTo::Http { tag: self.tag };
+            let asks = Asks { way, caller: Caller::of(&to), now_ns };
             let ticket = |context| Ticket::new(to, method, way, arrived_ns, context);
-            return match runner.send_away((Codec::Json, Arguments::Copied), room, ticket) {
+            return match runner.send_away((Codec::Json, Arguments::Copied), room, &asks, ticket) {
                 Ok(ticket) => {
                     self.away = Some(manner);
                     Step::Away(ticket, way)

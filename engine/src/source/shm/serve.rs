@@ -11,8 +11,8 @@ use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::{Code, Failure, Status};
 
 use super::{Attached, Links};
-use crate::beside::{ReplyTo, Ticket, Way};
-use crate::clock::now_ns;
+use crate::beside::{Asks, Caller, ReplyTo, Ticket, Way};
+use crate::clock;
 use crate::dispatch::{Arguments, Room, Runner, in_vain};
 use crate::held::Place;
 
@@ -83,7 +83,7 @@ impl Links {
                 context::serve(self.served(at));
                 let room = Room { limit: self.message_max, window };
                 if let Some(way) = runner.way(method) {
-                    return self.send_away(at, grant, way, (codec, arguments), room, runner);
+                    return self.send_away(at, grant, way, (codec, arguments), room, (runner, now_ns));
                 }
                 runner.run(method, (codec, arguments), room, self);
                 self.answer(at, grant, method, runner, now_ns);
@@ -110,11 +110,14 @@ impl Links {
         way: Way,
         asked: (Codec, Arguments),
         room: Room,
-        runner: &mut Runner,
+        (runner, now_ns): (&mut Runner, u64),
     ) {
         let (key, method) = (at.key, MethodIndex(at.request.head.method));
         let to = ReplyTo::Slot { key, link: self.all[key].id, slot: at.slot, request: *at.request };
-        let sent = runner.send_away(asked, room, |context| Ticket::new(to, method, way, now_ns(), context));
+        let asks = Asks { way, caller: Caller::of(&to), now_ns };
+        // The exact time, of which what it waits is counted.
+        let ticket = |context| Ticket::new(to, method, way, clock::now_ns(), context);
+        let sent = runner.send_away(asked, room, &asks, ticket);
         if let Err(failure) = sent {
             self.refuse(at, Some(grant), &failure);
             self.meter.refused(Some(method), Counter::ShmCalls, self.all[at.key].row, &failure);

@@ -11,7 +11,7 @@ use speedysvc_protocol::status::{Code, Failure, Status};
 use super::away::Away;
 use super::native::Asked;
 use super::{Connection, Stage};
-use crate::beside::{ReplyTo, Ticket, Way};
+use crate::beside::{Asks, Caller, ReplyTo, Ticket, Way};
 use crate::budget::LARGE;
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::driver::Outgoing;
@@ -58,8 +58,9 @@ impl Connection {
 
     fn send_away(&mut self, call: Asked, index: MethodIndex, way: Way, room: Room, runner: &mut Runner) {
         let (to, came_ns) = (ReplyTo::Frame { tag: self.tag, id: call.id }, self.arrivals.next_ns());
+        let asks = Asks { way, caller: Caller::of(&to), now_ns: self.turn_ns };
         let ticket = |context| Ticket::new(to, index, way, came_ns, context);
-        match runner.send_away((call.codec, Arguments::Copied), room, ticket) {
+        match runner.send_away((call.codec, Arguments::Copied), room, &asks, ticket) {
             Ok(ticket) => self.away.push(Away { id: Some(call.id), ticket, way }),
             Err(failure) => self.refuse(call, &failure, runner),
         }
