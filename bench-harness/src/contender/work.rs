@@ -3,12 +3,16 @@
 
 use std::convert::Infallible;
 use std::env;
+use std::future::Future;
 use std::num::NonZeroU64;
+use std::pin::Pin;
 use std::process::ExitCode;
+use std::task::{Context as Turn, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use speedysvc::Pending;
 
 use super::engine::{self, Engine};
 use super::{Contender, Does, Group, Shape};
@@ -165,7 +169,27 @@ impl Contender for Working {
 }
 
 impl Worker for WorkClient {
+    type Started = Started;
+
     fn work(&mut self, what: Drawn) -> Result<u64, Failed> {
         Self::work(self, what.ns, what.waits).map_err(|error| error.code().name())
+    }
+
+    fn start(&mut self, what: Drawn) -> Started {
+        Started(Self::start(self).work(what.ns, what.waits))
+    }
+}
+
+/// A call of which only whether it was answered is asked.
+pub(crate) struct Started(Pending<u64>);
+
+impl Future for Started {
+    type Output = Result<(), Failed>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Turn<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|ended| match ended {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.code().name()),
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! The open loop against handlers that take their time: queues, and more than can be done.
 
-use std::time::Duration;
+use std::future::Future;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -12,7 +13,7 @@ use crate::open::log::{Log, Moments};
 use crate::open::pool::{self, Lane, Plan};
 use crate::open::schedule::{Arrivals, Due, Schedule};
 use crate::open::verdict::{LAG_MAX, Wanted};
-use crate::open::{Caller, Failed, time};
+use crate::open::{Caller, Failed, started, time};
 use crate::stats::extra::{Better, Extra, Unit};
 use crate::stats::queue::{self, Mmc, Visit};
 
@@ -20,17 +21,25 @@ use crate::stats::queue::{self, Mmc, Visit};
 const SEED: u64 = 0x0FE1;
 /// And the same handlers.
 const HANDLERS: u64 = 0x00AD_1E55 << 32;
+/// Time for the thread that starts calls to be ready for the first.
+const AHEAD: Duration = Duration::from_millis(1);
 /// What a service answers when it has too much to do, and when time is up.
 const REFUSED: Failed = "RESOURCE_EXHAUSTED";
 const EXPIRED: Failed = "DEADLINE_EXCEEDED";
 
 /// A client of a service that works as long as it is told.
 pub(crate) trait Worker {
+    /// A call that was started.
+    type Started: Future<Output = Result<(), Failed>> + Unpin;
+
     /// Lets a handler work, and says how long it took by its own clock, in nanoseconds.
     ///
     /// # Errors
     /// A code's name.
     fn work(&mut self, what: Drawn) -> Result<u64, Failed>;
+
+    /// Starts the same, and does not wait.
+    fn start(&mut self, what: Drawn) -> Self::Started;
 }
 
 /// One connection.
@@ -77,10 +86,14 @@ impl Job {
         };
         let Length::Timed { span, .. } = self.length else { bail!("a service that works is not verified by echoes") };
         let seconds = span.as_secs_f64();
+        if let Some(deadline) = deadline {
+            let workers = (0..self.shape.connections).map(|place| connect(place % lanes, Some(deadline)));
+            return self.run_overload(workers.collect::<Result<_>>()?, handler, rate, seconds);
+        }
         let lane = |number: usize| {
             let calls = Schedule::new(Arrivals::Poisson, rate.into(), seconds, SEED).of_lane(number, lanes);
             let connection = |_| {
-                let worker = connect(number, deadline)?;
+                let worker = connect(number, None)?;
                 Ok(Connection { worker, handler, visits: vec![], took: vec![], waits: false })
             };
             let callers = (0..self.shape.connections / lanes).map(connection).collect::<Result<_>>()?;
@@ -94,10 +107,7 @@ impl Job {
             let ran = pool::run(lanes, &plan, || Ok(accounts::usage(&own)?))?;
             let visits: Vec<Visit> = ran.callers.iter().flat_map(|caller| caller.visits.iter().copied()).collect();
             let took: Vec<(u64, bool)> = ran.callers.iter().flat_map(|caller| caller.took.iter().copied()).collect();
-            let extras = match deadline {
-                None => queue_figures(&ran.log, &visits, &took, handler, rate, seconds)?,
-                Some(_) => overload_figures(&ran.log, handler, seconds),
-            };
+            let extras = queue_figures(&ran.log, &visits, &took, handler, rate, seconds)?;
             let wanted = Wanted { seconds, connections: self.shape.connections, lag_max: LAG_MAX };
             Ok(Found {
                 calls: ran.log.answered(),
@@ -106,6 +116,40 @@ impl Job {
                 latencies: ran.log.corrected,
                 extras,
                 client: Some(ran.after - ran.before),
+            })
+        })
+    }
+}
+
+impl Job {
+    /// More calls than can be answered: one thread starts them on all connections in turn.
+    fn run_overload<W: Worker>(
+        &self,
+        mut workers: Vec<W>,
+        handler: Handler,
+        rate: u32,
+        seconds: f64,
+    ) -> Result<Outcome> {
+        self.pin()?;
+        self.account(|| {
+            let own = [std::process::id()];
+            let before = accounts::usage(&own)?;
+            let calls = Schedule::new(Arrivals::Poisson, rate.into(), seconds, SEED);
+            let time = time::RealTime::new(Instant::now() + AHEAD, time::spin(rate.into()), &|| false);
+            let count = workers.len() as u64;
+            let log = started::drive(calls, &time, |due| {
+                let place = usize::try_from(due.number % count).expect("there are so many");
+                workers[place].start(handler.draw(HANDLERS ^ due.number))
+            });
+            let after = accounts::usage(&own)?;
+            let wanted = Wanted { seconds, connections: self.shape.connections, lag_max: LAG_MAX };
+            Ok(Found {
+                calls: log.answered(),
+                seconds: seconds.max(log.last_done_ns as f64 / 1e9),
+                void: wanted.void(&log),
+                extras: overload_figures(&log, handler, seconds),
+                latencies: log.corrected,
+                client: Some(after - before),
             })
         })
     }

@@ -8,6 +8,7 @@ mod driver;
 pub(crate) mod log;
 pub(crate) mod pool;
 pub(crate) mod schedule;
+pub(crate) mod started;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;

@@ -1,5 +1,5 @@
-//! One thread that starts calls when they are due, whatever became of those before, and hears of answers meanwhile. Many
-//! threads that wait for a call each get in each other's way long before a service does that refuses most of them.
+//! One thread that starts calls when they are due, whatever became of those before, and hears of answers meanwhile.
+//! Many threads that wait for a call each get in each other's way long before a service does that refuses most of them.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -13,8 +13,8 @@ pub enum Fault {
     /// [`Code::Unavailable`], as for a worker that is about to leave.
     Refuse(Code),
     /// It is refused before it starts, `RESOURCE_EXHAUSTED`, as there is no room, and told to come again after this
-    /// time. A client does, if the call's deadline and its budget allow; else the error has the time, rounded up as on the
-    /// wire: [`Error::retry_after`](crate::Error::retry_after).
+    /// time. A client does, if the call's deadline and its budget allow; else the error has the time, rounded up as
+    /// on the wire: [`Error::retry_after`](crate::Error::retry_after).
     Busy(Duration),
     /// The connection breaks before the handler runs, which the caller cannot know: the outcome is
     /// [`Outcome::Unknown`](crate::Outcome::Unknown).

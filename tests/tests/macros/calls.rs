@@ -121,12 +121,15 @@ fn message_pack_is_answered_as_json_is() {
 #[test]
 fn message_pack_that_cannot_be_read_starts_nothing() {
     let deep = [&[0x91; 100_000][..], &[0xc0]].concat();
-    let bodies: [(&str, &[u8], &str); 8] = [
+    // Where it is skipped, nothing but its depth is wrong.
+    let deep_unknown = [&[0x82, 0xa1, b'x'][..], &deep, &[0xa5][..], &b"items\x90"[..]].concat();
+    let bodies: [(&str, &[u8], &str); 9] = [
         ("total", &[], "this method takes"),
         ("total", &[0xc1], "this method takes"),
         ("total", &[0x91, 1, 1], "bytes too many"),
         ("total", &[0xdd, 0xff, 0xff, 0xff, 0xff], "this method takes"),
         ("total", &deep, "this method takes"),
+        ("next_of", &deep_unknown, "this method takes"),
         ("views", &[0x81, 0xa1, b'x', 1], "no argument is called `x`"),
         ("views", &[0x84], "the arguments text, bytes, points, raw"),
         ("nothing", &[0x91, 1], "takes no arguments"),

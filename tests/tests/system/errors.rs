@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use speedysvc::untyped::{self, Reply};
 use speedysvc::{CallError, Code, Outcome};
-use speedysvc_tests::harness::Home;
+use speedysvc_tests::harness::{Home, wait_until};
 use speedysvc_tests::test_service::{AppError, Overflow, TestServiceClient};
 
 use crate::fixture::{Gate, LONG, SOON, addresses, connect, engine, soon};
@@ -184,6 +184,27 @@ fn a_call_that_nobody_takes_in_time_has_not_started() {
     held.end().unwrap();
     note(LONG).unwrap();
     assert_eq!(std::fs::read_to_string(file).unwrap(), "line\n", "a call that had not started ran after all");
+}
+
+/// Nobody takes a call back for which nobody waits yet: the worker looks at the clock itself, also in a pass in which a
+/// handler took long. (How long a call has lain in a socket is not known there: over TCP it may be begun.)
+#[test]
+fn a_call_whose_time_is_over_in_the_queue_does_not_run() {
+    let engine = engine("");
+    let (client, gate) = (connect(&engine.address("test")), Gate::new(&engine.home(), "gate"));
+    let file = engine.home().path().join("late");
+    let held = client.start().hold(&gate.path());
+    gate.wait_for(1);
+    let (timeout, begun) = (Duration::from_millis(100), Instant::now());
+    let late = client.with_timeout(timeout).start().note(file.to_str().unwrap(), "it ran");
+    wait_until("the end of its time", || (begun.elapsed() > timeout * 2).then_some(()));
+    gate.open();
+    held.wait().unwrap();
+    // Whatever came before this has been dealt with.
+    client.echo("hi").unwrap();
+    assert!(!file.exists(), "it ran");
+    let error = late.wait().unwrap_err();
+    assert_eq!((error.code(), error.outcome()), (Code::DeadlineExceeded, Outcome::NotStarted), "{error}");
 }
 
 #[test]

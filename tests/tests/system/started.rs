@@ -76,16 +76,21 @@ fn a_call_that_is_dropped_before_it_begins_does_not_run() {
     let engine = engine("");
     for (number, address) in addresses(&engine).iter().enumerate() {
         let client = connect(address);
-        let [held, dropped] = ["held", "dropped"].map(|name| Gate::new(&engine.home(), &format!("{name}{number}")));
+        let gate = |name: &str| Gate::new(&engine.home(), &format!("{name}{number}"));
+        let (held, dropped, unsent) = (gate("held"), gate("dropped"), gate("unsent"));
         let open = client.start().hold(&held.path());
         held.wait_for(1);
-        drop(client.start().hold(&dropped.path()));
+        // Its starter is gone by then, so that it was sent...
+        let sent = client.start().hold(&dropped.path());
+        drop(sent);
+        // ...and here it lives until the end of the statement.
+        drop(client.start().hold(&unsent.path()));
         held.open();
         open.wait().unwrap();
         // Its slot is free again, and whatever was published or sent before this has been dealt with.
         let calls: Vec<_> = (0..64).map(|_| client.start().pid()).collect();
         calls.into_iter().for_each(|call| assert!(block_on(call).is_ok()));
-        assert!(!dropped.was_entered(), "{address}");
+        assert!(!dropped.was_entered() && !unsent.was_entered(), "{address}");
     }
 }
 
