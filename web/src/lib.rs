@@ -38,6 +38,7 @@ mod guard;
 mod history;
 mod hub;
 mod keep;
+mod machine;
 mod metrics;
 mod moment;
 mod open;

@@ -10,7 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::app::App;
 use crate::history::{Sample, Series, Usage};
-use crate::processes::{Host, Process, pss};
+use crate::machine::{Host, Machine};
+use crate::processes::{Process, pss};
 use crate::words::as_float;
 
 /// Between two looks.
@@ -127,7 +128,7 @@ struct Before {
     loops: HashMap<(String, u32), Snapshot>,
     processes: HashMap<i32, ProcessNow>,
     deaths: HashMap<String, u64>,
-    host: Option<Host>,
+    machine: Machine,
 }
 
 impl Before {
@@ -141,7 +142,7 @@ impl Before {
             loops: HashMap::new(),
             processes: HashMap::new(),
             deaths: HashMap::new(),
-            host: None,
+            machine: Machine::new(),
         }
     }
 
@@ -164,8 +165,6 @@ impl Before {
         let loops = self.loops(app.sight.loops(), seconds);
         let usages = self.look_at_processes(seconds, with_pss);
         add_usages(&mut samples, usages);
-        let host = Host::read(self.host.as_ref());
-        self.host = Some(host.clone());
         let moment = Moment {
             at: seconds_now(),
             began: self.began,
@@ -174,7 +173,7 @@ impl Before {
             numbers,
             loops,
             processes: self.processes.clone(),
-            host,
+            host: self.machine.look(),
         };
         (moment, samples)
     }

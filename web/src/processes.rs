@@ -1,8 +1,9 @@
-//! What the kernel says of processes and of this machine.
+//! What the kernel says of processes.
+//!
+//! By our own hand, unlike [`crate::machine`]: sysinfo keeps a file of each process open, raises this process's limit
+//! of descriptors for that, and does not know proportional sizes (decision 0044).
 
 use std::fs;
-
-use crate::words::as_float;
 
 /// What a process has used since its start.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -60,56 +61,6 @@ fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
 }
 
-/// This machine.
-#[derive(Clone, Default, PartialEq, Debug)]
-pub(crate) struct Host {
-    pub(crate) name: String,
-    pub(crate) kernel: String,
-    pub(crate) processors: usize,
-    /// Jobs that ran or wanted to, over the last minute.
-    pub(crate) load: f64,
-    /// Bytes.
-    pub(crate) memory: u64,
-    /// Bytes that could be had.
-    pub(crate) available: u64,
-    /// Ticks of all processors since the start: idle ones, and all.
-    pub(crate) ticks: (u64, u64),
-    /// The share of them in use since the look before.
-    pub(crate) busy: f64,
-}
-
-impl Host {
-    pub(crate) fn read(before: Option<&Self>) -> Self {
-        let text = |name: &str| fs::read_to_string(format!("/proc/{name}")).unwrap_or_default();
-        let (names, memory) = (rustix::system::uname(), text("meminfo"));
-        let kib = |name| field(&memory, name).unwrap_or(0).saturating_mul(1024);
-        let ticks = ticks(&text("stat"));
-        let busy = before.map_or(0.0, |before| {
-            let (idle, all) = (ticks.0.saturating_sub(before.ticks.0), ticks.1.saturating_sub(before.ticks.1));
-            if all == 0 { before.busy } else { 1.0 - as_float(idle) / as_float(all) }
-        });
-        Self {
-            name: names.nodename().to_string_lossy().into_owned(),
-            kernel: names.release().to_string_lossy().into_owned(),
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
-            load: text("loadavg").split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0),
-            memory: kib("MemTotal:"),
-            available: kib("MemAvailable:"),
-            ticks,
-            busy,
-        }
-    }
-}
-
-/// Idle ticks and all ticks, from the first line of /proc/stat.
-fn ticks(stat: &str) -> (u64, u64) {
-    let line = stat.lines().next().unwrap_or_default();
-    // The last two are in the first two already.
-    let values: Vec<u64> = line.split_whitespace().skip(1).take(8).filter_map(|ticks| ticks.parse().ok()).collect();
-    let idle = values.get(3).copied().unwrap_or(0) + values.get(4).copied().unwrap_or(0);
-    (idle, values.iter().sum())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,8 +71,6 @@ mod tests {
         let process = Process::read(pid).unwrap();
         assert!(process.rss > 100_000 && pss(pid).unwrap() > 10_000 && program(pid).is_some());
         assert_eq!((Process::read(i32::MAX), pss(i32::MAX)), (None, None));
-        let host = Host::read(None);
-        assert!(host.memory > host.available && host.ticks.1 > host.ticks.0 && host.processors > 0);
     }
 
     #[test]
@@ -130,6 +79,6 @@ mod tests {
         let process = Process::parse_stat(text).unwrap();
         assert_eq!(process.rss, 5 * rustix::param::page_size() as u64);
         assert_eq!(process.cpu_us, 50 * 1_000_000 / rustix::param::clock_ticks_per_second());
-        assert_eq!((Process::parse_stat("7 (a) S"), ticks("cpu 1 2 3 4 5 6 7 8 9 9\ncpu0")), (None, (9, 36)));
+        assert_eq!(Process::parse_stat("7 (a) S"), None);
     }
 }
