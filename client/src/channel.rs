@@ -19,7 +19,7 @@ use crate::clock::{self, Deadline};
 pub use crate::error::{CallError, Error};
 use crate::in_process::{Faults, InProcess};
 use crate::line::Line;
-use crate::pending::{Started, Starter};
+use crate::pending::{Boxed, Started, Starter};
 use crate::reply::{read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
 use crate::routes::{Addresses, Routes};
 use crate::scratch::{self, Scratch};
@@ -217,15 +217,16 @@ impl Channel {
     }
 
     /// Writes a call's arguments and starts it.
-    pub(crate) fn begin<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Box<Started> {
+    pub(crate) fn begin<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Boxed {
         scratch::with(|scratch| {
             let Terms { begun_ns, deadline, trace } = self.terms();
             scratch.request.set_limit(self.line.message_max());
             let encoded = arguments.write(&mut scratch.request);
             let ask = |body| Ask { method, codec: W::CODEC, body, begun_ns, deadline, trace: trace.as_ref() };
+            let boxed = scratch.boxes.pop().unwrap_or_default();
             match encoded {
-                Ok(()) => Started::begin(&self.line, &ask(scratch.request.as_slice())),
-                Err(failure) => Started::failed(&self.line, &ask(&[]), not_sent(failure)),
+                Ok(()) => Started::begin(&self.line, &ask(scratch.request.as_slice()), boxed),
+                Err(failure) => Started::failed(&self.line, &ask(&[]), not_sent(failure), boxed),
             }
         })
     }

@@ -273,6 +273,12 @@ impl Line {
         opened
     }
 
+    /// The first link, of use or not.
+    #[inline]
+    pub(crate) fn first_link(&self) -> Option<&Arc<ShmConnection>> {
+        self.first.as_ref()
+    }
+
     /// The first link, as long as it is of use.
     #[inline]
     pub(crate) fn first(&self) -> Option<&Arc<ShmConnection>> {

@@ -12,14 +12,14 @@ use std::time::Duration;
 use speedysvc_protocol::archive::{Arguments, Buffer, Decode};
 use speedysvc_protocol::ids::MethodIndex;
 
-use crate::call::{Answer, Ask, Request};
+use crate::call::{Answer, Ask, Request, Stop};
 use crate::channel::{CallError, Channel};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::line::{Line, no_time, no_time_again};
 use crate::reply::{Reply, read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
 use crate::retry::{Failed, Retries};
-use crate::shm::ShmConnection;
+use crate::shm::Home;
 use crate::{scratch, shm, tcp};
 
 /// A call that has been started. `.await` it in any runtime, or [`wait`](Pending::wait) for it.
@@ -36,7 +36,8 @@ use crate::{scratch, shm, tcp};
 /// anew; tasks are not held up by that. Over TCP, starting a call waits while the service takes no more bytes.
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Pending<T, E = Error> {
-    call: Box<Started>,
+    /// Until it has ended.
+    call: Option<Boxed>,
     wants_bytes: bool,
     read: fn(Answer, &mut Reply) -> Result<T, E>,
 }
@@ -49,8 +50,10 @@ impl<T, E: From<Error>> Pending<T, E> {
     pub fn wait(mut self) -> Result<T, E> {
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = self.wants_bytes;
-            let answer = self.call.wait(&mut scratch.reply)?;
-            (self.read)(answer, &mut scratch.reply)
+            let mut boxed = self.call.take().expect(OVER);
+            let answer = started(&mut boxed).wait(&mut scratch.reply);
+            scratch.keep_box(boxed);
+            (self.read)(answer?, &mut scratch.reply)
         })
     }
 }
@@ -63,8 +66,17 @@ impl<T, E: From<Error>> Future for Pending<T, E> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = self.wants_bytes;
-            let polled = self.call.poll(context, &mut scratch.reply);
-            polled.map(|answer| (self.read)(answer?, &mut scratch.reply))
+            let mut boxed = self.call.take().expect(OVER);
+            match started(&mut boxed).poll(context, &mut scratch.reply) {
+                Poll::Pending => {
+                    self.call = Some(boxed);
+                    Poll::Pending
+                }
+                Poll::Ready(answer) => {
+                    scratch.keep_box(boxed);
+                    Poll::Ready((self.read)(answer?, &mut scratch.reply))
+                }
+            }
         })
     }
 }
@@ -91,7 +103,7 @@ impl<'a> Starter<'a> {
         arguments: &W,
         read: fn(Answer, &mut Reply) -> Result<T, E>,
     ) -> Pending<T, E> {
-        Pending { call: self.0.begin(method, arguments), wants_bytes: false, read }
+        Pending { call: Some(self.0.begin(method, arguments)), wants_bytes: false, read }
     }
 
     /// Starts a call of a method that has no error of its own; `method` is its place in the contract.
@@ -101,7 +113,7 @@ impl<'a> Starter<'a> {
 
     /// The same for a method whose result is a byte string.
     pub fn call_for_bytes<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Pending<Vec<u8>> {
-        Pending { call: self.0.begin(method, arguments), wants_bytes: true, read: read_plain_bytes }
+        Pending { call: Some(self.0.begin(method, arguments)), wants_bytes: true, read: read_plain_bytes }
     }
 
     /// Starts a call of a method that has an error of its own.
@@ -119,7 +131,7 @@ impl<'a> Starter<'a> {
         method: MethodIndex,
         arguments: &W,
     ) -> Pending<Vec<u8>, CallError<E>> {
-        Pending { call: self.0.begin(method, arguments), wants_bytes: true, read: read_fallible_bytes::<E> }
+        Pending { call: Some(self.0.begin(method, arguments)), wants_bytes: true, read: read_fallible_bytes::<E> }
     }
 }
 
@@ -129,12 +141,24 @@ impl Drop for Starter<'_> {
     }
 }
 
+/// A started call in its box, as it is a few hundred bytes, and callers move it about; or a box for one.
+pub(crate) type Boxed = Box<Option<Started>>;
+
+const OVER: &str = "a call that has ended was polled again";
+
+#[inline]
+pub(crate) fn started(boxed: &mut Boxed) -> &mut Started {
+    boxed.as_mut().as_mut().expect(OVER)
+}
+
 /// A started call, whatever its types.
 pub(crate) struct Started {
-    line: Arc<Line>,
+    /// `None` while the flight holds it.
+    line: Option<Arc<Line>>,
     request: Request,
     stage: Stage,
-    retries: Retries,
+    /// From the first attempt on that failed.
+    retries: Option<Box<Retries>>,
 }
 
 enum Stage {
@@ -152,34 +176,38 @@ enum Stage {
 }
 
 impl Started {
-    /// In a box, as it is a few hundred bytes, and callers move it about.
-    pub(crate) fn begin(line: &Arc<Line>, ask: &Ask<'_>) -> Box<Self> {
-        let mut started = Self::new(line, ask, Stage::Again { pause: Duration::ZERO, round: None });
+    /// Begins a call in this box, which is empty.
+    #[inline]
+    pub(crate) fn begin(line: &Arc<Line>, ask: &Ask<'_>, mut boxed: Boxed) -> Boxed {
+        let started = boxed.insert(Self::new(line, ask, Stage::Again { pause: Duration::ZERO, round: None }));
         if ask.deadline.ns() <= ask.begun_ns {
             started.stage = Stage::Failed(no_time());
-        } else if let Some(first) = line.first() {
-            started.attempt_shm(first);
+        } else if line.first().is_some() {
+            let home = started.line.take().map(Home::First);
+            home.into_iter().for_each(|home| started.attempt_shm(home));
         } else if let Some(connection) = line.usable() {
             started.attempt(&connection);
         }
-        started
+        boxed
     }
 
     /// A call that cannot even be tried.
-    pub(crate) fn failed(line: &Arc<Line>, ask: &Ask<'_>, error: Error) -> Box<Self> {
-        Self::new(line, ask, Stage::Failed(error))
+    pub(crate) fn failed(line: &Arc<Line>, ask: &Ask<'_>, error: Error, mut boxed: Boxed) -> Boxed {
+        *boxed = Some(Self::new(line, ask, Stage::Failed(error)));
+        boxed
     }
 
-    fn new(line: &Arc<Line>, ask: &Ask<'_>, stage: Stage) -> Box<Self> {
-        Box::new(Self { line: Arc::clone(line), request: Request::new(ask), stage, retries: Retries::default() })
+    #[inline]
+    fn new(line: &Arc<Line>, ask: &Ask<'_>, stage: Stage) -> Self {
+        Self { line: Some(Arc::clone(line)), request: Request::new(ask), stage, retries: None }
     }
 
     fn attempt(&mut self, connection: &Connection) {
-        if self.retries.have_begun() && self.request.deadline.left().is_none() {
+        if self.retries.is_some() && self.request.deadline.left().is_none() {
             return self.fail(Failed::Connect(no_time_again()));
         }
         match connection {
-            Connection::Shm(link) => self.attempt_shm(link),
+            Connection::Shm(link) => self.attempt_shm(Home::Other(Arc::clone(link))),
             Connection::Tcp(connection) => match tcp::Flight::start(connection, &self.request) {
                 Ok(flight) => self.stage = Stage::Tcp(flight),
                 Err(stop) => self.fail(Failed::Call(stop)),
@@ -194,22 +222,56 @@ impl Started {
         }
     }
 
-    fn attempt_shm(&mut self, link: &Arc<ShmConnection>) {
-        match shm::Flight::start(link, &self.request) {
+    #[inline]
+    fn attempt_shm(&mut self, home: Home) {
+        match shm::Flight::start(home, &self.request) {
             Ok(flight) => self.stage = Stage::Shm(flight),
-            Err(stop) => self.fail(Failed::Call(stop)),
+            Err(lost) => self.fail_at(lost),
         }
     }
 
+    /// The line, held apart from the flight: that may end.
+    fn hold_line(&mut self) -> &Arc<Line> {
+        let of_flight = || match &self.stage {
+            Stage::Shm(flight) => flight.home().and_then(Home::line).cloned(),
+            _ => None,
+        };
+        self.line = self.line.take().or_else(of_flight);
+        self.line.as_ref().expect("either holds it")
+    }
+
+    #[cold]
+    fn fail_at(&mut self, (stop, home): (Stop, Home)) {
+        self.line = self.line.take().or_else(|| home.line().cloned());
+        drop(home);
+        self.fail(Failed::Call(stop));
+    }
+
+    #[cold]
     fn fail(&mut self, failed: Failed) {
         let Request { method, deadline, .. } = self.request;
-        self.stage = match self.line.after(&mut self.retries, failed, method, deadline) {
+        let line = Arc::clone(self.hold_line());
+        self.stage = match line.after(self.retries.get_or_insert_default(), failed, method, deadline) {
             Ok(pause) => Stage::Again { pause, round: None },
             Err(error) => Stage::Failed(error),
         };
     }
 
+    /// Waits for the end of the call, which is not polled after that.
+    #[inline]
     pub(crate) fn wait(&mut self, reply: &mut Reply) -> Result<Answer, Error> {
+        if let Stage::Shm(flight) = &mut self.stage {
+            match flight.answered(reply) {
+                Some(Ok(answer)) => return Ok(answer),
+                Some(Err(lost)) => self.fail_at(lost),
+                None => {}
+            }
+        }
+        self.wait_long(reply)
+    }
+
+    fn wait_long(&mut self, reply: &mut Reply) -> Result<Answer, Error> {
+        let line = Arc::clone(self.hold_line());
         loop {
             let ended = match &mut self.stage {
                 Stage::Shm(flight) => flight.wait(reply),
@@ -220,12 +282,12 @@ impl Started {
                 }
                 Stage::Again { pause, .. } => {
                     thread::sleep(*pause);
-                    match self.line.connection(self.request.deadline) {
+                    match line.connection(self.request.deadline) {
                         Ok(connection) => self.attempt(&connection),
                         Err(error) => self.fail(Failed::Connect(error)),
                     }
                     // What was begun again is looked for at once: we are about to wait.
-                    self.line.flush();
+                    line.flush();
                     continue;
                 }
                 Stage::Failed(_) | Stage::Over => return Err(self.failure()),
@@ -241,6 +303,7 @@ impl Started {
     }
 
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Reply) -> Poll<Result<Answer, Error>> {
+        self.hold_line();
         loop {
             let polled = match &mut self.stage {
                 Stage::Shm(flight) => flight.poll(context, reply),
@@ -251,7 +314,8 @@ impl Started {
                 }
                 Stage::Again { pause, round } => {
                     let deadline = self.request.deadline;
-                    match self.line.poll_connection(round, *pause, deadline, context.waker()) {
+                    let line = self.line.as_ref().expect("it is held");
+                    match line.poll_connection(round, *pause, deadline, context.waker()) {
                         Poll::Pending => return Poll::Pending,
                         Poll::Ready(Ok(connection)) => self.attempt(&connection),
                         Poll::Ready(Err(error)) => self.fail(Failed::Connect(error)),
@@ -274,7 +338,7 @@ impl Started {
     fn failure(&mut self) -> Error {
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Failed(error) => error,
-            _ => panic!("a call that has ended was polled again"),
+            _ => panic!("{OVER}"),
         }
     }
 }

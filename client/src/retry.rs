@@ -111,11 +111,6 @@ impl Retries {
         Err(self.end(failed.into_error()))
     }
 
-    /// Whether there has been an attempt.
-    pub(crate) fn have_begun(&self) -> bool {
-        self.attempts > 0
-    }
-
     fn judge(&mut self, failed: Failed, at: Moment) -> (Error, Verdict) {
         match failed {
             Failed::Connect(error) => {

@@ -4,15 +4,36 @@ use std::cell::Cell;
 
 use speedysvc_protocol::archive::Buffer;
 
+use crate::pending::Boxed;
 use crate::reply::Reply;
 
 /// What a thread keeps between calls, at most, for each of its two buffers: larger room is for unusually large calls.
 const KEEP: usize = 4 << 20;
 
-/// A call's request and reply.
+/// Boxes of started calls that a thread keeps, at most: as many as a link has slots, which are in flight together.
+const BOXES: usize = 64;
+
+/// What a call needs.
 pub(crate) struct Scratch {
     pub(crate) request: Buffer,
     pub(crate) reply: Reply,
+    /// Empty ones, for calls that are started.
+    pub(crate) boxes: Vec<Boxed>,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Self { request: Buffer::new(0), reply: Reply::new(), boxes: Vec::new() }
+    }
+
+    /// Ends a started call, and keeps its box.
+    #[inline]
+    pub(crate) fn keep_box(&mut self, mut boxed: Boxed) {
+        *boxed = None;
+        if self.boxes.len() < BOXES {
+            self.boxes.push(boxed);
+        }
+    }
 }
 
 thread_local! {
@@ -23,7 +44,7 @@ thread_local! {
 pub(crate) fn with<T>(call: impl FnOnce(&mut Scratch) -> T) -> T {
     // While a thread ends its locals are gone; then there is nothing to keep either.
     let spare = SPARE.try_with(Cell::take).ok().flatten();
-    let mut scratch = spare.unwrap_or_else(|| Box::new(Scratch { request: Buffer::new(0), reply: Reply::new() }));
+    let mut scratch = spare.unwrap_or_else(|| Box::new(Scratch::new()));
     let result = call(&mut scratch);
     scratch.request.trim(KEEP);
     scratch.reply.body.trim(KEEP);
@@ -52,5 +73,13 @@ mod tests {
             scratch.request.append(b"mine").unwrap();
             assert_eq!(scratch.request.as_slice().as_ptr(), first);
         });
+    }
+
+    #[test]
+    fn as_many_boxes_stay_as_a_link_has_slots_and_they_are_empty() {
+        let mut scratch = Scratch::new();
+        (0..=BOXES).for_each(|_| scratch.keep_box(Boxed::default()));
+        assert_eq!(scratch.boxes.len(), BOXES);
+        assert!(scratch.boxes.iter().all(|boxed| boxed.is_none()));
     }
 }

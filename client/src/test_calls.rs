@@ -16,7 +16,7 @@ use crate::call::Ask;
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
 use crate::line::Line;
-use crate::pending::Started;
+use crate::pending::{Boxed, Started, started};
 use crate::reply::Reply;
 use crate::routes::Routes;
 
@@ -35,25 +35,26 @@ pub(crate) fn routes(address: &str) -> Routes {
 }
 
 /// Starts a call as a starter that is dropped at once does.
-pub(crate) fn start(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Started> {
+pub(crate) fn start(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Boxed {
     let started = begin(line, body, timeout);
     line.flush();
     started
 }
 
-pub(crate) fn begin(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Box<Started> {
+pub(crate) fn begin(line: &Arc<Line>, body: &[u8], timeout: Duration) -> Boxed {
     let (begun_ns, deadline) = (now_ns(), Deadline::after(timeout));
-    Started::begin(line, &Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline, trace: None })
+    let ask = Ask { method: MethodIndex(0), codec: Codec::Json, body, begun_ns, deadline, trace: None };
+    Started::begin(line, &ask, Boxed::default())
 }
 
-pub(crate) fn wait(mut started: Box<Started>) -> Result<Vec<u8>, Error> {
+pub(crate) fn wait(mut boxed: Boxed) -> Result<Vec<u8>, Error> {
     let mut reply = Reply::new();
-    started.wait(&mut reply).map(|_| reply.body.as_slice().to_vec())
+    started(&mut boxed).wait(&mut reply).map(|_| reply.body.as_slice().to_vec())
 }
 
-pub(crate) fn poll(started: &mut Started, context: &mut Context<'_>) -> Poll<Result<Vec<u8>, Error>> {
+pub(crate) fn poll(boxed: &mut Boxed, context: &mut Context<'_>) -> Poll<Result<Vec<u8>, Error>> {
     let mut reply = Reply::new();
-    started.poll(context, &mut reply).map(|answer| answer.map(|_| reply.body.as_slice().to_vec()))
+    started(boxed).poll(context, &mut reply).map(|answer| answer.map(|_| reply.body.as_slice().to_vec()))
 }
 
 struct Unpark(Thread);
@@ -76,6 +77,6 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-pub(crate) fn awaited(mut started: Box<Started>) -> Result<Vec<u8>, Error> {
+pub(crate) fn awaited(mut started: Boxed) -> Result<Vec<u8>, Error> {
     block_on(poll_fn(|context| poll(&mut started, context)))
 }

@@ -10,12 +10,13 @@ use speedysvc_protocol::shm::layout::SLOT_BUFFER;
 use speedysvc_protocol::shm::slot::ReplyHead;
 use speedysvc_protocol::status::Status;
 
-use super::lease::{LOOK_FOR_ZOMBIES, Lease};
+use super::home::Home;
+use super::lease::{LOOK_FOR_ZOMBIES, Lease, Parts};
 use super::queue::{self, Ticket};
 use super::queued::Queued;
 use super::room::Lack;
-use super::{ShmConnection, reply_lost, still_larger};
-use crate::call::{Answer, Request, Stop};
+use super::{ShmConnection, own, reply_lost, still_larger};
+use crate::call::{Answer, Ask, Request, Stop};
 use crate::clock::Deadline;
 use crate::reply::Reply;
 
@@ -23,7 +24,7 @@ use crate::reply::Reply;
 const AHEAD: usize = 2;
 
 /// A lease that may be kept as long as one likes.
-pub(super) type Owned = Lease<Arc<ShmConnection>>;
+pub(super) type Owned = Lease<Home>;
 
 /// Dropping it gives the call up.
 pub(crate) struct Flight {
@@ -49,41 +50,36 @@ pub(super) enum Step {
 impl Flight {
     /// Publishes a call, or stands in line. The caller sees to it that [`ShmConnection::look_if_owed`] is called.
     #[inline]
-    pub(crate) fn start(home: &Arc<ShmConnection>, request: &Request) -> Result<Self, Stop> {
+    pub(crate) fn start(home: Home, request: &Request) -> Result<Self, (Stop, Home)> {
         let ask = request.ask();
-        let len = home.sizes_of(&ask)?.buffer(ask.body.len());
-        let slot = if len <= SLOT_BUFFER { home.slots.take() } else { None };
+        let len = match home.sizes_of(&ask) {
+            Ok(sizes) => sizes.buffer(ask.body.len()),
+            Err(error) => return Err((error.into(), home)),
+        };
+        let slot = if len <= SLOT_BUFFER { own::take(home.link()).or_else(|| home.slots.take()) } else { None };
         let step = match slot {
-            Some(slot) => {
-                let mut lease = Lease::of(Arc::clone(home), slot);
-                lease.check_link(ask.begun_ns)?;
-                home.post(&mut lease, home.link.slot(slot), &ask)?;
-                // PAIR posted-or-looked: the request is out before the look is owed.
-                home.owes_look.0.store(true, Ordering::Release);
-                Step::Out(lease)
-            }
-            None => Step::Queued(Queued::stand(home, request, len)?),
+            Some(slot) => match begin(home.link(), slot, &ask) {
+                Ok(parts) => Step::Out(Lease::from_parts(home, parts)),
+                Err(stop) => return Err((stop, home)),
+            },
+            None => Step::Queued(Queued::stand(home.clone(), request, len).map_err(|stop| (stop, home))?),
         };
         let (method, deadline) = (request.method, request.deadline);
         Ok(Self { method, deadline, step, fetching: false, parked: None, sleeps: false })
     }
 
-    /// Waits for the reply; its body goes into `reply`.
-    #[inline]
-    pub(crate) fn wait(&mut self, reply: &mut Reply) -> Result<Answer, Stop> {
-        // With many calls in flight the oldest has mostly been answered. Then those that were started meanwhile can
-        // still go out with later ones: nobody looks for their worker yet.
-        match self.take_answered() {
-            Some((lease, head)) => self.read(&lease, head, reply),
-            None => self.wait_long(reply),
-        }
+    /// What keeps the link; `None` when the call has ended.
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.step.home()
     }
 
-    /// A reply that is there, if it is the whole of it and no task has ever waited for it.
+    /// Reads the reply into `reply`, if it is there, it is the whole of it, and no task has ever waited for it. With
+    /// many calls in flight the oldest has mostly been answered. Then those that were started meanwhile can still go
+    /// out with later ones: nobody looks for their worker yet.
     #[inline]
-    fn take_answered(&mut self) -> Option<(Owned, ReplyHead)> {
+    pub(crate) fn answered(&mut self, reply: &mut Reply) -> Option<Result<Answer, (Stop, Home)>> {
         let Step::Out(lease) = &mut self.step else { return None };
-        let (home, slot) = (lease.home(), lease.slot());
+        let (home, slot) = (&**lease.home(), lease.slot());
         let caller = home.link.slot(slot);
         let head = caller.poll(lease.seq()).filter(|head| head.status != Status::Need && !self.sleeps)?;
         // The next call will probably go into this slot, and its loop has nothing to look for there meanwhile.
@@ -91,14 +87,13 @@ impl Flight {
         // And the next reply that is waited for is probably there, a few slots on.
         home.link.slot((slot + AHEAD) % home.slots.count()).expect();
         lease.settle();
-        match std::mem::replace(&mut self.step, Step::Over) {
-            Step::Out(lease) => Some((lease, head)),
-            _ => unreachable!("it was out"),
-        }
+        let Step::Out(lease) = std::mem::replace(&mut self.step, Step::Over) else { unreachable!("it was out") };
+        Some(self.read(&lease, head, reply).map_err(|stop| (stop, lease.home().clone())))
     }
 
-    fn wait_long(&mut self, reply: &mut Reply) -> Result<Answer, Stop> {
-        if let Some(home) = self.step.home().map(Arc::clone) {
+    /// Waits for a reply that has not been [answered](Self::answered); its body goes into `reply`.
+    pub(crate) fn wait(&mut self, reply: &mut Reply) -> Result<Answer, Stop> {
+        if let Some(home) = self.step.home().cloned() {
             self.unpark(&home);
             home.look_if_owed();
         }
@@ -106,7 +101,7 @@ impl Flight {
             match std::mem::replace(&mut self.step, Step::Over) {
                 Step::Queued(queued) => self.step = Step::Out(self.wait_in_line(&queued)?),
                 Step::Out(mut lease) => {
-                    let home = Arc::clone(lease.home());
+                    let home = lease.home().clone();
                     let caller = home.link.slot(lease.slot());
                     let head =
                         home.wait_for_reply(&mut lease, caller, self.deadline).map_err(|stop| self.told(stop))?;
@@ -195,7 +190,7 @@ impl Flight {
     }
 
     pub(super) fn fetch(&mut self, mut lease: Owned, need: ReplyHead) -> Result<(), Stop> {
-        let home = Arc::clone(lease.home());
+        let home = lease.home().clone();
         home.post_fetch(&mut lease, self.deadline, need).map_err(reply_lost)?;
         self.step = Step::Out(lease);
         Ok(())
@@ -208,7 +203,7 @@ impl Flight {
 
     #[cold]
     pub(super) fn give_up(&mut self) {
-        if let Some(home) = self.step.home().map(Arc::clone) {
+        if let Some(home) = self.step.home().cloned() {
             self.unpark(&home);
         }
         match std::mem::replace(&mut self.step, Step::Over) {
@@ -225,8 +220,19 @@ impl Flight {
     }
 }
 
+/// Publishes a call in a slot that was taken for it.
+#[inline]
+fn begin(home: &ShmConnection, slot: usize, ask: &Ask<'_>) -> Result<Parts, Stop> {
+    let mut lease = Lease::of(home, slot);
+    lease.check_link(ask.begun_ns)?;
+    home.post(&mut lease, home.link.slot(slot), ask)?;
+    // PAIR posted-or-looked: the request is out before the look is owed.
+    home.owes_look.0.store(true, Ordering::Release);
+    Ok(lease.into_parts())
+}
+
 impl Step {
-    pub(super) fn home(&self) -> Option<&Arc<ShmConnection>> {
+    pub(super) fn home(&self) -> Option<&Home> {
         match self {
             Self::Queued(queued) => Some(queued.home()),
             Self::Out(lease) | Self::Granting(lease, ..) => Some(lease.home()),

@@ -1,5 +1,6 @@
 //! A slot and its buffer for the time of one call, however that ends.
 
+use std::mem;
 use std::ops::Deref;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -60,7 +61,26 @@ impl<'a> Lease<&'a ShmConnection> {
     }
 }
 
+/// What a lease has of its home.
+pub(super) struct Parts(Place, Stage);
+
+impl Lease<&ShmConnection> {
+    /// The slot and the buffer without who holds the link, for [`Lease::from_parts`].
+    #[inline]
+    pub(super) fn into_parts(self) -> Parts {
+        let parts = Parts(self.place, self.stage);
+        mem::forget(self);
+        parts
+    }
+}
+
 impl<H: Deref<Target = ShmConnection>> Lease<H> {
+    /// A lease of the same link, held in another way.
+    #[inline]
+    pub(super) fn from_parts(home: H, Parts(place, stage): Parts) -> Self {
+        Self { home, place, stage }
+    }
+
     /// For who has taken this slot: with the slot's own buffer.
     #[inline]
     pub(super) fn of(home: H, slot: usize) -> Self {
@@ -157,7 +177,7 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
     /// Gives the buffer back, for one of `len` bytes that the link's memory could hold.
     pub(super) fn drop_grant(&mut self, len: u64) -> Result<(), Stop> {
         let own = self.home.link.geometry().slot_grant(self.place.slot);
-        let old = std::mem::replace(&mut self.place.grant, own);
+        let old = mem::replace(&mut self.place.grant, own);
         self.home.give_back_grant(old);
         if self.home.room().could_hold(len) {
             return Ok(());

@@ -2,12 +2,13 @@
 //!
 //! [`attach`] meets the broker; [`slots`] and [`room`] know what is free, and [`lease`] hands it out; [`wait`] spins,
 //! sleeps and gives up; this file makes a call of them, and [`large`] one with fewer copies. A call that is started and
-//! waited for later is a [`flight`]: [`queued`] while it has no slot; when a [`task`] waits for it, [`parks`] wakes
-//! that. The rules are those of `docs/protocol.md`.
+//! waited for later is a [`flight`], which keeps its [`home`]: [`queued`] while it has no slot; when a [`task`] waits
+//! for it, [`parks`] wakes that. The rules are those of `docs/protocol.md`.
 
 mod attach;
 mod flight;
 mod heap;
+mod home;
 mod large;
 mod learned;
 mod lease;
@@ -48,6 +49,7 @@ use slots::Slots;
 
 pub(crate) use attach::attach;
 pub(crate) use flight::Flight;
+pub(crate) use home::Home;
 pub(crate) use large::Write;
 
 /// What some callers write, away from the lines that all of them read.

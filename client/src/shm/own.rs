@@ -1,8 +1,9 @@
 //! A thread's own slot on the link that it calls most.
 //!
 //! To take a slot and to give it back are two locked instructions, and between a reply and the next request nothing is
-//! short that is locked. So a thread that makes many blocking calls keeps a slot for itself. Up to a quarter of a
-//! link's slots are kept in this way, idle or not, as long as their threads live and call; the others are everybody's.
+//! short that is locked. So a thread that makes many calls may keep one slot: that of the call which has just ended,
+//! for the one which begins next. Up to a quarter of a link's slots are kept in this way, as long as their threads live
+//! and call; the others are everybody's.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -15,9 +16,10 @@ use super::{ShmConnection, looking};
 const SETTLE: u32 = 1024;
 
 struct Own {
-    /// Whose slot it is. Compared, and never followed: `home` says whether it still exists.
+    /// Where it may keep a slot. Compared, and never followed: `home` says whether it still exists.
     at: Cell<*const ShmConnection>,
     home: RefCell<Weak<ShmConnection>>,
+    /// The slot that is kept, while `is_idle`.
     slot: Cell<usize>,
     is_idle: Cell<bool>,
     /// Calls since the last look, wherever they went.
@@ -52,11 +54,18 @@ pub(super) fn take(home: &Arc<ShmConnection>) -> Option<usize> {
     .flatten()
 }
 
-/// Whether this was the thread's own slot, which it now keeps.
+/// Whether the thread keeps this slot: it may, has none, and nobody waits for one.
 #[inline]
 pub(super) fn keep(home: &ShmConnection, slot: usize) -> bool {
-    let is_own = |own: &Own| ptr::eq(own.at.get(), home) && own.slot.get() == slot;
-    OWN.try_with(|own| is_own(own) && !own.is_idle.replace(true)).unwrap_or(false)
+    let keeps = |own: &Own| {
+        let keeps = ptr::eq(own.at.get(), home) && !own.is_idle.get() && !home.slots.are_wanted();
+        if keeps {
+            own.slot.set(slot);
+            own.is_idle.set(true);
+        }
+        keeps
+    };
+    OWN.try_with(keeps).unwrap_or(false)
 }
 
 impl Own {
@@ -73,7 +82,7 @@ impl Own {
         }
     }
 
-    /// The slot is everybody's again: at once, or when the call ends that is in it.
+    /// A slot that is kept is everybody's again; none is kept from now on.
     fn leave(&self) {
         self.at.set(ptr::null());
         let home = self.home.replace(Weak::new());

@@ -8,8 +8,8 @@ use std::task::{Wake, Waker};
 use speedysvc_protocol::shm::layout::SLOT_BUFFER;
 use speedysvc_protocol::status::Code;
 
-use super::ShmConnection;
 use super::flight::Owned;
+use super::home::Home;
 use super::lease::Lease;
 use super::queue::Ticket;
 use super::room::Lack;
@@ -20,7 +20,7 @@ use crate::error::Error;
 const WAITING_MAX: usize = 65_536;
 
 pub(super) struct Queued {
-    home: Arc<ShmConnection>,
+    home: Home,
     request: Request,
     /// Bytes of the buffer that it wants.
     len: u64,
@@ -46,14 +46,14 @@ enum Step {
 
 impl Queued {
     /// Stands in line.
-    pub(super) fn stand(home: &Arc<ShmConnection>, request: &Request, len: u64) -> Result<Arc<Self>, Stop> {
+    pub(super) fn stand(home: Home, request: &Request, len: u64) -> Result<Arc<Self>, Stop> {
         if home.room().line(Lack::Slots).len() >= WAITING_MAX {
             let message =
                 format!("{WAITING_MAX} calls already wait for a slot of this link: wait for some of them first");
             return Err(Error::not_started(Code::ResourceExhausted, message).into());
         }
         let state = State { step: Step::ForSlot, ticket: None, waker: None };
-        let (home, request) = (Arc::clone(home), request.clone());
+        let request = request.clone();
         let queued = Arc::new(Self { home, request, len, told: AtomicBool::new(true), state: Mutex::new(state) });
         queued.look();
         Ok(queued)
@@ -76,7 +76,7 @@ impl Queued {
         taken
     }
 
-    pub(super) fn home(&self) -> &Arc<ShmConnection> {
+    pub(super) fn home(&self) -> &Home {
         &self.home
     }
 
@@ -115,7 +115,7 @@ impl Queued {
         let me = Waker::from(Arc::clone(self));
         if matches!(state.step, Step::ForSlot) {
             let Some(slot) = self.home.slot_in_turn(&mut state.ticket, &me) else { return };
-            let mut lease = Lease::of(Arc::clone(&self.home), slot);
+            let mut lease = Lease::of(self.home.clone(), slot);
             state.step = match lease
                 .check_link(self.request.begun_ns)
                 .and_then(|()| if self.len > SLOT_BUFFER { lease.drop_grant(self.len) } else { Ok(()) })

@@ -66,10 +66,16 @@ impl Slots {
         self.berths.iter().map(|berth| berth.seq.load(Ordering::Relaxed)).sum()
     }
 
+    /// Whether somebody waits for a slot: a hint.
+    #[inline]
+    pub(super) fn are_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
     /// A free slot, if nobody waits for one.
     #[inline]
     pub(super) fn take(&self) -> Option<usize> {
-        if self.waiting.load(Ordering::Relaxed) > 0 {
+        if self.are_wanted() {
             return None;
         }
         let Hint { mut slot, mut calls } = HINT.get();

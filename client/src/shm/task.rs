@@ -8,6 +8,7 @@ use speedysvc_protocol::shm::slot::{GivenUp, ReplyHead};
 use speedysvc_protocol::status::Code;
 
 use super::flight::{Flight, Owned, Step};
+use super::home::Home;
 use super::queued::Queued;
 use super::room::Lack;
 use super::{ShmConnection, reply_lost, wait};
@@ -19,7 +20,7 @@ use crate::reply::Reply;
 impl Flight {
     /// The reply, if it has come; else the task is woken when it may have.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, reply: &mut Reply) -> Poll<Result<Answer, Stop>> {
-        let Some(home) = self.step.home().map(Arc::clone) else { unreachable!("a call that ended is not polled") };
+        let Some(home) = self.step.home().cloned() else { unreachable!("a call that ended is not polled") };
         home.look_if_owed();
         loop {
             match std::mem::replace(&mut self.step, Step::Over) {
@@ -62,7 +63,7 @@ impl Flight {
         }
     }
 
-    fn stay_in_line(&mut self, home: &Arc<ShmConnection>, queued: Arc<Queued>, waker: &Waker) -> Poll<Stop> {
+    fn stay_in_line(&mut self, home: &Home, queued: Arc<Queued>, waker: &Waker) -> Poll<Stop> {
         if self.deadline.left().is_none() {
             self.unpark(home);
             return Poll::Ready(home.lacks(queued.cancel()).into());
@@ -76,9 +77,9 @@ impl Flight {
         self.park_in_line(home, waker)
     }
 
-    fn park_in_line(&mut self, home: &Arc<ShmConnection>, waker: &Waker) -> Poll<Stop> {
+    fn park_in_line(&mut self, home: &Home, waker: &Waker) -> Poll<Stop> {
         let was_usable = home.is_usable();
-        let stop = if !home.park_other(&mut self.parked, self.deadline, waker) {
+        let stop = if !home.link().park_other(&mut self.parked, self.deadline, waker) {
             no_thread(GivenUp::NotStarted)
         } else if was_usable && !home.is_usable() {
             // The tasks may have been told before this one was parked.
@@ -91,7 +92,7 @@ impl Flight {
     }
 
     /// Looks for the reply, and parks when there is none.
-    fn look(&mut self, home: &Arc<ShmConnection>, mut lease: Owned, waker: &Waker) -> Look {
+    fn look(&mut self, home: &Home, mut lease: Owned, waker: &Waker) -> Look {
         let (slot, seq) = (lease.slot(), lease.seq());
         let caller = home.link.slot(slot);
         if let Some(head) = caller.poll(seq) {
@@ -115,7 +116,7 @@ impl Flight {
         }
         let was_usable = home.is_usable();
         self.sleeps = true;
-        if !home.park(slot, seq, home.finishing(self.deadline), waker) {
+        if !home.link().park(slot, seq, home.finishing(self.deadline), waker) {
             self.unpark_reply(home, slot);
             return Look::Stop(no_thread(lease.give_up()));
         }

@@ -1,6 +1,9 @@
 //! Slots that threads keep between their calls.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::test_calls::{start, wait};
 
 /// More than after which a thread looks for a slot of its own.
 const MANY: usize = 1100;
@@ -74,6 +77,44 @@ fn a_call_that_was_given_up_leaves_its_thread_without_a_slot_until_it_is_answere
         line.first().unwrap().revive();
         assert_eq!(free_slots(&line), 3, "and is so again");
         assert_eq!(call(&line, b"hi", LONG).unwrap(), b"hi");
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_started_call_uses_the_slot_that_its_thread_keeps_and_the_next_one_too() {
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 8);
+    let line = Arc::new(line);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| worker.echo(&stop));
+        assert_eq!((kept_after_many_calls(&line), free_slots(&line)), (1, 7));
+        let [first, second] = [b"1", b"2"].map(|body| start(&line, body, LONG));
+        assert_eq!(free_slots(&line), 6, "one of the two is in the slot that was kept");
+        assert_eq!(wait(second).unwrap(), b"2");
+        assert_eq!(free_slots(&line), 6, "what has ended first leaves its slot to the thread");
+        assert_eq!(wait(first).unwrap(), b"1");
+        assert_eq!(free_slots(&line), 7, "and no thread keeps two");
+        stop.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn nobody_keeps_a_slot_while_others_wait_for_one() {
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 4);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| worker.echo(&stop));
+        assert_eq!((kept_after_many_calls(&line), free_slots(&line)), (1, 3));
+        let slots = &line.first().unwrap().slots;
+        slots.set_waiting(1);
+        assert_eq!(call(&line, b"hi", LONG).unwrap(), b"hi");
+        slots.set_waiting(0);
+        assert_eq!(free_slots(&line), 4);
+        assert_eq!(call(&line, b"hi", LONG).unwrap(), b"hi");
+        assert_eq!(free_slots(&line), 3);
         stop.store(true, Ordering::Relaxed);
     });
 }

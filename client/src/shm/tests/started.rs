@@ -241,3 +241,30 @@ fn the_thread_that_sleeps_for_tasks_ends_with_the_line() {
     drop(line);
     until("the link to be given up", || link.upgrade().is_none().then_some(()));
 }
+
+#[test]
+fn a_started_call_keeps_its_line_and_nothing_does_after_it() {
+    let broker = Broker::new();
+    let (line, worker) = pair(&broker, 2);
+    let alive = Arc::downgrade(&line);
+    let mut started = start(&line, b"hi", LONG);
+    drop(line);
+    assert_eq!(alive.strong_count(), 1, "one count for the line and its link");
+    let taken = worker.take();
+    assert!(poll(&mut started, &mut Context::from_waker(Waker::noop())).is_pending());
+    worker.answer(&taken, Status::Ok, b"hi");
+    assert_eq!(wait(started).unwrap(), b"hi");
+    assert_eq!(alive.strong_count(), 0);
+}
+
+#[test]
+fn a_started_call_that_fails_at_once_says_so_when_its_line_is_held_by_nobody_else() {
+    let broker = Broker::new();
+    let (line, worker) = pair(&broker, 2);
+    let started = start(&line, b"hi", LONG);
+    drop(line);
+    let taken = worker.take();
+    worker.answer(&taken, Status::Failed(Code::Internal, Outcome::Done), b"it broke");
+    let error = wait(started).unwrap_err();
+    assert_eq!((error.code(), error.outcome(), error.message()), (Code::Internal, Outcome::Done, "it broke"));
+}
