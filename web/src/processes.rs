@@ -1,7 +1,7 @@
 //! What the kernel says of processes.
 //!
-//! By our own hand, unlike [`crate::machine`]: sysinfo keeps a file of each process open, raises this process's limit
-//! of descriptors for that, and does not know proportional sizes (decision 0044).
+//! By our own hand, unlike [`crate::machine`]: sysinfo keeps a file of each process open, and does not know
+//! proportional sizes (decision 0044).
 
 use std::fs;
 
@@ -63,6 +63,10 @@ fn field(text: &str, name: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+    use std::io::Write as _;
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     #[test]
@@ -71,6 +75,29 @@ mod tests {
         let process = Process::read(pid).unwrap();
         assert!(process.rss > 100_000 && pss(pid).unwrap() > 10_000 && program(pid).is_some());
         assert_eq!((Process::read(i32::MAX), pss(i32::MAX)), (None, None));
+    }
+
+    #[test]
+    fn processors_and_disks_are_counted() {
+        let pid = i32::try_from(std::process::id()).unwrap();
+        let before = Process::read(pid).unwrap();
+        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        file.write_all(&[7; 1 << 20]).unwrap();
+        file.sync_all().unwrap();
+        // The kernel counts ticks of some milliseconds.
+        let until = Instant::now() + Duration::from_secs(60);
+        let after = loop {
+            (0..1_000_000).for_each(|count| _ = black_box(count));
+            let now = Process::read(pid).unwrap();
+            if now.cpu_us >= before.cpu_us + 50_000 || Instant::now() > until {
+                break now;
+            }
+        };
+        assert!(after.cpu_us >= before.cpu_us + 50_000, "{before:?} {after:?}");
+        // Where the folder lies in memory nothing goes to a disk, and the kernel says so.
+        let text = fs::read_to_string("/proc/self/io").unwrap();
+        assert_eq!(after.written.min(1), field(&text, "write_bytes:").unwrap().min(1));
+        assert!(after.read <= field(&text, "read_bytes:").unwrap());
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! A neighbour's p99 while twenty browsers watch the dashboard, against that while nobody does.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::thread::JoinHandle;
 
 use super::neighbours::{Plan, call_for};
 use super::spread::Spread;
-use crate::harness::{Home, wait_for};
+use crate::harness::Home;
 use crate::test_service::TestServiceClient;
 
 const WATCHERS: usize = 20;
@@ -30,7 +30,10 @@ pub fn measure(plan: &Plan) {
         let before = p99();
         let watchers: Vec<Watcher> = (0..WATCHERS).map(|_| Watcher::start(&address)).collect();
         let beside = p99();
-        drop(watchers);
+        let updates: Vec<usize> = watchers.into_iter().map(Watcher::end).collect();
+        // One a second, of which the first came at once.
+        let expected = usize::try_from(plan.span.as_secs()).unwrap_or(usize::MAX).max(1);
+        assert!(updates.iter().all(|updates| *updates >= expected), "watchers saw {updates:?} updates, not {expected}");
         rounds.push([before, beside, p99()]);
     }
     let alone = Spread::of(rounds.iter().flat_map(|[before, _, after]| [*before, *after]).collect());
@@ -43,32 +46,23 @@ pub fn measure(plan: &Plan) {
     println!("medians of {} of those alone are {low:.2}..{high:.2} of it; within: {within}", plan.rounds);
 }
 
-/// Reads an event stream until it is dropped.
-struct Watcher(TcpStream, Option<JoinHandle<()>>);
+/// Reads an event stream until its end.
+struct Watcher(TcpStream, JoinHandle<usize>);
 
 impl Watcher {
     fn start(address: &str) -> Self {
         let mut socket = TcpStream::connect(address).expect("the dashboard listens");
         let request = format!("GET /events?page=/services/test HTTP/1.1\r\nHost: {address}\r\n\r\n");
         socket.write_all(request.as_bytes()).expect("it reads");
-        let mut reader = socket.try_clone().expect("descriptors are left");
-        let mut first = [0; 12];
-        reader.read_exact(&mut first).expect("it answers");
-        assert_eq!(&first, b"HTTP/1.1 200");
-        let follow = move || {
-            let mut bytes = [0; 4096];
-            while reader.read(&mut bytes).is_ok_and(|count| count > 0) {}
-        };
-        Self(socket, Some(std::thread::spawn(follow)))
+        let reader = BufReader::new(socket.try_clone().expect("descriptors are left"));
+        let updates = |line: &std::io::Result<String>| line.as_ref().is_ok_and(|line| line.starts_with("data:"));
+        Self(socket, std::thread::spawn(move || reader.lines().filter(updates).count()))
     }
-}
 
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        // It may have been hung up on, which would show in the number of watchers only.
-        self.0.shutdown(Shutdown::Both).ok();
-        if let Some(thread) = self.1.take() {
-            wait_for("the end of a watcher", || thread.is_finished());
-        }
+    /// Hangs up; how many updates came.
+    fn end(self) -> usize {
+        let Self(socket, reader) = self;
+        socket.shutdown(Shutdown::Both).expect("nobody has hung up");
+        reader.join().expect("it only reads")
     }
 }

@@ -5,6 +5,7 @@
 //! | `types`   | what comes out |
 //! | `openapi` | the same, described |
 
+mod heat;
 mod openapi;
 pub(crate) mod types;
 

@@ -6,6 +6,7 @@ use speedysvc_protocol::control::operator::{ClientStatus, LogLine, ServiceStatus
 use speedysvc_protocol::shm::peer_rows::Passed;
 use speedysvc_protocol::stats::{Histogram, Timing};
 
+use super::heat::{HEAT_FROM_NS, heat};
 use crate::app::App;
 use crate::history::{History, Point, Series, Sum};
 use crate::moment::LoopNow;
@@ -158,10 +159,6 @@ pub(crate) struct TimeSeries {
     heat_from_ns: u64,
 }
 
-/// Bands of an octave in the heat map.
-const BANDS: f64 = 8.0;
-const HEAT_FROM_NS: u64 = 64;
-
 impl TimeSeries {
     pub(super) fn of(history: &History, which: &[Series], (from, to): (u64, u64), step: u64) -> Self {
         let mut series = Self { step, heat_from_ns: HEAT_FROM_NS, ..Self::default() };
@@ -196,21 +193,6 @@ impl TimeSeries {
         self.handler_p99.push(handler.percentile(0.99));
         self.heat.push(heat(&total));
     }
-}
-
-/// How many calls in each band.
-fn heat(times: &Histogram) -> Vec<[u64; 2]> {
-    let mut bands: Vec<[u64; 2]> = Vec::new();
-    for (ns, count) in times.pairs() {
-        let octaves = (as_float(ns.max(HEAT_FROM_NS)) / as_float(HEAT_FROM_NS)).log2();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some hundred bands at most")]
-        let band = (octaves * BANDS) as u64;
-        match bands.last_mut() {
-            Some([last, sum]) if *last == band => *sum += count,
-            _ => bands.push([band, count]),
-        }
-    }
-    bands
 }
 
 /// Percentiles of a window.
