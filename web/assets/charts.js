@@ -135,6 +135,20 @@ function nothing(plot, text) {
 
 const figures = [...document.querySelectorAll("[data-chart]")].map((figure) => ({ figure, plot: figure.querySelector(".plot"), kind: KINDS[figure.dataset.chart], chart: null }));
 
+// Whoever has dragged across a chart keeps what was chosen until a double click, whatever comes meanwhile.
+function isZoomed(u) {
+  const at = u.data[0], { min, max } = u.scales.x;
+  if (!u.cursor.drag.x || !at.length) return false;
+  const [from, to] = x.range(u, at[0], at.at(-1));
+  return min !== from || max !== to;
+}
+// The figure says which span it shows.
+function spanned({ figure, plot, kind }) {
+  const options = kind.options(plot);
+  const setScale = (u, key) => { if (key === "x") figure.dataset.span = JSON.stringify([u.scales.x.min, u.scales.x.max]); };
+  return { ...options, hooks: { ...options.hooks, setScale: [setScale] } };
+}
+
 async function draw() {
   if (document.hidden) return;
   // Several figures of one source share an answer.
@@ -148,7 +162,8 @@ async function draw() {
     const columns = one.kind.data(data);
     const empty = columns.slice(1).every((column) => column.every((value) => !value));
     nothing(one.plot, empty ? "nothing happened in this time" : "");
-    if (!one.chart) one.chart = new uPlot(one.kind.options(one.plot), columns, one.plot);
+    if (!one.chart) one.chart = new uPlot(spanned(one), columns, one.plot);
+    else if (isZoomed(one.chart)) { one.chart.setData(columns, false); one.chart.redraw(); }
     else one.chart.setData(columns);
     one.figure.dataset.drawn = Number(one.figure.dataset.drawn ?? 0) + 1;
   }

@@ -142,6 +142,16 @@ impl Browser {
         self.session.post("actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] }));
     }
 
+    /// Moves the mouse to these places of the window and does what stands beside each: `pointerDown`, `pointerUp`.
+    pub fn mouse(&self, steps: &[(i64, i64, &[&str])]) {
+        let mut actions = Vec::new();
+        for (x, y, then) in steps {
+            actions.push(json!({ "type": "pointerMove", "duration": 50, "x": x, "y": y }));
+            actions.extend(then.iter().map(|kind| json!({ "type": kind, "button": 0 })));
+        }
+        self.session.post("actions", &json!({ "actions": [{ "type": "pointer", "id": "mouse", "actions": actions }] }));
+    }
+
     /// What is on the console and is worse than a note, since the last look.
     pub fn complaints(&self) -> Vec<String> {
         let log = self.session.post("se/log", &json!({ "type": "browser" }));

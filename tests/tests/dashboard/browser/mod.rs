@@ -12,6 +12,7 @@
 //! | `hostile`   | text from outside that would like to be more than text |
 //! | `log`       | filtered, searched, followed |
 //! | `crowd`     | fifty services and five hundred methods |
+//! | `zoom`      | a part of a chart, and the whole again |
 
 mod acts;
 mod chromium;
@@ -22,3 +23,4 @@ mod lives;
 mod log;
 mod looks;
 mod webdriver;
+mod zoom;
