@@ -19,6 +19,8 @@ fn buttons_ask_and_then_do() {
     browser.picture("question");
     browser.press(ENTER);
     browser.wait_for(&format!("!{is_open}"));
+    // What is asked for is said before it goes out.
+    assert_eq!(browser.value("document.getElementById('said').textContent"), "");
     assert_eq!(dashboard.get("/api/v1/services/test").json()["state"], "ready");
 
     browser.click("[data-row='test'] button.danger");
@@ -55,9 +57,11 @@ fn buttons_ask_and_then_do() {
     browser.click(".title form:has(input[value='reload']) button");
     browser.click("#yes");
     browser.wait_for("document.getElementById('said').textContent.includes('reload: done')");
-    // Whoever did it is in the log.
+    // Whoever did it is in the log, and nobody did what was not wanted.
     browser.open(&format!("http://{}/logs?text=asked+to", dashboard.address));
     for said in ["asked to stop test", "asked to start test"] {
         browser.wait_for(&format!("document.getElementById('log').textContent.includes('{said}')"));
     }
+    let stops = browser.value("document.getElementById('log').textContent.split('asked to stop test').length - 1");
+    assert_eq!(stops, 1);
 }
