@@ -22,6 +22,24 @@ const PATIENCE: Duration = Duration::from_millis(900);
 /// process for them, and holds up its faults meanwhile.
 const PSS_EVERY: u64 = 10;
 
+/// What becomes of the proportional sizes that are known. Without a watcher they grow old, and none is better.
+#[derive(Clone, Copy)]
+enum Sizes {
+    Read,
+    Keep,
+    Forget,
+}
+
+impl Sizes {
+    fn now(self, known: Option<u64>, read: impl FnOnce() -> Option<u64>) -> Option<u64> {
+        match (self, known) {
+            (Self::Forget, _) => None,
+            (Self::Keep, Some(_)) => known,
+            (Self::Keep, None) | (Self::Read, _) => read(),
+        }
+    }
+}
+
 /// What was seen.
 #[derive(Default)]
 pub(crate) struct Moment {
@@ -156,14 +174,18 @@ impl Before {
             }
             Err(why) => Some(why),
         };
-        let with_pss = is_watched && self.looks.is_multiple_of(PSS_EVERY);
+        let sizes = match is_watched {
+            false => Sizes::Forget,
+            true if self.looks.is_multiple_of(PSS_EVERY) => Sizes::Read,
+            true => Sizes::Keep,
+        };
         self.looks += 1;
         let numbers: BTreeMap<_, _> =
             app.sight.numbers().into_iter().map(|(name, snapshot)| (name, Arc::new(snapshot))).collect();
         let mut samples = self.samples(&numbers);
         self.numbers.clone_from(&numbers);
         let loops = self.loops(app.sight.loops(), seconds);
-        let usages = self.look_at_processes(seconds, with_pss);
+        let usages = self.look_at_processes(seconds, sizes);
         add_usages(&mut samples, usages);
         let moment = Moment {
             at: seconds_now(),
@@ -217,7 +239,7 @@ impl Before {
     }
 
     /// What the processes of each service used.
-    fn look_at_processes(&mut self, seconds: f64, with_pss: bool) -> Vec<(String, Usage)> {
+    fn look_at_processes(&mut self, seconds: f64, sizes: Sizes) -> Vec<(String, Usage)> {
         let before = std::mem::take(&mut self.processes);
         let mut usages = Vec::new();
         for service in self.status.iter().flat_map(|status| &status.services) {
@@ -233,8 +255,7 @@ impl Before {
                 usage.written += total.written.saturating_sub(was.written);
                 usage.rss += total.rss;
                 usage.workers += 1;
-                let kept = old.and_then(|old| old.pss);
-                let pss = if with_pss || kept.is_none() && self.looks == 1 { pss(worker.pid) } else { kept };
+                let pss = sizes.now(old.and_then(|old| old.pss), || pss(worker.pid));
                 let cpu = as_float(cpu_us) / 1e6 / seconds;
                 self.processes.insert(worker.pid, ProcessNow { total, cpu, pss });
             }
@@ -295,6 +316,15 @@ fn seconds_now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn proportional_sizes_are_never_those_of_long_ago() {
+        let read = || Some(7);
+        assert_eq!(Sizes::Forget.now(Some(1), read), None, "nobody looks: they would grow old");
+        assert_eq!(Sizes::Keep.now(None, read), Some(7), "somebody has begun to look");
+        assert_eq!(Sizes::Keep.now(Some(1), || unreachable!("it costs the process")), Some(1));
+        assert_eq!(Sizes::Read.now(Some(1), read), Some(7));
+    }
 
     #[test]
     fn what_a_loop_does_is_seen_before_it_is_counted() {
