@@ -58,14 +58,13 @@ fn neither_the_loop_nor_a_caller_allocates_for_a_call() {
     let own = 2 * CALLS;
     assert!((own..own + STRAY).contains(&texts), "{texts} allocations in {CALLS} calls that return a text");
 
-    // A started call is a thing of its own, that may be kept as long as one likes: one box, and nothing else.
+    // A started call is a thing of its own, which may be kept as long as one likes; its box is used again (0068).
     let starter = client.start();
     let started = counted(|call| {
         let (one, other) = (starter.sum(call, 1), starter.sum(call, 2));
         assert_eq!((one.wait().unwrap(), other.wait().unwrap()), (call + 1, call + 2));
     });
-    let boxes = 2 * CALLS;
-    assert!((boxes..boxes + STRAY).contains(&started), "{started} allocations in {boxes} started calls");
+    assert!(started < STRAY, "{started} allocations in {} started calls", 2 * CALLS);
     drop(starter);
     running.stop().unwrap();
 }

@@ -114,6 +114,7 @@ mod tests {
         });
         assert_eq!((log.sent(), log.answered(), log.errors["INTERNAL"]), (60, 40, 20));
         assert!(log.last_sent_ns >= 19_000_000 && log.last_done_ns >= log.last_sent_ns);
-        assert!(log.uncorrected.max() >= 19_000_000, "the first had to wait for the last");
+        // Counted from when they were due: where the machine is slow they are sent later.
+        assert!(log.corrected.max() >= 19_000_000, "the first had to wait for the last");
     }
 }
