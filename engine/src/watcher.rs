@@ -190,12 +190,12 @@ mod tests {
         let watcher = Watcher::new(Arc::clone(&board), me, doorbell::bell().unwrap()).unwrap();
         watcher.shared.line().set(me, Mode::Scan);
         watcher.awake(now_ns());
-        let alone = looks(&watcher, 12);
-        assert!(alone >= Duration::from_millis(100), "12 looks in {alone:?}");
+        // Others may have the processors for a while, but not each time. Twelve looks take 110 ms, or 11.
+        let is_slow = || looks(&watcher, 12) >= Duration::from_millis(90);
+        assert!((0..100).any(|_| is_slow()));
         watcher.attached();
-        // Others may have the processors for a while, but not each time.
-        while looks(&watcher, 12) >= Duration::from_millis(90) {}
+        assert!((0..100).any(|_| !is_slow()));
         watcher.detached();
-        while looks(&watcher, 12) < Duration::from_millis(100) {}
+        assert!((0..100).any(|_| is_slow()));
     }
 }

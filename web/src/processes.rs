@@ -81,9 +81,11 @@ mod tests {
     fn processors_and_disks_are_counted() {
         let pid = i32::try_from(std::process::id()).unwrap();
         let before = Process::read(pid).unwrap();
-        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[7; 1 << 20]).unwrap();
         file.sync_all().unwrap();
+        let bytes = |name: &str| field(&fs::read_to_string("/proc/self/io").unwrap(), name).unwrap();
+        let (read, written) = (bytes("read_bytes:"), bytes("write_bytes:"));
         // The kernel counts ticks of some milliseconds.
         let until = Instant::now() + Duration::from_secs(60);
         let after = loop {
@@ -94,10 +96,9 @@ mod tests {
             }
         };
         assert!(after.cpu_us >= before.cpu_us + 50_000, "{before:?} {after:?}");
-        // Where the folder lies in memory nothing goes to a disk, and the kernel says so.
-        let text = fs::read_to_string("/proc/self/io").unwrap();
-        assert_eq!(after.written.min(1), field(&text, "write_bytes:").unwrap().min(1));
-        assert!(after.read <= field(&text, "read_bytes:").unwrap());
+        // It was in between: other tests use disks, too.
+        assert!((read..=bytes("read_bytes:")).contains(&after.read), "{after:?}");
+        assert!((written..=bytes("write_bytes:")).contains(&after.written), "{after:?}");
     }
 
     #[test]

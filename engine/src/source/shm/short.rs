@@ -79,3 +79,6 @@ impl ShortArguments {
         Box::new(Self([0; SHORT_MAX]))
     }
 }
+
+#[cfg(test)]
+mod tests;

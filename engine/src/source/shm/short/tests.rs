@@ -1,0 +1,90 @@
+//! What a client reads is what rkyv writes, whatever lay in its memory before.
+
+use std::sync::{Arc, LazyLock};
+
+use speedysvc_protocol::archive::{self, Buffer};
+use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, Runs, ServiceSpec};
+use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::service::{Call, Service};
+use speedysvc_protocol::status::{Failure, Status};
+
+use crate::bench::Passes;
+
+static SPEC: ServiceSpec = ServiceSpec {
+    name: "maker",
+    version: 1,
+    docs: "",
+    methods: &[MethodSpec {
+        name: "make",
+        signature: "make(&[u8]) -> Vec<u8>",
+        docs: "",
+        idempotent: false,
+        runs: Runs::OnTheLoop,
+        codec: Codec::Rkyv,
+        arguments: &["bytes"],
+        defaults: &[],
+        schema: |schemas| MethodSchema {
+            arguments: vec![schemas.subschema_for::<Vec<u8>>()],
+            result: schemas.subschema_for::<Vec<u8>>(),
+            error: None,
+        },
+    }],
+};
+static CONTRACT: LazyLock<Contract> = LazyLock::new(|| SPEC.contract());
+
+/// As many bytes as the first two of its arguments say, each of which tells of all arguments.
+fn made(arguments: &[u8]) -> Vec<u8> {
+    let sum = arguments.iter().fold(7_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte));
+    vec![sum | 1; usize::from(u16::from_le_bytes([arguments[0], arguments[1]]))]
+}
+
+struct Maker;
+
+impl Service for Maker {
+    fn contract(&self) -> &'static Contract {
+        &CONTRACT
+    }
+
+    fn spec(&self) -> &'static ServiceSpec {
+        &SPEC
+    }
+
+    fn call(&self, _: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
+        call.reply.ok_bytes(call.codec, made(call.body.bytes()))
+    }
+}
+
+/// So many bytes are asked for, in so many.
+fn arguments(wanted: u16, len: usize) -> Vec<u8> {
+    let mut arguments: Vec<u8> = (0..=250).cycle().take(len).collect();
+    arguments[..2].copy_from_slice(&wanted.to_le_bytes());
+    arguments
+}
+
+#[test]
+fn short_calls_are_answered_whole_at_every_length() {
+    let mut passes = Passes::new(Arc::new(Maker)).unwrap();
+    let lengths = [2, 39, 40, 41, 48, 4_095, 4_096];
+    let mut short = 0;
+    for wanted in (0..150).chain(1_990..2_000) {
+        for len in lengths {
+            let arguments = arguments(wanted, len);
+            short += u32::from(passes.is_short());
+            let mut expected = Buffer::new(1 << 16);
+            archive::encode(&made(&arguments), &mut expected).unwrap();
+            let (status, body) = passes.ask(&arguments);
+            assert_eq!((status, body.as_slice()), (Status::Ok, expected.as_slice()), "{wanted} for {len} bytes");
+        }
+    }
+    // A thread that lost its processor in a handler makes its method a long one for a while.
+    assert!(short > 100, "only {short} calls were of a short method");
+}
+
+#[test]
+fn what_is_larger_than_its_buffer_is_held() {
+    let mut passes = Passes::new(Arc::new(Maker)).unwrap();
+    let (status, body) = passes.ask(&arguments(4_089, 2));
+    assert_eq!((status, body.len()), (Status::Need, 4_100), "to be fetched");
+    let (status, body) = passes.ask(&arguments(4_088, 2));
+    assert_eq!((status, body.len()), (Status::Ok, 4_096), "it just fits");
+}
