@@ -4,6 +4,7 @@
 
 use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
+use std::thread;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use speedysvc_core::bench::{Dispatch, Frames, Passes};
@@ -17,31 +18,29 @@ use speedysvc_protocol::status::{Code, Failure};
 /// The struct of the codec measurements: {u64, text of 24 bytes, sixteen u32}.
 type Realistic = (u64, String, Vec<u32>);
 
-static SPEC: ServiceSpec = ServiceSpec {
-    name: "adder",
-    version: 1,
+const ADD: MethodSpec = MethodSpec {
+    name: "add",
+    signature: "add(u64, String, Vec<u32>) -> u64",
     docs: "",
-    methods: &[MethodSpec {
-        name: "add",
-        signature: "add(u64, String, Vec<u32>) -> u64",
-        docs: "",
-        idempotent: false,
-        runs: Runs::OnTheLoop,
-        codec: Codec::Rkyv,
-        arguments: &["first", "text", "rest"],
-        defaults: &[],
-        schema: |schemas| MethodSchema {
-            arguments: vec![
-                schemas.subschema_for::<u64>(),
-                schemas.subschema_for::<String>(),
-                schemas.subschema_for::<Vec<u32>>(),
-            ],
-            result: schemas.subschema_for::<u64>(),
-            error: None,
-        },
-    }],
+    idempotent: false,
+    runs: Runs::OnTheLoop,
+    codec: Codec::Rkyv,
+    arguments: &["first", "text", "rest"],
+    defaults: &[],
+    schema: |schemas| MethodSchema {
+        arguments: vec![
+            schemas.subschema_for::<u64>(),
+            schemas.subschema_for::<String>(),
+            schemas.subschema_for::<Vec<u32>>(),
+        ],
+        result: schemas.subschema_for::<u64>(),
+        error: None,
+    },
 };
+static SPEC: ServiceSpec = ServiceSpec { name: "adder", version: 1, docs: "", methods: &[ADD] };
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| SPEC.contract());
+static BLOCKING: ServiceSpec =
+    ServiceSpec { name: "adder", version: 1, docs: "", methods: &[MethodSpec { runs: Runs::Blocking, ..ADD }] };
 
 /// Adds the numbers of its arguments.
 struct Adder;
@@ -81,6 +80,25 @@ impl Service for Echo {
     }
 }
 
+/// Blocks for ever.
+struct Stays;
+
+impl Service for Stays {
+    fn contract(&self) -> &'static Contract {
+        &CONTRACT
+    }
+
+    fn spec(&self) -> &'static ServiceSpec {
+        &BLOCKING
+    }
+
+    fn call(&self, _: MethodIndex, _: Call<'_>) -> Result<(), Failure> {
+        loop {
+            thread::park();
+        }
+    }
+}
+
 fn passes(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("passes");
     let mut arguments = Buffer::new(4096);
@@ -90,6 +108,14 @@ fn passes(bench: &mut Criterion) {
         group.throughput(Throughput::Elements(slots as u64));
         group.bench_function(format!("{slots} found, 32 bytes"), |bencher| {
             bencher.iter(|| passes.call(slots, black_box(arguments.as_slice())));
+        });
+    }
+    let mut full = Passes::new(black_box(Arc::new(Stays))).expect("memory for a link");
+    full.fill();
+    for slots in [1, 64] {
+        group.throughput(Throughput::Elements(slots as u64));
+        group.bench_function(format!("{slots} refused, 32 bytes"), |bencher| {
+            bencher.iter(|| full.call(slots, black_box(arguments.as_slice())));
         });
     }
     group.finish();

@@ -8,8 +8,9 @@ use std::num::NonZeroU16;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use speedysvc_protocol::context::{CallName, Context, Peer, Served};
 use speedysvc_protocol::ids::{Codec, Incarnation, LinkId, MethodIndex};
-use speedysvc_protocol::service::Service;
+use speedysvc_protocol::service::{OwnedCall, Service};
 use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::in_place::Trust;
@@ -25,8 +26,9 @@ use speedysvc_protocol::status::Failure;
 #[cfg(test)]
 use speedysvc_protocol::status::Status;
 
-use crate::beside::{Beside, Names};
+use crate::beside::{Asks, Beside, Caller, Names, ReplyTo, Ticket, Way};
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
+use crate::driver::Tag;
 use crate::meter::Meter;
 use crate::source::shm::{LinkBells, Links};
 
@@ -132,6 +134,20 @@ impl Passes {
             _ => self.client.copy_out(grant, &mut body),
         }
         (head.status, body)
+    }
+
+    /// From now on there is no room for calls of the service's method, which blocks for ever.
+    pub fn fill(&mut self) {
+        let served = Served { call: CallName::Http, peer: Peer::Unknown, deadline_ns: 0, trace: None };
+        for number in 0.. {
+            let (to, way) = (ReplyTo::Http { tag: Tag(number) }, Way::Blocking);
+            let asks = Asks { way, caller: Caller::of(&to), now_ns: 0 };
+            if self.runner.admit(&asks, 0, MESSAGE_MAX).is_err() {
+                return;
+            }
+            let ticket = Ticket::new(to, MethodIndex(0), way, 0, Context::new(served));
+            self.runner.beside.begin(ticket, OwnedCall::default());
+        }
     }
 
     /// Posts a request with these arguments in each of the first `slots` slots, and looks until all are answered.

@@ -27,7 +27,7 @@ use crate::log;
 use crate::meter::Meter;
 use crate::orphan::{Leaving, Orphan};
 use crate::source::shm::Links;
-use crate::source::tcp::{Connections, Settings};
+use crate::source::tcp::{Connections, Neighbours, Settings};
 use crate::watcher::Watcher;
 
 /// Everything of a worker but its control socket, which must survive a failure to tell of it.
@@ -80,10 +80,11 @@ impl Parts {
         let names = Names { board: Some(Arc::clone(&board)), me: start.incarnation };
         let beside = Beside::new(Arc::clone(&service), runtime, names).map_err(StartError::resource("a bell"))?;
         bells.add(beside.bell(), Rang::Beside).map_err(StartError::resource("a bell"))?;
+        let neighbours = Neighbours { board: Some(Arc::clone(&board)), me: start.incarnation };
         let links = Links::new(start.incarnation, board, pool_bell, (shm_max, start.trust), Rc::clone(&meter));
         let Start { deadline_us, compression, .. } = start;
         let settings = Settings { message_max: tcp_max, deadline_us, compression };
-        let connections = Connections::new(listeners, start.peers, settings, Rc::clone(&meter));
+        let connections = Connections::new(listeners, start.peers, settings, neighbours, Rc::clone(&meter));
         for listener in connections.listeners() {
             bells.add(listener, Rang::Knock).map_err(StartError::resource("a listener"))?;
         }

@@ -1,6 +1,8 @@
 //! Runs a handler. A panic in it becomes INTERNAL, and the worker lives on.
 
 mod panics;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +20,7 @@ use speedysvc_protocol::standard::Standard;
 use speedysvc_protocol::stats::{self, Counter};
 use speedysvc_protocol::status::{Code, Failure, Status};
 
-use crate::beside::{Asks, Beside, Ticket, TicketId, Way};
+use crate::beside::{Asks, Beside, NoRoom, Ticket, TicketId, Way};
 use crate::budget::KEEP;
 use crate::clock::now_ns;
 use crate::drain;
@@ -137,26 +139,24 @@ impl Runner {
         self.way(method).or_else(|| is_very_long().then_some(Way::InTurn))
     }
 
-    /// Hands a call over, with the arguments where [`Runner::run`] would find them, to be answered when it is back. The
-    /// thread serves it just now.
+    /// Whether there is room beside the loop for one more call with so many bytes of arguments to hold, of messages of
+    /// at most so many.
     ///
     /// # Errors
-    /// [`Failure`] when as many are away as may be.
+    /// [`NoRoom`] when as many are away as may be.
+    #[inline]
+    pub(crate) fn admit(&self, asks: &Asks, bytes: usize, limit: usize) -> Result<(), NoRoom> {
+        self.beside.admit(asks, bytes, limit).inspect_err(|_| self.meter.count(Counter::BesideFull))
+    }
+
+    /// Hands over a call that [`Runner::admit`] lets in, with the arguments where [`Runner::run`] would find them, to
+    /// be answered when it is back. The thread serves it just now.
     pub(crate) fn send_away(
         &mut self,
         (codec, arguments): (Codec, Arguments),
         room: Room,
-        asks: &Asks,
         ticket: impl FnOnce(Context) -> Ticket,
-    ) -> Result<TicketId, Failure> {
-        let bytes = match &arguments {
-            Arguments::Copied => self.arguments.as_slice().len(),
-            Arguments::InPlace(_) => 0,
-        };
-        if let Err(full) = self.beside.admit(asks, bytes, room.limit) {
-            self.meter.count(Counter::BesideFull);
-            return Err(full);
-        }
+    ) -> TicketId {
         let ticket = ticket(context::current().expect("the source has said which call this is"));
         let mut call = self.beside.take_call();
         call.codec = codec;
@@ -168,7 +168,7 @@ impl Runner {
         call.scratch.trim(KEEP);
         call.scratch.set_limit(rewritten(room.limit));
         self.meter.count(Counter::Beside);
-        Ok(self.beside.begin(ticket, call))
+        self.beside.begin(ticket, call)
     }
 
     /// The next call that is back: its reply is in `self.reply`, as after [`Runner::run`].
@@ -177,9 +177,15 @@ impl Runner {
         std::mem::swap(&mut self.reply, &mut done.call.reply);
         let index = usize::from(ticket.method.0);
         self.meter.add(Counter::Panics, done.panicked.into());
-        self.timing.away(ticket.came_ns, done.started_ns, done.ended_ns);
-        if ticket.way == Way::InTurn {
-            self.predictor.took(index, done.ended_ns.saturating_sub(done.started_ns));
+        match (done.started_ns, self.reply.status()) {
+            (Some(started_ns), _) => {
+                self.timing.away(ticket.came_ns, started_ns, done.ended_ns);
+                if ticket.way == Way::InTurn {
+                    self.predictor.took(index, done.ended_ns.saturating_sub(started_ns));
+                }
+            }
+            // It says nothing of how long its method takes.
+            (None, status) => self.meter.count_refused(status),
         }
         self.bytes_in = ticket.bytes_in;
         self.bytes_out = self.replied_bytes();

@@ -7,7 +7,7 @@ use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::peer_rows::{PeerRow, PeerRows};
 use speedysvc_protocol::shm::stats_page::StatsWriter;
 use speedysvc_protocol::stats::{Call, Counter};
-use speedysvc_protocol::status::{Code, Failure};
+use speedysvc_protocol::status::{Code, Status};
 
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -53,13 +53,21 @@ impl Meter {
 
     /// A call was refused before it started; `None` when its method is not known.
     #[cold]
-    pub(crate) fn refused(&self, method: Option<MethodIndex>, transport: Counter, peer: PeerRow, failure: &Failure) {
+    pub(crate) fn refused(&self, method: Option<MethodIndex>, transport: Counter, peer: PeerRow, status: Status) {
         self.count(transport);
         self.peers().called(peer, 1);
-        self.count(if failure.code == Code::DeadlineExceeded { Counter::Expired } else { Counter::Refused });
-        let status = failure.status();
+        self.count_refused(status);
         let row = method.map_or(usize::MAX, |method| self.row(method));
         self.page.record(row, &Call { status, bytes_in: 0, bytes_out: 0, times: None });
+    }
+
+    /// Why a call was not started.
+    pub(crate) fn count_refused(&self, status: Status) {
+        self.count(match status {
+            Status::Failed(Code::DeadlineExceeded, _) | Status::Later(Code::DeadlineExceeded, _) => Counter::Expired,
+            Status::Failed(Code::Cancelled, _) => Counter::Cancelled,
+            _ => Counter::Refused,
+        });
     }
 
     #[inline]

@@ -144,13 +144,16 @@ pub struct RetryAfter(NonZeroU8);
 impl RetryAfter {
     /// The longest, as the byte says it.
     const MAX: u8 = 31;
+    /// What the byte counts doublings of.
+    const UNIT_NS: u64 = 32_000;
 
     /// The shortest one that is not shorter than this.
     #[must_use]
     pub fn at_least(time: Duration) -> Self {
-        let is_enough = |byte: &u8| Duration::from_micros(32_u64 << byte) >= time;
-        let byte = (1..=Self::MAX).find(is_enough).unwrap_or(Self::MAX);
-        Self(NonZeroU8::new(byte).unwrap_or(NonZeroU8::MIN))
+        let ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let units = ns.div_ceil(Self::UNIT_NS).max(1);
+        let byte = u8::try_from(units.next_power_of_two().trailing_zeros()).unwrap_or(Self::MAX);
+        Self(NonZeroU8::new(byte.min(Self::MAX)).unwrap_or(NonZeroU8::MIN))
     }
 
     /// How long that is.
@@ -318,6 +321,11 @@ mod tests {
             assert_eq!(Status::from_wire(status.to_wire()), status);
             let failure = Failure::not_started(Code::ResourceExhausted, "full").later(after);
             assert_eq!(failure.status(), status);
+        }
+        for byte in 1..31 {
+            let exact = Duration::from_micros(32 << byte);
+            assert_eq!(RetryAfter::at_least(exact).duration(), exact);
+            assert_eq!(RetryAfter::at_least(exact + Duration::from_nanos(1)).duration(), exact * 2);
         }
         let word = Status::Failed(Code::ResourceExhausted, Outcome::NotStarted).to_wire();
         let longest = RetryAfter::at_least(Duration::MAX);

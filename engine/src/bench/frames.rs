@@ -17,10 +17,10 @@ use speedysvc_protocol::ids::{CallId, Codec};
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::service::Service;
 
-use super::{Alone, MESSAGE_MAX, runner};
+use super::{Alone, ME, MESSAGE_MAX, runner};
 use crate::dispatch::Runner;
 use crate::driver::{Chunk, Completion, Driver, Outgoing, Tag};
-use crate::source::tcp::{Connections, Settings};
+use crate::source::tcp::{Connections, Neighbours, Settings};
 
 /// Where the id is in a frame of a call.
 const ID: std::ops::Range<usize> = 8..16;
@@ -54,7 +54,8 @@ impl Frames {
         let (contract, runner) = (service.contract(), runner(Arc::clone(&service))?);
         let settings = Settings { message_max: MESSAGE_MAX, deadline_us: 30_000_000, compression: None };
         let (peers, meter) = (Peers::default(), Rc::clone(&runner.meter));
-        let connections = Connections::new(vec![listener.into()], peers, settings, meter);
+        let neighbours = Neighbours { board: None, me: ME };
+        let connections = Connections::new(vec![listener.into()], peers, settings, neighbours, meter);
         let (method, codec) = (contract.methods[0].id, Codec::Rkyv);
         let kind = Kind::Call { id: CallId(0), method, codec, left_us: 30_000_000 };
         let mut calls = Vec::new();

@@ -23,7 +23,7 @@ use speedysvc_protocol::service::{OwnedCall, Service};
 use speedysvc_protocol::shm::claim::Request;
 use speedysvc_protocol::shm::layout::INLINE;
 use speedysvc_protocol::shm::link::Board;
-use speedysvc_protocol::status::{Code, Failure};
+use speedysvc_protocol::status::{Code, Failure, RetryAfter, Status};
 
 use crate::budget::{BESIDE_MESSAGES, BLOCKING_QUEUED, FUTURES, SPARE_CALLS};
 use crate::clock::now_ns;
@@ -63,6 +63,28 @@ pub(crate) struct Asks {
     pub(crate) caller: Caller,
     /// About.
     pub(crate) now_ns: u64,
+}
+
+/// What a call is told that finds no room. A reply is made of it as it is: no memory is taken for a call that is
+/// refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoRoom {
+    /// Short enough for a reply's own line.
+    pub(crate) why: &'static str,
+    after: RetryAfter,
+}
+
+impl NoRoom {
+    /// What a reply says of it.
+    pub(crate) fn status(self) -> Status {
+        Status::Later(Code::ResourceExhausted, self.after)
+    }
+}
+
+impl From<NoRoom> for Failure {
+    fn from(full: NoRoom) -> Self {
+        Self::not_started(Code::ResourceExhausted, full.why).later(full.after)
+    }
 }
 
 /// How a call runs that does not run on the loop.
@@ -113,7 +135,8 @@ pub(crate) struct Done {
     ticket: usize,
     pub(crate) call: OwnedCall,
     pub(crate) panicked: bool,
-    pub(crate) started_ns: u64,
+    /// When its handler began; nothing of a call that was refused before.
+    pub(crate) started_ns: Option<u64>,
     pub(crate) ended_ns: u64,
 }
 
@@ -180,7 +203,8 @@ impl Beside {
     ///
     /// # Errors
     /// Which limit is reached, and when to try again.
-    pub(crate) fn admit(&self, call: &Asks, bytes: usize, message_max: usize) -> Result<(), Failure> {
+    #[inline]
+    pub(crate) fn admit(&self, call: &Asks, bytes: usize, message_max: usize) -> Result<(), NoRoom> {
         let room = match call.way {
             // One for each connection, which has held its bytes before.
             Way::InTurn => return Ok(()),
@@ -194,7 +218,7 @@ impl Beside {
             (Ok(()), _) if self.held.saturating_add(bytes) > message_max.saturating_mul(BESIDE_MESSAGES) => HELD,
             (Ok(()), _) => return Ok(()),
         };
-        Err(Failure::not_started(Code::ResourceExhausted, why).later(room.retry_after(call.now_ns)))
+        Err(NoRoom { why, after: room.retry_after(call.now_ns) })
     }
 
     /// The room that a call of this kind takes.

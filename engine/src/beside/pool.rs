@@ -173,15 +173,15 @@ impl Shared {
 
     fn work(&self, number: usize) {
         while let Some(Next { queue, job, refusal }) = self.wait() {
-            let (method, has_begun) = (usize::from(job.method.0), refusal.is_none());
+            let method = usize::from(job.method.0);
             let done = match refusal {
                 Some(failure) => refused(job, &failure),
                 None => self.serve(number, job),
             };
-            let took_ns = done.ended_ns.saturating_sub(done.started_ns);
+            let took_ns = done.started_ns.map(|started_ns| done.ended_ns.saturating_sub(started_ns));
             self.mailbox.post(Post::Done(done));
             let mut state = self.lock();
-            if has_begun {
+            if let Some(took_ns) = took_ns {
                 state.predictor.took(method, took_ns);
             }
             state.turn_taken &= queue != Queue::InTurn;
@@ -220,12 +220,11 @@ impl Shared {
             Ok(Err(failure)) => call.reply.fail(&failure),
             Err(panic) => call.reply.fail(&panicked(panic.as_ref())),
         }
-        Done { ticket, call, panicked: has_panicked, started_ns, ended_ns: now_ns() }
+        Done { ticket, call, panicked: has_panicked, started_ns: Some(started_ns), ended_ns: now_ns() }
     }
 }
 
 fn refused(mut job: Job, failure: &Failure) -> Done {
     job.call.reply.fail(failure);
-    let now_ns = now_ns();
-    Done { ticket: job.ticket, call: job.call, panicked: false, started_ns: now_ns, ended_ns: now_ns }
+    Done { ticket: job.ticket, call: job.call, panicked: false, started_ns: None, ended_ns: now_ns() }
 }

@@ -52,8 +52,10 @@ impl Room {
     /// Whether there is room for one more of this caller.
     pub(super) fn admit(&self, caller: Caller) -> Result<(), Full> {
         let free = self.limit.saturating_sub(self.taken);
+        if free == 0 {
+            return Err(Full::All);
+        }
         match self.by_caller.get(&caller) {
-            _ if free == 0 => Err(Full::All),
             Some(own) if *own >= free => Err(Full::Yours),
             _ => Ok(()),
         }

@@ -73,7 +73,8 @@ impl Task {
     }
 
     fn end(&mut self, call: OwnedCall, panicked: bool) -> Poll<Done> {
-        Poll::Ready(Done { ticket: self.ticket, call, panicked, started_ns: self.begun_ns, ended_ns: now_ns() })
+        let (ticket, started_ns) = (self.ticket, Some(self.begun_ns));
+        Poll::Ready(Done { ticket, call, panicked, started_ns, ended_ns: now_ns() })
     }
 }
 
@@ -123,6 +124,5 @@ fn with_failure(failure: &Failure) -> OwnedCall {
 
 /// A call that has not begun.
 pub(super) fn failed(ticket: usize, failure: &Failure) -> Done {
-    let now_ns = now_ns();
-    Done { ticket, call: with_failure(failure), panicked: false, started_ns: now_ns, ended_ns: now_ns }
+    Done { ticket, call: with_failure(failure), panicked: false, started_ns: None, ended_ns: now_ns() }
 }

@@ -176,7 +176,7 @@ fn limits_are_named_and_what_is_back_makes_room() {
     let asks = |way, who| Asks { way, caller: Caller::Socket(Tag(who)), now_ns: 0 };
     let admit = |world: &World, way, bytes| {
         let refused = world.beside.admit(&asks(way, 1), bytes, 100);
-        refused.map_err(|failure| {
+        refused.map_err(Failure::from).map_err(|failure| {
             assert!(failure.retry_after.is_some(), "{failure}");
             failure.code
         })
@@ -186,7 +186,7 @@ fn limits_are_named_and_what_is_back_makes_room() {
     for _ in 0..BLOCKING_QUEUED {
         world.begin(Way::Blocking, WAIT, b"x");
     }
-    let yours = world.beside.admit(&asks(Way::Future, 0), 0, 100).map_err(|failure| failure.code);
+    let yours = world.beside.admit(&asks(Way::Future, 0), 0, 100).map_err(NoRoom::status);
     assert_eq!(yours, Ok(()), "there is room for futures");
     assert_eq!(admit(&world, Way::Blocking, 0), Err(Code::ResourceExhausted));
     assert_eq!((admit(&world, Way::Future, 0), admit(&world, Way::InTurn, 1 << 20)), (Ok(()), Ok(())));

@@ -27,7 +27,9 @@ pub enum Mode {
 pub struct BoardLine {
     /// Mode in the lowest 8 bits, incarnation in the next 16, a generation in the rest: a changed word is a new sleep.
     state: AtomicU64,
-    _apart: [AtomicU64; 15],
+    _apart: [AtomicU64; 14],
+    /// Connections that the loop serves, for other loops at which somebody knocks. It changes seldom, too.
+    connections: AtomicU64,
     /// In the lower half the method index that the loop runs, plus 1, or 0 for none; in the upper half how many
     /// handlers it has begun, which wraps. For crash reports, and for who watches over the loop.
     running: AtomicU64,
@@ -54,6 +56,7 @@ impl Default for BoardLine {
         Self {
             state: AtomicU64::new(0),
             _apart: std::array::from_fn(|_| AtomicU64::new(0)),
+            connections: AtomicU64::new(0),
             running: AtomicU64::new(0),
             beat_ns: AtomicU64::new(0),
             beside: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -109,6 +112,21 @@ impl BoardLine {
         let busy = (word >> 24).wrapping_add(1) << 24 | u64::from(incarnation.0.get()) << 8 | Mode::Busy as u64;
         // PAIR publish-or-sleep: a client that does not see this has published before others are told to look.
         self.state.compare_exchange(word, busy, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Says how many connections this loop serves.
+    pub fn set_connections(&self, count: usize) {
+        self.connections.store(count as u64, Ordering::Relaxed);
+    }
+
+    /// How many connections the loop serves whose line this is, when it is free to take one more: it looks at its bells
+    /// or waits for them.
+    #[must_use]
+    pub fn connections_of_free(&self) -> Option<usize> {
+        let mode = self.state.load(Ordering::Relaxed) & 0xFF;
+        let is_free = mode == Mode::Scan as u64 || mode == Mode::Asleep as u64;
+        let count = || usize::try_from(self.connections.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        is_free.then(count)
     }
 
     /// Says which method runs, for whoever finds this line after a crash or watches over the loop.
@@ -235,6 +253,17 @@ mod tests {
         assert!(line.all_running().eq([0, u16::MAX]));
         line.clear_running();
         assert_eq!(line.all_running().next(), None);
+    }
+
+    #[test]
+    fn connections_count_for_who_is_free_to_take_more() {
+        let line = BoardLine::default();
+        assert_eq!(line.connections_of_free(), None, "nobody is there");
+        line.set_connections(7);
+        for (mode, count) in [(Mode::Scan, Some(7)), (Mode::Asleep, Some(7)), (Mode::Busy, None), (Mode::Gone, None)] {
+            line.set(Incarnation(NonZeroU16::MAX), mode);
+            assert_eq!(line.connections_of_free(), count, "{mode:?}");
+        }
     }
 
     #[test]

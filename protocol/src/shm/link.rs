@@ -18,6 +18,7 @@ use super::sync::{AtomicU64, Ordering};
 use super::wake::Poller;
 use super::window::Window;
 use crate::byte_string;
+use crate::ids::Incarnation;
 use crate::limits::BOARD_LINES;
 
 /// A link's memory files as the broker keeps and hands them out.
@@ -258,6 +259,13 @@ impl Board {
     #[must_use]
     pub fn line(&self, incarnation: u16) -> &BoardLine {
         self.0.get(line_of(incarnation))
+    }
+
+    /// The fewest connections that any other loop serves which is free to take one; `None` when none is. A hint.
+    #[must_use]
+    pub fn fewest_connections(&self, but: Incarnation) -> Option<usize> {
+        let others = (0..BOARD_LINES).filter(|line| *line != line_of(but.0.get()));
+        others.filter_map(|line| self.0.get(line).connections_of_free()).min()
     }
 
     /// Whether the loop of this incarnation lives.

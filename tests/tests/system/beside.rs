@@ -3,16 +3,22 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use speedysvc::untyped::{Reply, call};
 use speedysvc::{CallError, Code, Outcome};
+use speedysvc_protocol::frame::{self, Kind};
+use speedysvc_protocol::hello::Hello;
+use speedysvc_protocol::ids::CallId;
 use speedysvc_tests::handlers_service::{HandlersClient, Refused};
 use speedysvc_tests::harness::{Engine, proc, wait_until};
 
 use crate::context::{Note, connect, engine};
 use crate::fixture::{LONG, block_on, soon};
+use crate::frames::Peer;
 
 fn addresses(engine: &Engine) -> [String; 2] {
     [engine.address("handlers"), engine.tcp_address("handlers")]
@@ -222,6 +228,41 @@ fn a_long_handler_of_a_socket_holds_up_no_other_socket() {
     open(&note);
     assert_eq!(held.wait().unwrap(), payload(100_000));
     others.into_iter().for_each(|call| assert_eq!(call.wait().unwrap(), payload(200_000)));
+}
+
+/// What waits for its turn in a connection may be given up there, while the loop is in no handler and goes on fast.
+#[test]
+fn a_call_that_is_taken_back_while_it_waits_for_its_turn_does_not_run() {
+    let engine = engine("");
+    let address = engine.tcp_address("handlers");
+    let mut peer = Peer::greet_as(&address, &Hello::by_name("handlers", "hold"));
+    let call = |peer: &Peer, id, gate: &str| peer.call(id, 0, &format!("{{\"gate\":{gate:?},\"bytes\":\"\"}}"));
+    // From the third on it is known to run long.
+    let known: Vec<u8> = (1..3).flat_map(|id| call(&peer, id, "")).collect();
+    peer.say(&known);
+    assert_eq!([peer.reply().0, peer.reply().0], [1, 2]);
+    let [held, dropped] = ["held", "dropped"].map(|name| Note::new(&engine, name));
+    // If it ran it would not stay.
+    open(&dropped);
+    let mut frames = call(&peer, 3, held.path());
+    frames.extend(call(&peer, 4, dropped.path()));
+    frame::append(&mut frames, Kind::Cancel { id: CallId(4) }, &[]);
+    frames.extend(call(&peer, 5, ""));
+    peer.say(&frames);
+    held.wait_for("begun");
+    // Others keep the loop's turns short, as long as this test goes on.
+    let (client, goes_on) = (connect(&address), Arc::new(()));
+    let until = Arc::downgrade(&goes_on);
+    let others = thread::spawn(move || {
+        while until.upgrade().is_some() {
+            client.about().unwrap();
+        }
+    });
+    open(&held);
+    assert_eq!([peer.reply().0, peer.reply().0], [3, 5]);
+    drop(goes_on);
+    others.join().unwrap();
+    assert!(!fs::exists(dropped.path()).unwrap());
 }
 
 #[test]

@@ -68,7 +68,9 @@ fn whatever_a_peer_repeats_no_call_runs_twice() {
     let address = running.addresses().find(|address| address.starts_with("tcp://")).expect("it listens");
     // Each call of all cases has a word of its own: what ends late is nobody else's.
     let words = AtomicU64::new(0);
-    TestRunner::new(Config { failure_persistence: None, cases: 128, ..Config::default() })
+    // A service that is silent about a repeat is waited for at each case: so it is made simpler for a while only.
+    let config = Config { failure_persistence: None, cases: 128, max_shrink_time: 10_000, ..Config::default() };
+    TestRunner::new(config)
         .run(&calls(), |calls| {
             let first = words.fetch_add(calls.len() as u64, Ordering::Relaxed);
             let mut peer = Peer::greet_as(&address, &hello());
@@ -82,7 +84,8 @@ fn whatever_a_peer_repeats_no_call_runs_twice() {
             let run = expected(&calls);
             let is_fault = run < calls.len();
             let (mut replies, mut refused) = (Vec::new(), None);
-            while is_fault || replies.len() < calls.len() {
+            // Behind a repeat comes the end. If all are answered, none was refused.
+            while replies.len() < calls.len() {
                 match peer.hear() {
                     Some((header, body)) if matches!(header.kind, Kind::Reply { .. }) => replies.push(body),
                     Some((_, body)) => refused = Some(serde_json::from_slice::<Refusal>(&body).unwrap()),

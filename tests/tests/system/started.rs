@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use speedysvc::{CallError, Code, Outcome};
+use speedysvc_protocol::frame::{self, Kind};
+use speedysvc_protocol::hello::Hello;
+use speedysvc_protocol::ids::CallId;
 use speedysvc_tests::harness::{proc, wait_until};
 use speedysvc_tests::test_service::TestServiceClient;
 
 use crate::fixture::{Gate, addresses, block_on, connect, engine, soon};
+use crate::frames::Peer;
 
 const IN_FLIGHT: usize = 2000;
 
@@ -92,6 +96,28 @@ fn a_call_that_is_dropped_before_it_begins_does_not_run() {
         calls.into_iter().for_each(|call| assert!(block_on(call).is_ok()));
         assert!(!dropped.was_entered() && !unsent.was_entered(), "{address}");
     }
+}
+
+/// Our client takes back what it has not sent. Here the CANCEL lies behind its call, in the socket of a loop that is in
+/// a handler.
+#[test]
+fn a_call_whose_cancel_has_come_behind_it_does_not_run() {
+    let engine = engine("");
+    let [held, dropped, last] = ["held", "dropped", "last"].map(|name| Gate::new(&engine.home(), name));
+    let mut peer = Peer::greet_as(&engine.tcp_address("test"), &Hello::by_name("test", "hold"));
+    let call = |peer: &Peer, id, gate: &Gate| peer.call(id, 0, &format!("{:?}", gate.path()));
+    let first = call(&peer, 1, &held);
+    peer.say(&first);
+    held.wait_for(1);
+    // If it ran it would not stay.
+    [&dropped, &last].into_iter().for_each(Gate::open);
+    let mut behind = call(&peer, 2, &dropped);
+    frame::append(&mut behind, Kind::Cancel { id: CallId(2) }, &[]);
+    behind.extend(call(&peer, 3, &last));
+    peer.say(&behind);
+    held.open();
+    assert_eq!([peer.reply().0, peer.reply().0], [1, 3]);
+    assert!(last.was_entered() && !dropped.was_entered());
 }
 
 #[test]

@@ -201,13 +201,11 @@ impl Answers {
             let to = ReplyTo::Http { tag: self.tag };
             let asks = Asks { way, caller: Caller::of(&to), now_ns };
             let ticket = |context| Ticket::new(to, method, way, arrived_ns, context);
-            return match runner.send_away((Codec::Json, Arguments::Copied), room, &asks, ticket) {
-                Ok(ticket) => {
-                    self.away = Some(manner);
-                    Step::Away(ticket, way)
-                }
-                Err(failure) => self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
-            };
+            if let Err(full) = runner.admit(&asks, body.len(), self.message_max) {
+                return self.refuse(&Refusal::of(full.into()), Some(method), manner, out, runner);
+            }
+            self.away = Some(manner);
+            return Step::Away(runner.send_away((Codec::Json, Arguments::Copied), room, ticket), way);
         }
         runner.meter.peers().set_in_flight(self.row, 1);
         runner.run(method, (Codec::Json, Arguments::Copied), room, elsewhere);
@@ -266,7 +264,7 @@ impl Answers {
         runner: &Runner,
     ) -> Step {
         reply::append_refusal(out, refusal, manner, &mut self.date);
-        runner.meter.refused(method, Counter::HttpCalls, self.row, &refusal.failure);
+        runner.meter.refused(method, Counter::HttpCalls, self.row, refusal.failure.status());
         self.after(manner)
     }
 

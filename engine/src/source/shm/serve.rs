@@ -4,6 +4,7 @@ use speedysvc_protocol::archive::Sink;
 use speedysvc_protocol::context::{self, CallName, Peer, Served};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::shm::claim::Request;
+use speedysvc_protocol::shm::in_place::Trusted;
 use speedysvc_protocol::shm::layout::{Grant, INLINE};
 use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::shm::wake;
@@ -72,18 +73,22 @@ impl Links {
             return self.serve_fetch(at, grant, now_ns);
         }
         let method = MethodIndex(request.head.method);
+        let way = runner.way(method);
+        if way.is_some_and(|way| self.finds_no_room(at, grant, way, runner, now_ns)) {
+            return;
+        }
         match self.prepare(at, grant, runner, now_ns) {
             Err(failure) => {
                 self.refuse(at, Some(grant), &failure);
-                self.meter.refused(Some(method), Counter::ShmCalls, self.all[at.key].row, &failure);
+                self.meter.refused(Some(method), Counter::ShmCalls, self.all[at.key].row, failure.status());
             }
             Ok((codec, arguments)) => {
                 let copied = matches!(arguments, Arguments::Copied);
                 let window = (copied && runner.replies_largely(method)).then(|| self.window(key, grant));
                 context::serve(self.served(at));
                 let room = Room { limit: self.message_max, window };
-                if let Some(way) = runner.way(method) {
-                    return self.send_away(at, grant, way, (codec, arguments), room, (runner, now_ns));
+                if let Some(way) = way {
+                    return self.send_away(at, way, (codec, arguments), room, runner);
                 }
                 runner.run(method, (codec, arguments), room, self);
                 self.answer(at, grant, method, runner, now_ns);
@@ -102,26 +107,37 @@ impl Links {
         self.meter.peers().answered(self.all[at.key].row, bytes_in, bytes_out);
     }
 
+    /// Refuses a call that would run beside the loop when there is no room for it. First of all, and with nothing made
+    /// for it: a service that has too much to do should not work for saying so (decision 0065). What comes too late is
+    /// told that.
+    #[inline(never)]
+    fn finds_no_room(&mut self, at: &At<'_>, grant: Grant, way: Way, runner: &Runner, now_ns: u64) -> bool {
+        let Request { deadline_ns, head, .. } = *at.request;
+        if deadline_ns != 0 && deadline_ns <= now_ns {
+            return false;
+        }
+        let len = head.len as usize;
+        let held = if self.in_place(at, len).is_some() { 0 } else { len };
+        let asks = Asks { way, caller: Caller::Link(self.all[at.key].id), now_ns };
+        let Err(full) = runner.admit(&asks, held, self.message_max) else { return false };
+        let status = full.status();
+        self.publish(at, Some(grant), status, full.why.as_bytes());
+        self.meter.refused(Some(MethodIndex(head.method)), Counter::ShmCalls, self.all[at.key].row, status);
+        true
+    }
+
+    /// A link whose large requests are read in place, when one of so many bytes is.
+    fn in_place(&self, at: &At<'_>, len: usize) -> Option<Trusted> {
+        self.all[at.key].trusted.filter(|_| (IN_PLACE_FROM..=self.message_max).contains(&len))
+    }
+
     /// The call runs beside the loop. Its slot stays claimed until it is back.
-    fn send_away(
-        &mut self,
-        at: &At<'_>,
-        grant: Grant,
-        way: Way,
-        asked: (Codec, Arguments),
-        room: Room,
-        (runner, now_ns): (&mut Runner, u64),
-    ) {
+    fn send_away(&mut self, at: &At<'_>, way: Way, asked: (Codec, Arguments), room: Room, runner: &mut Runner) {
         let (key, method) = (at.key, MethodIndex(at.request.head.method));
         let to = ReplyTo::Slot { key, link: self.all[key].id, slot: at.slot, request: *at.request };
-        let asks = Asks { way, caller: Caller::of(&to), now_ns };
         // The exact time, of which what it waits is counted.
         let ticket = |context| Ticket::new(to, method, way, clock::now_ns(), context);
-        let sent = runner.send_away(asked, room, &asks, ticket);
-        if let Err(failure) = sent {
-            self.refuse(at, Some(grant), &failure);
-            self.meter.refused(Some(method), Counter::ShmCalls, self.all[at.key].row, &failure);
-        }
+        let _its_slot_names_it = runner.send_away(asked, room, ticket);
     }
 
     /// A call that ran beside the loop is back, unless its client has left meanwhile.
@@ -163,9 +179,8 @@ impl Links {
             return Err(in_vain(runner.timing.since(), now_ns));
         }
         let codec = Codec::from_wire(request.head.codec).ok_or_else(|| no_codec(request.head.codec))?;
-        let Attached { link, trusted, .. } = &self.all[at.key];
-        let len = request.head.len as usize;
-        if let Some(trusted) = trusted.filter(|_| (IN_PLACE_FROM..=self.message_max).contains(&len)) {
+        let (link, len) = (&self.all[at.key].link, request.head.len as usize);
+        if let Some(trusted) = self.in_place(at, len) {
             self.meter.count(Counter::ReadInPlace);
             return Ok((codec, Arguments::InPlace(link.in_place(trusted, grant, len, self.message_max))));
         }

@@ -119,7 +119,8 @@ pub(super) struct Connection {
     pub(super) dirty: bool,
     /// Others have something to do in this turn, too.
     pub(super) others_wait: bool,
-    /// The turn before this one took so long that somebody may have given up meanwhile.
+    /// The turn before this one took so long, or a call here has waited so long, that somebody may have given up
+    /// meanwhile.
     pub(super) took_long: bool,
 }
 

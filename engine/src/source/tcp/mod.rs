@@ -1,5 +1,6 @@
 //! Calls from TCP: all connections of this loop, and the listeners that they came from.
 
+mod accept;
 mod arrivals;
 mod connection;
 mod open;
@@ -11,11 +12,8 @@ mod receive_buffer;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::sync::Once;
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::net::SocketFlags;
 use rustix::net::sockopt::set_tcp_nodelay;
 use speedysvc_protocol::context::Peer;
 use speedysvc_protocol::control::Peers;
@@ -23,18 +21,18 @@ use speedysvc_protocol::shm::peer_rows::Who;
 use speedysvc_protocol::stats::Counter;
 
 use crate::beside::Ticket;
-use crate::budget::CONNECTIONS;
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::driver::{Completion, Driver, Tag};
 use crate::meter::Meter;
+use crate::share::accepting::GivesWay;
+pub(crate) use accept::Neighbours;
+use accept::keep_alive;
 use connection::Connection;
 pub(crate) use connection::Settings;
 use open::Open;
 use pool::Pool;
 
-/// Connections accepted from one listener in one turn, before those that are open have theirs.
-const ACCEPTS_PER_TURN: usize = 32;
 /// How often peers that owe something are looked at.
 const CHECK_NS: u64 = 1_000_000_000;
 
@@ -47,6 +45,8 @@ pub(crate) struct Connections {
     peers: Peers,
     /// Somebody may be waiting in a listener's backlog.
     knocked: bool,
+    gives_way: GivesWay,
+    neighbours: Neighbours,
     open: Open,
     /// Counts up with each connection, so that a tag never names a successor.
     generation: u64,
@@ -65,16 +65,25 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    pub(crate) fn new(listeners: Vec<OwnedFd>, peers: Peers, settings: Settings, meter: Rc<Meter>) -> Self {
-        let (open, dirty) = (Open::new(settings), Vec::new());
+    pub(crate) fn new(
+        listeners: Vec<OwnedFd>,
+        peers: Peers,
+        settings: Settings,
+        neighbours: Neighbours,
+        meter: Rc<Meter>,
+    ) -> Self {
+        let (open, dirty, gives_way) = (Open::new(settings), Vec::new(), GivesWay::default());
         let (knocked, draining, starved) = (true, false, false);
         listeners.iter().for_each(keep_alive);
+        neighbours.say(0);
         let (pool, check_ns, owing) = (Pool::default(), None, false);
         let generation = 0;
         Self {
             listeners,
             peers,
             knocked,
+            gives_way,
+            neighbours,
             open,
             generation,
             dirty,
@@ -100,57 +109,6 @@ impl Connections {
     /// A listener became readable.
     pub(crate) fn knock(&mut self) {
         self.knocked = true;
-    }
-
-    /// Accepts whoever is waiting, unless all connections are taken, descriptors ran out or the worker drains. Whether
-    /// anybody was.
-    fn accept(&mut self, driver: &mut dyn Driver) -> bool {
-        let mut accepted = false;
-        if !self.knocked || self.draining {
-            return false;
-        }
-        self.knocked = false;
-        for index in 0..self.listeners.len() {
-            for _ in 0..ACCEPTS_PER_TURN {
-                if self.starved || self.open.len() >= CONNECTIONS {
-                    self.knocked = true;
-                    return accepted;
-                }
-                match rustix::net::acceptfrom_with(&self.listeners[index], SocketFlags::CLOEXEC) {
-                    Ok((socket, address)) => {
-                        accepted = true;
-                        self.meter.count(Counter::ConnectionsAccepted);
-                        match peers::admit(&self.peers, &socket, address) {
-                            Some(peer) => self.greet(socket, peer, driver),
-                            None => self.meter.count(Counter::ClosedRefused),
-                        }
-                    }
-                    Err(Errno::AGAIN) => break,
-                    Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
-                        self.starve();
-                    }
-                    // Whoever it was has gone again, or a signal came.
-                    Err(_) => {}
-                }
-            }
-            // Either the backlog is empty, or the rest of it has the next turn.
-            self.knocked |= accepted;
-        }
-        accepted
-    }
-
-    /// Descriptors, or the kernel's memory, have run out. Trying again at once would only spin: the next try comes when
-    /// one of ours is closed, and with the next look at who owes something, as others may have closed theirs.
-    fn starve(&mut self) {
-        static SAID: Once = Once::new();
-        SAID.call_once(|| {
-            eprintln!(
-                "speedysvc: no descriptors are left: who connects waits in the backlog. Raise the limit of this \
-                 process (ulimit -n; in systemd LimitNOFILE=)"
-            );
-        });
-        (self.starved, self.owing) = (true, true);
-        self.meter.count(Counter::AcceptsStarved);
     }
 
     /// Takes a completion that concerns sockets.
@@ -234,6 +192,7 @@ impl Connections {
                 closed.forget(driver);
                 self.meter.peers().leave(closed.row());
                 self.meter.count(why);
+                self.neighbours.say(self.open.len());
                 self.descriptor_freed();
             } else if again {
                 self.mark(key);
@@ -286,8 +245,9 @@ impl Connections {
 
     /// How long the loop may sleep at most, from now on.
     pub(crate) fn longest_sleep(&self, now_ns: u64) -> Option<Duration> {
-        let check_ns = self.check_ns.filter(|_| self.owing)?;
-        Some(Duration::from_nanos(check_ns.saturating_sub(now_ns).max(1)))
+        let next = [self.check_ns.filter(|_| self.owing), self.gives_way.until_ns()];
+        let next_ns = next.into_iter().flatten().min()?;
+        Some(Duration::from_nanos(next_ns.saturating_sub(now_ns).max(1)))
     }
 
     /// The loop is about to sleep: what is not needed until something comes is given back.
@@ -318,20 +278,6 @@ impl Connections {
     }
 }
 
-/// Finds out about peers that vanished without a word, 60 seconds later at most: accepted sockets take this over from
-/// their listeners.
-fn keep_alive(listener: &OwnedFd) {
-    use rustix::net::sockopt;
-    let (idle, between, probes) = (Duration::from_secs(30), Duration::from_secs(10), 3);
-    // Other sockets than TCP's refuse it, and need it not.
-    let _other: Result<(), Errno> = sockopt::set_socket_keepalive(listener, true)
-        .and_then(|()| sockopt::set_tcp_keepidle(listener, idle))
-        .and_then(|()| sockopt::set_tcp_keepintvl(listener, between))
-        .and_then(|()| sockopt::set_tcp_keepcnt(listener, probes))
-        // The same for what was sent and is not acknowledged.
-        .and_then(|()| sockopt::set_tcp_user_timeout(listener, 60_000));
-}
-
 /// Ends both directions of a socket, so that operations under way on it end too.
 fn shutdown(socket: &OwnedFd) {
     // Not through io_uring, where it would go to a kernel thread. It fails when the peer is gone: then nothing is left
@@ -343,25 +289,4 @@ fn shutdown(socket: &OwnedFd) {
 fn half_close(socket: &OwnedFd) {
     // It fails when the peer is gone: then receiving ends, too.
     let _gone: Result<(), io::Error> = rustix::net::shutdown(socket, rustix::net::Shutdown::Write).map_err(Into::into);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rustix::net::sockopt;
-    use std::net::{TcpListener, TcpStream};
-
-    /// Fault row C8. That the kernel keeps this promise is its own affair.
-    #[test]
-    fn accepted_sockets_find_out_about_peers_that_vanished() {
-        let listener: OwnedFd = TcpListener::bind("127.0.0.1:0").unwrap().into();
-        keep_alive(&listener);
-        let listener = TcpListener::from(listener);
-        let _theirs = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let ours = listener.accept().unwrap().0;
-        assert!(sockopt::socket_keepalive(&ours).unwrap());
-        let (idle, between) = (sockopt::tcp_keepidle(&ours).unwrap(), sockopt::tcp_keepintvl(&ours).unwrap());
-        assert!(idle + between * sockopt::tcp_keepcnt(&ours).unwrap() <= Duration::from_secs(60));
-        assert_eq!(sockopt::tcp_user_timeout(&ours).unwrap(), 60_000);
-    }
 }

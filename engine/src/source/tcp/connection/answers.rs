@@ -60,10 +60,11 @@ impl Connection {
         let (to, came_ns) = (ReplyTo::Frame { tag: self.tag, id: call.id }, self.arrivals.next_ns());
         let asks = Asks { way, caller: Caller::of(&to), now_ns: self.turn_ns };
         let ticket = |context| Ticket::new(to, index, way, came_ns, context);
-        match runner.send_away((call.codec, Arguments::Copied), room, &asks, ticket) {
-            Ok(ticket) => self.away.push(Away { id: Some(call.id), ticket, way }),
-            Err(failure) => self.refuse(call, &failure, runner),
+        if let Err(full) = runner.admit(&asks, runner.arguments.as_slice().len(), room.limit) {
+            return self.refuse(call, &full.into(), runner);
         }
+        let ticket = runner.send_away((call.codec, Arguments::Copied), room, ticket);
+        self.away.push(Away { id: Some(call.id), ticket, way });
     }
 
     /// Queues a reply that may be compressed, checked or large. A large body leaves from where it lies.
@@ -89,10 +90,10 @@ impl Connection {
 
     /// Answers a call that does not reach its handler.
     pub(super) fn refuse(&mut self, call: Asked, failure: &Failure, runner: &Runner) {
-        let kind = Kind::Reply { id: call.id, status: failure.status() };
-        let text = failure.wire_text();
+        let status = failure.status();
+        let (kind, text) = (Kind::Reply { id: call.id, status }, failure.wire_text());
         frame::append_sent(&mut self.outbox, kind, Sent::plain(text.as_bytes()), self.wire.checksum);
-        runner.meter.refused(runner.contract().index_of(call.method), Counter::TcpCalls, self.row, failure);
+        runner.meter.refused(runner.contract().index_of(call.method), Counter::TcpCalls, self.row, status);
     }
 
     pub(super) fn say<T: serde::Serialize>(&mut self, kind: Kind, message: &T) {

@@ -22,6 +22,8 @@ impl Connection {
         elsewhere: &mut impl Elsewhere,
         pool: &mut Pool,
     ) -> bool {
+        // Who waited here for another call to come back may have been given up meanwhile, too.
+        self.took_long |= self.waits;
         (self.missing, self.waits) = (0, false);
         (self.turn_ns, self.is_first) = (now_ns(), true);
         self.looked_ns = self.turn_ns;
