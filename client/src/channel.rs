@@ -125,11 +125,17 @@ impl Channel {
         self.line.settled()
     }
 
-    /// Replies over shared memory that a sleeping caller found by itself, because a wake was lost: anything but 0 is a
-    /// bug. For tests.
+    /// Replies over shared memory that a sleeping caller found by itself: its worker stood still between reply and wake,
+    /// or died there, or a wake was lost, which is a bug. For tests.
     #[must_use]
     pub fn rescues(&self) -> u64 {
-        self.line.rescues()
+        self.line.rescues.count()
+    }
+
+    /// How long a blocking caller sleeps before it looks for itself, in place of 100 ms: longer than any worker stands
+    /// still, so that [`Channel::rescues`] counts lost wakes only. For tests.
+    pub fn sleep_at_most(&self, longest: Duration) {
+        self.line.rescues.sleep_at_most(longest);
     }
 
     /// Calls a method that has no error of its own; `method` is its place in the contract.

@@ -1,7 +1,6 @@
 //! One connection, whatever carries it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use speedysvc_protocol::hello::Hello;
 
@@ -11,7 +10,7 @@ use crate::clock::Deadline;
 use crate::error::Error;
 use crate::in_process::InProcess;
 use crate::reply::Reply;
-use crate::shm::{self, ShmConnection};
+use crate::shm::{self, Rescues, ShmConnection};
 use crate::tcp::{self, TcpConnection};
 
 #[derive(Clone)]
@@ -28,7 +27,7 @@ impl Connection {
         address: &Address,
         hello: &Hello,
         deadline: Deadline,
-        rescues: &Arc<AtomicU64>,
+        rescues: &Arc<Rescues>,
     ) -> Result<Self, Error> {
         let opened = match address {
             Address::Shm { path, .. } => {

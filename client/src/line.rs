@@ -23,7 +23,7 @@ use crate::in_process::InProcess;
 use crate::reply::Reply;
 use crate::retry::{Budget, Failed, Moment, Retries};
 use crate::routes::{Routes, Settled, texts};
-use crate::shm::{ShmConnection, Write};
+use crate::shm::{Rescues, ShmConnection, Write};
 use rounds::Rounds;
 
 /// Shared by all clones of a channel.
@@ -38,7 +38,7 @@ pub(crate) struct Line {
     state: Mutex<State>,
     /// An attempt to connect has ended.
     attempted: Condvar,
-    rescues: Arc<AtomicU64>,
+    pub(crate) rescues: Arc<Rescues>,
     /// Of the last welcome: the default deadline in nanoseconds, and the largest message.
     deadline_ns: AtomicU64,
     message_max: AtomicU64,
@@ -103,7 +103,7 @@ impl Line {
         Self::on(Routes::none(), hello, settled, Arc::default())
     }
 
-    fn on(routes: Routes, hello: Hello, settled: Settled<Connection>, rescues: Arc<AtomicU64>) -> Self {
+    fn on(routes: Routes, hello: Hello, settled: Settled<Connection>, rescues: Arc<Rescues>) -> Self {
         let Settled { list, place, found, passed_over } = settled;
         let agreed = found.agreed().clone();
         let (first, later) = match found {
@@ -136,11 +136,6 @@ impl Line {
     #[inline]
     pub(crate) fn message_max(&self) -> usize {
         usize::try_from(self.message_max.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
-    }
-
-    /// Replies that a sleeping caller found by itself, because a wake was lost. Anything but 0 is a bug.
-    pub(crate) fn rescues(&self) -> u64 {
-        self.rescues.load(Ordering::Relaxed)
     }
 
     /// Makes a call, and makes it again while it has certainly not started and the deadline allows.

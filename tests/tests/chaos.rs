@@ -16,6 +16,7 @@ fn options(transport: Transport) -> Options {
         workers: 3,
         in_flight_min: 32,
         deadline: Duration::from_secs(20),
+        sleep: Duration::from_secs(15),
         sabotage: None,
         linger: Duration::ZERO,
     }
@@ -56,6 +57,17 @@ fn a_mistake_is_found_and_its_call_is_named() {
         let why = run(&options).expect_err("the mistake is found");
         assert!(why.contains(expected), "{sabotage}: {why}");
     }
+}
+
+#[test]
+fn a_lost_wake_is_found() {
+    let mut options = options(Transport::Shm);
+    options.plan = Plan { calls: 100, big: 0, ..options.plan };
+    // One worker, so that all replies after that call are its.
+    (options.kills, options.threads, options.workers, options.sabotage) = (0, 4, 1, Some(Sabotage::Mute(17)));
+    options.sleep = Duration::from_millis(300);
+    let why = run(&options).expect_err("the loss is found");
+    assert!(why.contains("callers slept through their replies: wakes were lost"), "{why}");
 }
 
 /// Longer by `SPEEDYSVC_STORM=600 cargo test --test chaos storm`, in seconds; and by the `chaos` program's `--storm`.

@@ -23,7 +23,7 @@ use super::looking::Looking;
 use super::parks::Parks;
 use super::room::Room;
 use super::slots::Slots;
-use super::{Apart, ShmConnection};
+use super::{Apart, Rescues, ShmConnection};
 use crate::call::Agreed;
 use crate::clock::{Deadline, now_ns};
 use crate::error::Error;
@@ -42,7 +42,7 @@ pub(crate) fn attach(
     path: &Path,
     hello: &Hello,
     deadline: Deadline,
-    rescues: &Arc<AtomicU64>,
+    rescues: &Arc<Rescues>,
 ) -> Result<ShmConnection, Error> {
     let named = |error: Error| error.within(&path.display().to_string());
     let mut tries = 1;

@@ -17,6 +17,7 @@ mod own;
 mod parks;
 mod queue;
 mod queued;
+mod rescues;
 mod room;
 mod slots;
 mod task;
@@ -51,6 +52,7 @@ pub(crate) use attach::attach;
 pub(crate) use flight::Flight;
 pub(crate) use home::Home;
 pub(crate) use large::Write;
+pub(crate) use rescues::Rescues;
 
 /// What some callers write, away from the lines that all of them read.
 #[repr(align(128))]
@@ -69,7 +71,7 @@ pub(crate) struct ShmConnection {
     sizes: Vec<Sizes>,
     /// The service's limit, in bytes.
     largest_reply: u32,
-    rescues: Arc<AtomicU64>,
+    rescues: Arc<Rescues>,
     /// Since when the link is of no use any more: the broker hung up, or a slot has no numbers left. 0 while it is.
     broken_ns: AtomicU64,
     /// Calls were published, and nobody has looked since whether their worker must be rung for (rule 13).

@@ -23,7 +23,7 @@ use crate::clock::{Deadline, now_ns};
 const FAR_NS: u64 = u64::MAX;
 
 /// A sleep that ends so soon after its time ended by the clock, and not because the machine was busy.
-pub(super) const PUNCTUAL_NS: u64 = 1_000_000;
+const PUNCTUAL_NS: u64 = 1_000_000;
 /// A sleep so long that a wake in its last moment is no likely explanation.
 const FULL_NS: u64 = 90_000_000;
 const _: () = assert!((FULL_NS as u128) < LOOK_AGAIN.as_nanos(), "there are such sleeps");
@@ -230,7 +230,7 @@ impl ShmConnection {
                 state.watched &= !(1 << slot);
                 self.link.slot(*slot).pass_on();
             } else if overslept {
-                self.rescues.fetch_add(1, Ordering::Relaxed);
+                self.rescues.add();
             }
         }
     }

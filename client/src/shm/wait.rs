@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use speedysvc_protocol::crowd::HOLE_NS;
-use speedysvc_protocol::shm::doorbell::{LOOK_AGAIN, Slept};
+use speedysvc_protocol::shm::doorbell::Slept;
 use speedysvc_protocol::shm::layout::Grant;
 use speedysvc_protocol::shm::looks;
 use speedysvc_protocol::shm::seq::Seq;
@@ -15,10 +15,9 @@ use speedysvc_protocol::shm::slot::{Caller, GivenUp, ReplyHead};
 use speedysvc_protocol::status::Code;
 
 use super::lease::Lease;
-use super::parks::PUNCTUAL_NS;
 use super::{ShmConnection, looking};
 use crate::call::Stop;
-use crate::clock::{Deadline, now_ns};
+use crate::clock::{Deadline, now_ns, whole_ns};
 use crate::error::Error;
 
 /// Looks one after the other, before those with pauses: about a microsecond.
@@ -29,6 +28,9 @@ const LOOKS: u32 = 32;
 const HOLE: Duration = Duration::from_nanos(HOLE_NS);
 /// How long a claimed call may still be answered after the broker has gone: its workers may be finishing.
 pub(super) const FINISHING: Duration = Duration::from_secs(1);
+
+/// A thread that is back within this part of its sleep after its end has not lost its processor.
+const PUNCTUAL: u32 = 100;
 
 enum Waited {
     Answered(ReplyHead),
@@ -122,15 +124,16 @@ impl ShmConnection {
             }
             let Some(left) = deadline.left() else { return Waited::TimeIsUp };
             let Some(unanswered) = caller.announce_sleep(seq) else { continue };
-            let until = Deadline::after(LOOK_AGAIN);
-            if caller.sleep(unanswered, left) == Slept::Woken {
+            let longest = self.rescues.longest_sleep();
+            let until = Deadline::after(longest);
+            if caller.sleep(unanswered, left.min(longest)) == Slept::Woken {
                 continue;
             }
             if let Some(answer) = caller.poll(seq) {
-                // Found by looking, not by being woken: a lost wake, unless it came in the moment of the deadline, or
-                // since the sleep ended, because this thread itself runs late.
-                if left >= LOOK_AGAIN && now_ns().saturating_sub(until.ns()) < PUNCTUAL_NS {
-                    self.rescues.fetch_add(1, Ordering::Relaxed);
+                // Found by looking, not by being woken, unless it came in the moment of the deadline, or since the sleep
+                // ended, because this thread itself runs late.
+                if left >= longest && now_ns().saturating_sub(until.ns()) < whole_ns(longest / PUNCTUAL) {
+                    self.rescues.add();
                 }
                 return Waited::Answered(answer);
             }

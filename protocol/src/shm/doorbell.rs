@@ -18,7 +18,8 @@ use crate::limits::SLOTS_MAX;
 #[cfg(target_endian = "big")]
 compile_error!("a futex watches the lower half of a sequence word, which is taken to come first");
 
-/// The longest that a client sleeps before it looks for itself. A reply found then is a rescue: a lost wake, a bug.
+/// The longest that a client sleeps before it looks for itself. A reply found then is a rescue: its wake is late, as its
+/// worker stands still or has died, or was lost, which is a bug (decision 0070).
 pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The most words that the kernel lets one thread sleep on (`FUTEX_WAITV_MAX`).
@@ -54,12 +55,12 @@ pub fn ring(bell: impl AsFd) -> io::Result<()> {
 }
 
 impl Caller<'_> {
-    /// Sleeps until the reply's sequence is no longer what [`Caller::announce_sleep`] saw, at most for `longest` and
-    /// never longer than [`LOOK_AGAIN`].
+    /// Sleeps until the reply's sequence is no longer what [`Caller::announce_sleep`] saw, at most for `longest`, which
+    /// is at most [`LOOK_AGAIN`] but in tests.
     #[must_use]
     pub fn sleep(self, seen: Unanswered, longest: Duration) -> Slept {
-        let longest = longest.min(LOOK_AGAIN);
-        let timeout = Timespec { tv_sec: 0, tv_nsec: longest.subsec_nanos().into() };
+        let seconds = i64::try_from(longest.as_secs()).unwrap_or(i64::MAX);
+        let timeout = Timespec { tv_sec: seconds, tv_nsec: longest.subsec_nanos().into() };
         #[expect(clippy::cast_possible_truncation, reason = "the futex watches the lower half")]
         let unchanged = seen.0 as u32;
         match futex::wait(lower_half(&self.0.reply.seq), futex::Flags::empty(), unchanged, Some(&timeout)) {

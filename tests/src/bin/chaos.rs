@@ -42,6 +42,9 @@ struct Arguments {
     /// Of each call, in seconds.
     #[arg(long, default_value_t = 20)]
     deadline: u64,
+    /// Seconds that a caller sleeps before it looks for itself: who finds its reply then has lost its wake.
+    #[arg(long, default_value_t = 15)]
+    sleep: u64,
     /// The service's message limit in bytes; without it 64 MiB for shared memory and 16 MiB for TCP.
     #[arg(long)]
     limit: Option<u64>,
@@ -52,7 +55,7 @@ struct Arguments {
     /// Storms of more than a minute are made in several, each with a seed of its own.
     #[arg(long)]
     storm: Option<u64>,
-    /// A mistake on purpose: twice, silent, wrong-reply, lie or forget, with :CALL.
+    /// A mistake on purpose: twice, silent, wrong-reply, lie, forget or mute, with :CALL.
     #[arg(long)]
     sabotage: Option<Sabotage>,
     /// Seconds for which everything is left as it is when nothing moves any more.
@@ -97,6 +100,7 @@ impl Arguments {
             workers: self.workers,
             in_flight_min: self.in_flight,
             deadline: Duration::from_secs(self.deadline),
+            sleep: Duration::from_secs(self.sleep),
             sabotage: self.sabotage,
             linger: Duration::from_secs(self.linger),
         }

@@ -127,8 +127,10 @@ impl Killer {
             let due = (made + 1) * self.calls / (self.kills + 1);
             watch.until(|| (load.over.load(Ordering::Relaxed) >= due).then_some(()))?;
             let victims = self.choose(&engine.workers(), moment % ALL_AT_ONCE == 0);
-            let busy = || Some(load.in_flight.load(Ordering::Relaxed)).filter(|count| *count >= self.in_flight_min);
-            let in_flight = watch.until(busy)?;
+            let in_flight = watch.until(|| {
+                let count = load.in_flight.load(Ordering::Relaxed);
+                (count >= self.in_flight_min && load.is_well()).then_some(count)
+            })?;
             victims.iter().copied().for_each(proc::kill);
             let begin = Instant::now();
             watch.until(|| self.are_replaced(&victims, &engine.workers()).then_some(()))?;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use speedysvc::__private::Channel;
 
@@ -10,6 +11,10 @@ use super::caller::{Caller, Ends};
 use super::checker::Told;
 use super::plan::Plan;
 use super::sabotage::Sabotage;
+
+/// When a call takes this long its reply may be there and its wake lost. Nobody may die then: who buries the dead wakes
+/// their callers, also for replies that were there, and the loss would not be found.
+const SUSPICIOUS: Duration = Duration::from_secs(1);
 
 /// What the threads share with each other and with who watches them.
 #[derive(Debug)]
@@ -26,15 +31,27 @@ pub struct Load {
     pub over: AtomicU64,
     /// Of these, answered rightly.
     pub right: AtomicU64,
+    begin: Instant,
+    /// Since when each thread waits, in nanoseconds from the beginning; 0 while it does not.
+    since: Vec<AtomicU64>,
 }
 
 impl Load {
-    /// A load with nothing made yet.
+    /// A load of so many threads, with nothing made yet.
     #[must_use]
-    pub fn new(plan: Plan, kills_wanted: u64, sabotage: Option<Sabotage>) -> Self {
+    pub fn new(plan: Plan, kills_wanted: u64, sabotage: Option<Sabotage>, threads: usize) -> Self {
         let zero = AtomicU64::default;
         let (kills, next, in_flight, over, right) = (zero(), zero(), zero(), zero(), zero());
-        Self { plan, sabotage, kills_wanted, kills, next, in_flight, over, right }
+        let (begin, since) = (Instant::now(), (0..threads).map(|_| zero()).collect());
+        Self { plan, sabotage, kills_wanted, kills, next, in_flight, over, right, begin, since }
+    }
+
+    /// Whether no call takes suspiciously long. Who takes workers away waits for that.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let now = self.begin.elapsed();
+        let since = self.since.iter().map(|since| since.load(Ordering::Relaxed)).filter(|since| *since > 0);
+        since.min().is_none_or(|since| now.saturating_sub(Duration::from_nanos(since)) < SUSPICIOUS)
     }
 
     /// Calls that were begun.
@@ -52,25 +69,29 @@ impl Load {
         self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()
     }
 
-    /// Starts `threads` callers that take turns with the channels.
+    /// Starts the callers, who take turns with the channels.
     ///
     /// # Panics
     /// When a thread cannot be started.
     #[must_use]
-    pub fn start(self: &Arc<Self>, threads: usize, channels: &[Channel]) -> Vec<JoinHandle<Ends>> {
-        let channels = channels.iter().cycle().take(threads);
+    pub fn start(self: &Arc<Self>, channels: &[Channel]) -> Vec<JoinHandle<Ends>> {
+        let channels = channels.iter().cycle().take(self.since.len());
         let start = |(number, channel): (usize, &Channel)| {
             let (load, channel) = (Arc::clone(self), channel.clone());
             let named = thread::Builder::new().name(format!("caller-{number}"));
-            named.spawn(move || load.work(channel)).expect("a thread can be started")
+            named.spawn(move || load.work(number, channel)).expect("a thread can be started")
         };
         channels.enumerate().map(start).collect()
     }
 
-    fn work(&self, channel: Channel) -> Ends {
+    fn work(&self, number: usize, channel: Channel) -> Ends {
         let mut caller = Caller::new(channel, self.plan);
+        let since = &self.since[number];
         while let Some(id) = self.take_number() {
+            let now = u64::try_from(self.begin.elapsed().as_nanos()).expect("a run of less than 500 years");
+            since.store(now.max(1), Ordering::Relaxed);
             let told = caller.make(id, &self.in_flight);
+            since.store(0, Ordering::Relaxed);
             self.over.fetch_add(1, Ordering::Relaxed);
             self.right.fetch_add(u64::from(told == Told::Right), Ordering::Relaxed);
         }

@@ -43,6 +43,9 @@ pub struct Options {
     pub in_flight_min: u64,
     /// Of each call. One that takes longer fails the run.
     pub deadline: Duration,
+    /// How long a caller sleeps before it looks for itself: shorter than a deadline, and longer than any worker stands
+    /// still. Who finds its reply then was not woken, and never would have been.
+    pub sleep: Duration,
     /// A mistake on purpose.
     pub sabotage: Option<Sabotage>,
     /// How long everything is left as it is when nothing moves any more, for whoever wants to look.
@@ -106,15 +109,15 @@ impl fmt::Display for Report {
 /// When the engine does not do what every test needs: start, replace workers, stop.
 pub fn run(options: &Options) -> Result<Report, String> {
     let mut stage = Stage::set(options, home(options, "", ""))?;
-    let load = Arc::new(Load::new(options.plan, options.kills, options.sabotage));
+    let load = Arc::new(Load::new(options.plan, options.kills, options.sabotage, options.threads));
     let begin = Instant::now();
-    let callers = load.start(options.threads, &stage.channels);
+    let callers = load.start(&stage.channels);
     let fought = fight(options, &stage.engine, &load, callers);
     let (deaths, ends) = fought.map_err(|why| linger(options, &stage.engine, why))?;
     let took = begin.elapsed();
     stage.stop()?;
     stage.engine.wait_for_no_worker();
-    let (tally, _late_wakes) = stage.judge(&load, &ends, &deaths, 0)?;
+    let tally = stage.judge(&load, &ends, &deaths)?;
     Ok(Report { tally, deaths, errors: ends.errors, slowest: ends.slowest, begin, took })
 }
 

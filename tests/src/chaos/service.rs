@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::api::{Chaos, Refused};
 use super::plan::{checksum, reply_key, stream};
 use super::record::{Record, Recorder};
-use super::sabotage::Sabotage;
+use super::sabotage::{Sabotage, mute};
 use crate::harness::let_pass;
 
 /// The file that handlers append to.
@@ -49,6 +49,9 @@ impl Scribe {
             Some(Sabotage::Silent(sabotaged)) if sabotaged == id => 0,
             _ => 1,
         };
+        if self.sabotage == Some(Sabotage::Mute(id)) {
+            mute().expect("the kernel takes a filter");
+        }
         for _ in 0..times {
             self.recorder.append(record).expect("the record takes a line");
         }

@@ -33,8 +33,10 @@ impl<'o> Stage<'o> {
             Transport::Shm => engine.address("chaos"),
             Transport::Tcp => engine.tcp_address("chaos"),
         };
-        let channels = (0..options.clients).map(|_| connect(&address, options.deadline)).collect::<Result<_, _>>();
-        Ok(Self { engine, home, channels: channels.map_err(|error| error.to_string())?, options })
+        let channels = (0..options.clients).map(|_| connect(&address, options.deadline)).collect::<Result<Vec<_>, _>>();
+        let channels = channels.map_err(|error| error.to_string())?;
+        channels.iter().for_each(|channel| channel.sleep_at_most(options.sleep));
+        Ok(Self { engine, home, channels, options })
     }
 
     /// Lets the engine end, which it must do well.
@@ -45,19 +47,13 @@ impl<'o> Stage<'o> {
         }
     }
 
-    /// How calls ended, and how many callers were woken late; or what contradicts. `stood_still` as for
-    /// [`refuse_surprises`].
-    pub(super) fn judge(
-        &self,
-        load: &Load,
-        ends: &Ends,
-        deaths: &Deaths,
-        stood_still: u64,
-    ) -> Result<(Tally, u64), String> {
+    /// How calls ended, or what contradicts.
+    pub(super) fn judge(&self, load: &Load, ends: &Ends, deaths: &Deaths) -> Result<Tally, String> {
         let records = record::read(&self.home.path().join("record")).map_err(|error| error.to_string())?;
         let tally = check(load.begun(), &ends.verdicts, &records, bounds(self.options, deaths));
         let tally = tally.map_err(|wrong| wrong.to_string())?;
-        Ok((tally, refuse_surprises(self.options, ends, &self.channels, stood_still)?))
+        refuse_surprises(self.options, ends, &self.channels)?;
+        Ok(tally)
     }
 }
 
@@ -97,11 +93,12 @@ fn bounds(options: &Options, deaths: &Deaths) -> Bounds {
     }
 }
 
-/// What no kill explains: other errors, calls over their deadline, wakes that were lost.
-///
-/// A wake is late, not lost, when its worker stood still between a reply and the wake for it: `stood_still` times that
-/// may have been, and far more seldom it is. How often it was.
-fn refuse_surprises(options: &Options, ends: &Ends, channels: &[Channel], stood_still: u64) -> Result<u64, String> {
+/// What no kill explains: wakes that were lost, other errors, calls over their deadline.
+fn refuse_surprises(options: &Options, ends: &Ends, channels: &[Channel]) -> Result<(), String> {
+    let lost = channels.iter().map(Channel::rescues).sum::<u64>();
+    if lost > 0 {
+        return Err(format!("{lost} callers slept through their replies: wakes were lost"));
+    }
     if let Some(first) = ends.surprises.first() {
         return Err(format!("{} calls failed in a way that no kill explains, such as {first}", ends.surprises.len()));
     }
@@ -110,8 +107,5 @@ fn refuse_surprises(options: &Options, ends: &Ends, channels: &[Channel], stood_
     if let Some(slow) = ends.slowest.first().filter(|slow| slow.took > late) {
         return Err(format!("{:?} took {:?}, over its deadline of {:?}", slow.call, slow.took, options.deadline));
     }
-    match channels.iter().map(Channel::rescues).sum::<u64>() {
-        count if count <= stood_still => Ok(count),
-        count => Err(format!("{count} callers slept through their replies: wakes were lost")),
-    }
+    Ok(())
 }

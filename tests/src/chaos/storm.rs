@@ -49,8 +49,6 @@ pub struct Stormed {
     pub tally: Tally,
     /// What was done.
     pub weather: Weather,
-    /// Callers that found their reply by looking: its worker was stopped before it woke them.
-    pub late_wakes: u64,
 }
 
 impl Weather {
@@ -70,8 +68,7 @@ impl fmt::Display for Stormed {
         writeln!(f, "  ({failed} of these orders failed, and said so), the disk full {fills} times ({disk})")?;
         let Tally { right, done, not_started, unknown, unknown_ran, runs, .. } = self.tally;
         writeln!(f, "  {right} calls answered rightly, {not_started} not started, {done} done without their reply,")?;
-        writeln!(f, "  {unknown} unknown ({unknown_ran} of them ran); {runs} runs written down;")?;
-        write!(f, "  {} callers were not woken for their reply by a worker that stood still", self.late_wakes)
+        write!(f, "  {unknown} unknown ({unknown_ran} of them ran); {runs} runs written down")
     }
 }
 
@@ -88,8 +85,8 @@ pub fn storm(options: &Options, span: Duration) -> Result<Stormed, String> {
     // The disk goes before its folder, and after the engine.
     let mut stage = Stage::set(options, Arc::clone(&home))?;
     // The one kill that it waits for is the storm's end.
-    let load = Arc::new(Load::new(options.plan, 1, options.sabotage));
-    let callers = load.start(options.threads, &stage.channels);
+    let load = Arc::new(Load::new(options.plan, 1, options.sabotage, options.threads));
+    let callers = load.start(&stage.channels);
     let dice = Dice(options.plan.seed ^ 0x73_746F_726D);
     let rage = Rage { engine: &stage.engine, home: &stage.home, disk: &disk, load: &load, options, dice };
     let raged = rage.on(span, callers);
@@ -99,8 +96,8 @@ pub fn storm(options: &Options, span: Duration) -> Result<Stormed, String> {
     if !left.is_empty() {
         return Err(format!("left behind: {}", left.join(", ")));
     }
-    let (tally, late_wakes) = stage.judge(&load, &ends, &weather.deaths, weather.stops)?;
-    Ok(Stormed { tally, weather, late_wakes })
+    let tally = stage.judge(&load, &ends, &weather.deaths)?;
+    Ok(Stormed { tally, weather })
 }
 
 /// What an engine that has ended left behind: processes, sockets, its run folder.
@@ -140,7 +137,9 @@ impl Rage<'_> {
         let mut watch = Watch::new(self.load, self.options.deadline + SETTLE);
         let begin = Instant::now();
         while begin.elapsed() < span || !weather.had_everything() {
-            self.strike(&mut weather, &mut pending)?;
+            if self.load.is_well() {
+                self.strike(&mut weather, &mut pending)?;
+            }
             let pause = Duration::from_millis(20 + self.dice.below(300));
             let over = Instant::now();
             // Nothing moving is noticed here, too.
