@@ -125,8 +125,8 @@ impl Channel {
         self.line.settled()
     }
 
-    /// Replies over shared memory that a sleeping caller found by itself: its worker stood still between reply and wake,
-    /// or died there, or a wake was lost, which is a bug. For tests.
+    /// Replies over shared memory that a sleeping caller found by itself: its worker stood still between reply and
+    /// wake, or died there, or a wake was lost, which is a bug. For tests.
     #[must_use]
     pub fn rescues(&self) -> u64 {
         self.line.rescues.count()

@@ -130,8 +130,8 @@ impl ShmConnection {
                 continue;
             }
             if let Some(answer) = caller.poll(seq) {
-                // Found by looking, not by being woken, unless it came in the moment of the deadline, or since the sleep
-                // ended, because this thread itself runs late.
+                // Found by looking, not by being woken, unless it came in the moment of the deadline, or since the
+                // sleep ended, because this thread itself runs late.
                 if left >= longest && now_ns().saturating_sub(until.ns()) < whole_ns(longest / PUNCTUAL) {
                     self.rescues.add();
                 }

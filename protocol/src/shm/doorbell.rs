@@ -18,8 +18,8 @@ use crate::limits::SLOTS_MAX;
 #[cfg(target_endian = "big")]
 compile_error!("a futex watches the lower half of a sequence word, which is taken to come first");
 
-/// The longest that a client sleeps before it looks for itself. A reply found then is a rescue: its wake is late, as its
-/// worker stands still or has died, or was lost, which is a bug (decision 0070).
+/// The longest that a client sleeps before it looks for itself. A reply found then is a rescue: its wake is late, as
+/// its worker stands still or has died, or was lost, which is a bug (decision 0070).
 pub const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The most words that the kernel lets one thread sleep on (`FUTEX_WAITV_MAX`).

@@ -26,8 +26,8 @@ fn answered_silently(line: &Line, worker: &Worker, then: impl FnOnce(&Taken)) {
 fn a_lost_wake_is_survived_and_counted() {
     let broker = Broker::new();
     let (line, worker) = attached(&broker, 1);
-    // A caller that has announced its sleep may not sleep yet: then it finds the reply at once, and nothing was lost. Nor
-    // does it count when it comes back late itself.
+    // A caller that has announced its sleep may not sleep yet: then it finds the reply at once, and nothing was lost.
+    // Nor does it count when it comes back late itself.
     until("a caller that slept", || {
         answered_silently(&line, &worker, |_| {});
         (line.rescues.count() > 0).then_some(())
