@@ -103,6 +103,16 @@ pub(crate) enum Again {
 }
 
 impl Stop {
+    /// Whether the call is not made again, whatever luck and budget there are, at this time or later.
+    #[inline]
+    pub(crate) fn is_final(&self, now_ns: u64, deadline: Deadline) -> bool {
+        match self.again {
+            Again::Never => true,
+            Again::Later => self.error.retry_after().is_some_and(|after| deadline <= Deadline::after_ns(now_ns, after)),
+            Again::NotStarted | Again::IfIdempotent => false,
+        }
+    }
+
     /// A call that did not start because the connection is of no use any more.
     pub(crate) fn again(message: impl Into<String>) -> Self {
         Self { error: Error::not_started(Code::Unavailable, message), again: Again::NotStarted }

@@ -240,6 +240,13 @@ impl Started {
         self.line.as_ref().expect("either holds it")
     }
 
+    /// The error of a first attempt that will stay the only one, as far as that is known without a look at the clock:
+    /// who is refused by many should not pay for more than an answer.
+    fn judge_first(&self, lost: (Stop, Home)) -> Result<Error, (Stop, Home)> {
+        let Request { begun_ns, deadline, .. } = self.request;
+        if self.retries.is_none() && lost.0.is_final(begun_ns, deadline) { Ok(lost.0.error) } else { Err(lost) }
+    }
+
     #[cold]
     fn fail_at(&mut self, (stop, home): (Stop, Home)) {
         self.line = self.line.take().or_else(|| home.line().cloned());
@@ -263,7 +270,10 @@ impl Started {
         if let Stage::Shm(flight) = &mut self.stage {
             match flight.answered(reply) {
                 Some(Ok(answer)) => return Ok(answer),
-                Some(Err(lost)) => self.fail_at(lost),
+                Some(Err(lost)) => match self.judge_first(lost) {
+                    Ok(error) => return Err(error),
+                    Err(lost) => self.fail_at(lost),
+                },
                 None => {}
             }
         }

@@ -97,14 +97,8 @@ impl Retries {
     /// The end of a call that is not made again whatever luck and budget there are; else what failed. Known before they
     /// are looked at, so that a refusal costs its caller little more than an answer.
     pub(crate) fn unless_final(&mut self, failed: Failed, now_ns: u64, deadline: Deadline) -> Result<Failed, Error> {
-        let is_final = match &failed {
-            Failed::Call(Stop { again: Again::Never, .. }) => true,
-            Failed::Call(Stop { error, again: Again::Later }) => {
-                error.retry_after().is_some_and(|after| deadline <= Deadline::after_ns(now_ns, after))
-            }
-            _ => false,
-        };
-        if !is_final {
+        let is_final = |stop: &Stop| stop.is_final(now_ns, deadline);
+        if !matches!(&failed, Failed::Call(stop) if is_final(stop)) {
             return Ok(failed);
         }
         self.attempts += 1;
