@@ -90,7 +90,8 @@ impl Parts {
         }
         driver.watch(bells.as_fd()).map_err(StartError::resource("the bells"))?;
         driver.submit().map_err(StartError::resource("the driver"))?;
-        let runner = Runner::new(service, beside, meter);
+        let mut runner = Runner::new(service, beside, meter);
+        runner.heed(watcher.held_up());
         let contract = runner.contract().clone();
         links.say(Mode::Scan);
         watcher.awake(now_ns());

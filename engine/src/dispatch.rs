@@ -1,6 +1,7 @@
 //! Runs a handler. A panic in it becomes INTERNAL, and the worker lives on.
 
 mod panics;
+mod short;
 #[cfg(test)]
 mod tests;
 
@@ -8,6 +9,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use speedysvc_protocol::archive::{Buffer, Sink};
 use speedysvc_protocol::byte_string;
@@ -88,6 +90,8 @@ pub(crate) struct Runner {
     ran_long: bool,
     /// Bytes of arguments and replies since that was asked last.
     moved: u64,
+    /// Who watches over the loop has seen it in one handler for milliseconds.
+    held_up: Arc<AtomicBool>,
 }
 
 impl Runner {
@@ -99,6 +103,7 @@ impl Runner {
         let (predictor, timing, replied) = (Predictor::new(methods), Timing::new(), vec![0; methods]);
         let (arguments, reply, scratch) = (Buffer::new(0), Reply::new(0), Buffer::new(0));
         let (since_ns, bytes_in, bytes_out, ran_long, moved) = (now_ns(), 0, 0, false, 0);
+        let held_up = Arc::default();
         Self {
             service,
             contract,
@@ -117,7 +122,26 @@ impl Runner {
             bytes_out,
             ran_long,
             moved,
+            held_up,
         }
+    }
+
+    /// From now on this says that a handler takes milliseconds.
+    pub(crate) fn heed(&mut self, held_up: Arc<AtomicBool>) {
+        self.held_up = held_up;
+    }
+
+    /// Whether a handler was seen to take milliseconds, since that was taken note of: what is known of the time is old.
+    #[inline]
+    pub(crate) fn was_held_up(&self) -> bool {
+        // Nothing else is told by it.
+        self.held_up.load(Ordering::Relaxed)
+    }
+
+    /// The same, which is noted now.
+    #[inline]
+    pub(crate) fn take_held_up(&self) -> bool {
+        self.was_held_up() && self.held_up.swap(false, Ordering::Relaxed)
     }
 
     /// Whether this method's calls run beside the loop, wherever they come from.
@@ -217,14 +241,6 @@ impl Runner {
         self.predictor.is_long(usize::from(method.0))
     }
 
-    /// Whether this method is the service's own, runs on the loop, takes no time and gives no large replies.
-    #[inline]
-    pub(crate) fn is_short(&self, method: MethodIndex) -> bool {
-        let index = usize::from(method.0);
-        let is_here = self.runs.get(index).is_some_and(|runs| matches!(runs, Runs::OnTheLoop));
-        is_here && !self.predictor.is_long(index) && !self.replies_largely(method)
-    }
-
     /// Whether starting a call with so much time left is in vain while others wait: when its method takes longer on
     /// average, nobody would wait for the end of it (decision 0043). Alone, every call is worth a try.
     #[inline]
@@ -276,31 +292,6 @@ impl Runner {
             self.ran_long = true;
             elsewhere.step_back();
         }
-    }
-
-    /// Runs a method that [`Runner::is_short`] on an archive; as [`Runner::run`], without what such a call needs not. A
-    /// byte string of at least `apart_from` bytes lies apart in the reply.
-    #[inline]
-    pub(crate) fn run_short(
-        &mut self,
-        method: MethodIndex,
-        arguments: &[u8],
-        (limit, apart_from): (usize, usize),
-        running: impl Fn(Option<MethodIndex>),
-    ) {
-        let index = usize::from(method.0);
-        self.reply.prepare(limit, KEEP, None);
-        self.reply.let_apart(apart_from);
-        let started = self.start(index);
-        running(Some(method));
-        let (body, scratch, reply) = (Body::Own(arguments), &mut self.scratch, &mut self.reply);
-        let call = Call { codec: Codec::Rkyv, body, scratch, reply };
-        // As in `call`.
-        let ended = catch_unwind(AssertUnwindSafe(|| self.service.call(method, call)));
-        self.end_call(ended);
-        running(None);
-        started.into_iter().for_each(|started| self.end(index, started));
-        (self.bytes_in, self.bytes_out) = (arguments.len(), self.replied_bytes());
     }
 
     /// A handler starts: when, if it is timed.

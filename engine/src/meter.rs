@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::peer_rows::{PeerRow, PeerRows};
 use speedysvc_protocol::shm::stats_page::StatsWriter;
-use speedysvc_protocol::stats::{Call, Counter};
+use speedysvc_protocol::stats::{Call, Counter, Untimed};
 use speedysvc_protocol::status::{Code, Status};
 
 #[derive(Debug)]
@@ -49,6 +49,13 @@ impl Meter {
     pub(crate) fn answered(&self, method: MethodIndex, transport: Counter, call: &Call) {
         self.page.add(transport, 1);
         self.page.record(self.row(method), call);
+    }
+
+    /// Calls of one method were answered, all of them well.
+    #[inline]
+    pub(crate) fn answered_alike(&self, method: MethodIndex, transport: Counter, calls: &Untimed) {
+        self.page.add(transport, calls.calls);
+        self.page.record_untimed(self.row(method), calls);
     }
 
     /// A call was refused before it started; `None` when its method is not known.

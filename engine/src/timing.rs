@@ -115,6 +115,12 @@ impl Timing {
         self.times = Some(Times { queue_ns, handler_ns });
     }
 
+    /// Whether the call that has just ended was timed.
+    #[inline]
+    pub(crate) fn has_times(&self) -> bool {
+        self.times.is_some()
+    }
+
     /// The times of the call that has just ended, once.
     pub(crate) fn take(&mut self) -> Option<Times> {
         self.times.take()

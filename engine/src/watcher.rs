@@ -35,6 +35,8 @@ struct Shared {
     ticks: AtomicBool,
     /// The thread has said "busy" for the loop.
     spoke: AtomicBool,
+    /// The thread has seen one handler twice, whatever the loop says of itself.
+    held_up: Arc<AtomicBool>,
     ended: AtomicBool,
     /// Links that the loop may be the home of.
     links: AtomicUsize,
@@ -51,8 +53,8 @@ impl Watcher {
     pub(crate) fn new(board: Arc<Board>, me: Incarnation, pool_bell: OwnedFd) -> io::Result<Self> {
         let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
         let [ticks, spoke, ended] = [(); 3].map(|()| AtomicBool::new(false));
-        let links = AtomicUsize::new(0);
-        let shared = Arc::new(Shared { board, me, pool_bell, timer, ticks, spoke, ended, links });
+        let (held_up, links) = (Arc::default(), AtomicUsize::new(0));
+        let shared = Arc::new(Shared { board, me, pool_bell, timer, ticks, spoke, held_up, ended, links });
         let watched = Arc::clone(&shared);
         let thread = thread::Builder::new().name("speedysvc-watch".to_owned()).spawn(move || watched.watch())?;
         Ok(Self { shared, thread: Some(thread) })
@@ -79,6 +81,11 @@ impl Watcher {
     /// The loop has one link less.
     pub(crate) fn detached(&self) {
         self.shared.links.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What says that the loop has been in one handler for milliseconds. Whoever takes note of that clears it.
+    pub(crate) fn held_up(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.shared.held_up)
     }
 
     /// Whether the thread has said "busy" for the loop, which is back now.
@@ -122,6 +129,8 @@ impl Shared {
         let (verdict, progress) = watch.look(line.mode(self.me.0.get()), line.handler());
         if progress {
             line.beat(now_ns());
+        } else {
+            self.held_up.store(true, Ordering::Relaxed);
         }
         match verdict {
             Verdict::Fine => {}
@@ -197,5 +206,24 @@ mod tests {
         assert!((0..100).any(|_| !is_slow()));
         watcher.detached();
         assert!((0..100).any(|_| is_slow()));
+    }
+
+    #[test]
+    fn a_handler_that_is_seen_twice_holds_the_loop_up_whatever_that_says_of_itself() {
+        let (board, _read_only) = Board::create().unwrap();
+        let board = Arc::new(Board::map(board, Access::ReadWrite).unwrap());
+        let me = Incarnation(NonZeroU16::MIN);
+        let watcher = Watcher::new(Arc::clone(&board), me, doorbell::bell().unwrap()).unwrap();
+        let (held_up, line) = (watcher.held_up(), watcher.shared.line());
+        line.set(me, Mode::Busy);
+        watcher.awake(now_ns());
+        looks(&watcher, 3);
+        assert!(!held_up.load(Ordering::Relaxed), "no handler runs");
+        line.set_running(Some(1));
+        let began = Instant::now();
+        while !held_up.load(Ordering::Relaxed) {
+            assert!(began.elapsed() < Duration::from_secs(60), "it is not seen");
+            thread::yield_now();
+        }
     }
 }

@@ -131,7 +131,7 @@ impl Worker {
         })
     }
 
-    /// One turn: hear what happened, look at the slots, serve the sockets, enter the kernel, rest.
+    /// One turn: enter the kernel, hear what happened, look at the slots, serve the sockets, enter the kernel, rest.
     fn turn(&mut self) -> Result<(), StartError> {
         self.turns = self.turns.wrapping_add(1);
         self.runner.meter.count(Counter::Turns);
@@ -140,6 +140,7 @@ impl Worker {
             self.connections.tick(self.now_ns, &self.runner);
         }
         self.come_back();
+        self.enter()?;
         let mut worked = self.reap()?;
         if self.rang {
             worked |= self.hear_bells()?;
@@ -150,11 +151,18 @@ impl Worker {
         worked |= self.take_back();
         worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut *self.driver);
         self.tell_broker();
+        self.enter()?;
+        self.rest(worked, called)
+    }
+
+    /// Phase: the kernel takes what is to be sent, and hands over what has come. Before a turn, so that this is handled in
+    /// it; and behind it, so that replies go out.
+    fn enter(&mut self) -> Result<(), StartError> {
         if self.driver.wants_submitting() {
             self.driver.submit().map_err(StartError::in_loop("submission"))?;
             self.note_overflows();
         }
-        self.rest(worked, called)
+        Ok(())
     }
 
     /// The kernel has kept completions in a slower place: nothing is lost, but the budget is wrong. Said at once, as

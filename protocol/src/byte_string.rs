@@ -65,6 +65,15 @@ impl Tail {
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[self.begin..]
     }
+
+    /// Appends them. The root is of one length, and so it is a store and no call of a copying function.
+    #[inline]
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        if self.begin < ROOT_ALIGN {
+            out.extend_from_slice(&self.bytes[self.begin..ROOT_ALIGN]);
+        }
+        out.extend_from_slice(&self.bytes[ROOT_ALIGN..]);
+    }
 }
 
 /// Writes the archive of a byte string into `out`, replacing what was there: what

@@ -28,7 +28,9 @@ use crate::status::Status;
 use crate::trace::{self, TraceContext};
 use crate::wire::Wire;
 pub use order::Order;
-pub use plain::{PlainCall, PlainReply, append_plain_call, append_plain_reply, plain_call, plain_reply};
+pub use plain::{
+    PlainCall, PlainReply, append_plain_byte_string, append_plain_call, append_plain_reply, plain_call, plain_reply,
+};
 
 /// A frame's first bytes.
 pub const MAGIC: [u8; 4] = [0xF5, b'S', b'V', b'C'];

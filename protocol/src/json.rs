@@ -8,9 +8,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::Simd;
+use base64::engine::general_purpose::PAD;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{DeserializeOwned, Visitor};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{DeserializeOwned, DeserializeSeed, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -21,10 +23,15 @@ use crate::status::{Code, Failure};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Base64<B = Vec<u8>>(pub B);
 
+/// The alphabet of RFC 4648 section 4 with padding, by the best instructions that this processor has.
+fn base64() -> Simd {
+    Simd::standard(PAD)
+}
+
 impl<B: AsRef<[u8]>> Serialize for Base64<B> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let bytes = self.0.as_ref();
-        if to.is_human_readable() { to.serialize_str(&STANDARD.encode(bytes)) } else { to.serialize_bytes(bytes) }
+        if to.is_human_readable() { to.serialize_str(&base64().encode(bytes)) } else { to.serialize_bytes(bytes) }
     }
 }
 
@@ -44,7 +51,7 @@ impl Visitor<'_> for BytesVisitor {
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Base64, E> {
-        let decoded = STANDARD.decode(text.as_bytes());
+        let decoded = base64().decode(text.as_bytes());
         decoded.map(Base64).map_err(|error| E::custom(format!("bytes are written as base64 text: {error}")))
     }
 
@@ -91,6 +98,9 @@ pub fn value<T: Serialize + ?Sized>(value: &T) -> Value {
 /// # Errors
 /// [`Failure`] with [`Code::InvalidArgument`] that says which argument is missing, unknown or of the wrong type.
 pub fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str], defaults: &Defaults) -> Result<T, Failure> {
+    if let ([_], Some(read)) = (names, whole(body)) {
+        return Ok(read);
+    }
     serde_json::from_value(Value::Array(values(body, names, defaults)?)).or_else(|error| {
         // In JSON Schema, and in what some languages write, 3.0 is an integer. Only now, as it costs a second reading.
         let mut again = Value::Array(values(body, names, defaults)?);
@@ -99,6 +109,47 @@ pub fn arguments<T: DeserializeOwned>(body: &[u8], names: &[&str], defaults: &De
         }
         serde_json::from_value(again).map_err(|_| invalid(&error, names))
     })
+}
+
+/// A tuple of one, which the body is the value of, without a detour over [`Value`]. `None` when it is not, or must be
+/// read with more patience.
+fn whole<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let mut from = serde_json::Deserializer::from_slice(body);
+    let read = T::deserialize(SeqAccessDeserializer::new(Alone(Some(&mut from)))).ok()?;
+    from.end().is_ok().then_some(read)
+}
+
+/// A sequence of one value.
+struct Alone<D>(Option<D>);
+
+impl<'de, D: Deserializer<'de>> SeqAccess<'de> for Alone<D> {
+    type Error = D::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, D::Error> {
+        self.0.take().map(|from| seed.deserialize(from)).transpose()
+    }
+}
+
+/// Decodes the byte string that is the whole body to the front of `into`: how many bytes they are. `None` when it is
+/// none, or written in an unusual way. Nothing is looked at twice: what may not be in the text of a string is no base64
+/// either.
+pub(crate) fn byte_string(body: &[u8], into: &mut Buffer) -> Option<usize> {
+    let text = body.trim_ascii().strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let room = into.room(text.len().div_ceil(4) * 3).ok()?;
+    base64().decode_slice(text, room).ok()
+}
+
+/// Writes a byte string into `out`, replacing what was there: what [`encode`] makes of [`Base64`], in one pass.
+///
+/// # Errors
+/// [`Failure`] when it is over the limit.
+pub(crate) fn encode_bytes(bytes: &[u8], out: &mut Buffer) -> Result<(), Failure> {
+    let len = base64::encoded_len(bytes.len(), true).unwrap_or(usize::MAX - 2);
+    let [before, text @ .., behind] = out.room(len.saturating_add(2))? else { unreachable!("there are two quotes") };
+    (*before, *behind) = (b'"', b'"');
+    let written = base64().encode_slice(bytes, text);
+    debug_assert_eq!(written.ok(), Some(len), "the length of base64 is known");
+    Ok(())
 }
 
 fn values(body: &[u8], names: &[&str], defaults: &Defaults) -> Result<Vec<Value>, Failure> {
@@ -295,6 +346,94 @@ mod tests {
         assert_eq!(text, "\"AP8B\"");
         assert_eq!(serde_json::from_str::<Base64>(&text).unwrap().0, [0, 255, 1]);
         assert!(serde_json::from_str::<Base64>("\"?\"").is_err());
+    }
+
+    /// What is read at once against what is read by way of a [`Value`].
+    #[test]
+    fn a_body_read_at_once_is_what_it_is_by_the_long_way() {
+        fn both<T: DeserializeOwned + PartialEq + fmt::Debug>(body: &str) {
+            let long = serde_json::from_slice(body.as_bytes())
+                .ok()
+                .and_then(|value: Value| serde_json::from_value::<(T,)>(Value::Array(vec![value])).ok());
+            let read = whole::<(T,)>(body.as_bytes());
+            assert!(read.is_none() || read == long, "{body}: {read:?}, {long:?}");
+            // With patience 3.0 is an integer, too.
+            let patient = arguments::<(T,)>(body.as_bytes(), &["x"]).is_ok();
+            assert!(long.is_some() == patient || body.contains(['.', 'e']), "{body}: {long:?}");
+        }
+        let bodies = [
+            "3",
+            "3.0",
+            "-1",
+            "256",
+            "\"a\"",
+            "\"\\u00e4\\/\"",
+            "\"\"",
+            "[]",
+            "[1]",
+            "[1,2]",
+            "[[1,2],[3]]",
+            "null",
+            "true",
+            "{}",
+            "{\"a\":1}",
+            "{\"a\":1,\"a\":2}",
+            "{\"a\":1} ",
+            " 3 ",
+            "3 4",
+            "[1",
+            "\"AP8B\"",
+            "\"AP8\"",
+            "1e2",
+            "18446744073709551615",
+            "",
+        ];
+        for body in bodies {
+            both::<u8>(body);
+            both::<f64>(body);
+            both::<String>(body);
+            both::<Vec<u8>>(body);
+            both::<Vec<Vec<u64>>>(body);
+            both::<(u8, u8)>(body);
+            both::<Option<u8>>(body);
+            both::<std::collections::BTreeMap<String, u8>>(body);
+            both::<Base64>(body);
+            both::<Value>(body);
+        }
+        assert_eq!(whole::<(String,)>(b"\"a\""), Some(("a".to_owned(),)), "the short way is taken");
+    }
+
+    #[test]
+    fn byte_strings_are_read_and_written_as_any_value() {
+        let (mut scratch, mut out, mut slow) = (Buffer::new(1000), Buffer::new(1000), Buffer::new(1000));
+        // Beyond the shortest length for which wide instructions are used.
+        for len in 0..300_usize {
+            let bytes: Vec<u8> = (0..len).map(|at| (at * 37 % 256) as u8).collect();
+            encode_bytes(&bytes, &mut out).unwrap();
+            encode(&Base64(&bytes), &mut slow).unwrap();
+            assert_eq!(out.as_slice(), slow.as_slice());
+            let spaced = [b" \n", out.as_slice(), b"\t\r\n"].concat();
+            assert_eq!(byte_string(&spaced, &mut scratch), Some(len));
+            assert_eq!(scratch.as_slice()[..len], bytes);
+        }
+        let unusual = [
+            "",
+            "\"",
+            "AP8B",
+            "\"AP8B",
+            "\"AP8\"",
+            "\"AP8B\" 1",
+            "\"AP8B\"\"\"",
+            "\"\\u0041P8B\"",
+            "null",
+            "\"AP8B=\"",
+        ];
+        for body in unusual {
+            assert_eq!(byte_string(body.as_bytes(), &mut scratch), None, "{body}");
+        }
+        let long = [b"\"", vec![b'A'; 2_000].as_slice(), b"\""].concat();
+        assert_eq!(byte_string(&long, &mut scratch), None, "over the limit");
+        assert!(encode_bytes(&[0; 748], &mut out).is_err() && encode_bytes(&[0; 747], &mut out).is_ok());
     }
 
     #[test]

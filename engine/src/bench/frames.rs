@@ -83,6 +83,12 @@ impl Frames {
         answered
     }
 
+    /// What says that a handler takes milliseconds.
+    #[cfg(test)]
+    pub(crate) fn heed(&mut self, held_up: Arc<std::sync::atomic::AtomicBool>) {
+        self.runner.heed(held_up);
+    }
+
     /// These bytes come at once; tells what goes out until there is nothing more to do.
     pub(crate) fn exchange(&mut self, bytes: &[u8], mut out: impl FnMut(&[u8])) {
         self.driver.chunk.clear();

@@ -14,10 +14,11 @@ impl Worker {
     pub(super) fn spin(&mut self) {
         const QUICK_LOOKS: u32 = 256; // without a pause, which takes longer than a look
         const LOOKS: u32 = QUICK_LOOKS + 16;
-        const KERNEL_EVERY: u32 = 32;
-        let (mut looks, mut served) = (0, 0);
+        // Whoever polls slots looks there most of the time.
+        let kernel_every = if self.links.polls() { 32 } else { 1 };
+        let (mut looks, mut served) = (0_u32, 0);
         while looks < LOOKS && served < SERVED_MAX {
-            if looks.is_multiple_of(KERNEL_EVERY) && self.driver.has_work() {
+            if looks.is_multiple_of(kernel_every) && self.driver.has_work() {
                 self.idle.worked(self.runner.take_moved());
                 return;
             }

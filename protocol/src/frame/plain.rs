@@ -2,6 +2,7 @@
 //! few whole words; whatever is not surely one of them is read as any frame is. The tests hold the two together.
 
 use super::{HEADER_VERSION, MAGIC, u64_at};
+use crate::byte_string::Tail;
 use crate::ids::{CallId, Codec, MethodId};
 use crate::limits::FRAME_HEADER;
 use crate::status::Status;
@@ -75,29 +76,40 @@ pub fn plain_reply(arrived: &[u8]) -> Option<PlainReply> {
 pub fn append_plain_call(out: &mut Vec<u8>, call: PlainCall, body: &[u8]) {
     debug_assert_eq!(call.body_len, body.len(), "the length of the body");
     let first = CALL | u64::from(call.codec as u8) << CODEC;
-    append(out, [first, call.id.0, call.method.0, call.left_us], [body, &[]]);
+    append_head(out, [first, call.id.0, call.method.0, call.left_us], body.len());
+    out.extend_from_slice(body);
 }
 
-/// Appends the frame of a reply whose body is these parts, without a checksum.
+/// Appends the frame of a reply, without a checksum.
 ///
 /// # Panics
 /// As [`head`](super::head).
 #[inline]
-pub fn append_plain_reply(out: &mut Vec<u8>, id: CallId, status: Status, body: [&[u8]; 2]) {
-    append(out, [REPLY, id.0, u64::from(status.to_wire()), 0], body);
+pub fn append_plain_reply(out: &mut Vec<u8>, id: CallId, status: Status, body: &[u8]) {
+    append_head(out, [REPLY, id.0, u64::from(status.to_wire()), 0], body.len());
+    out.extend_from_slice(body);
 }
 
+/// The same, where the body is the archive of a byte string, with what comes behind its bytes.
+///
+/// # Panics
+/// As [`head`](super::head).
 #[inline]
-fn append(out: &mut Vec<u8>, [first, id, word, left]: [u64; 4], [begin, end]: [&[u8]; 2]) {
-    let body_len = begin.len() + end.len();
+pub fn append_plain_byte_string(out: &mut Vec<u8>, id: CallId, status: Status, bytes: &[u8], tail: &Tail) {
+    append_head(out, [REPLY, id.0, u64::from(status.to_wire()), 0], bytes.len() + tail.as_slice().len());
+    out.extend_from_slice(bytes);
+    tail.append_to(out);
+}
+
+/// The header, and room for the whole frame.
+#[inline]
+fn append_head(out: &mut Vec<u8>, [first, id, word, left]: [u64; 4], body_len: usize) {
     let len = u64::from(u32::try_from(body_len).expect("message limits are below 4 GiB"));
     let words = [first, id, word, left, len << 32 | len, 0];
     let mut head = [0; FRAME_HEADER];
     head.chunks_exact_mut(8).zip(words).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
     out.reserve(FRAME_HEADER + body_len);
     out.extend_from_slice(&head);
-    out.extend_from_slice(begin);
-    out.extend_from_slice(end);
 }
 
 /// The length of a body that is sent as it is, in a header without a checksum.
@@ -114,6 +126,8 @@ mod tests {
 
     use super::super::{Header, Kind, append as append_any, peek};
     use super::*;
+    use crate::archive::Buffer;
+    use crate::byte_string;
 
     /// The stupid way: read any frame, and see whether it is of this kind.
     fn slowly(arrived: &[u8]) -> (Option<PlainCall>, Option<PlainReply>) {
@@ -141,9 +155,12 @@ mod tests {
         ) {
             let (id, status) = (CallId(id), Status::from_wire(word));
             let (mut plain, mut any) = (vec![7], vec![7]);
-            let (begin, end) = body.split_at(body.len() / 3);
-            append_plain_reply(&mut plain, id, status, [begin, end]);
+            append_plain_reply(&mut plain, id, status, &body);
             append_any(&mut any, Kind::Reply { id, status }, &body);
+            let mut archive = Buffer::new(64);
+            byte_string::encode(&body, &mut archive).unwrap();
+            append_plain_byte_string(&mut plain, id, status, &body, &Tail::of(body.len()).unwrap());
+            append_any(&mut any, Kind::Reply { id, status }, archive.as_slice());
             let (method, left_us) = (MethodId(word.into()), id.0 >> 3);
             let codec = [Codec::Rkyv, Codec::Json, Codec::MsgPack, Codec::Raw][word as usize % 4];
             append_plain_call(&mut plain, PlainCall { id, method, codec, left_us, body_len: body.len() }, &body);

@@ -58,7 +58,7 @@ impl<'a> ByteString<'a> {
     }
 }
 
-/// As [`arguments`], where they are one byte string: its archive is looked at without rkyv, which is made for any type.
+/// As [`arguments`], where they are one byte string, which no codec needs rkyv for: that is made for any type.
 ///
 /// # Errors
 /// As [`arguments`].
@@ -70,8 +70,16 @@ pub fn byte_string<'a, J: DeserializeOwned>(
     scratch: &'a mut Buffer,
     archive: impl FnOnce(&J, &mut Buffer) -> Result<(), Failure>,
 ) -> Result<(ByteString<'a>,), Failure> {
-    if let (Codec::Rkyv, Some(bytes)) = (codec, byte_string::slice(body)) {
+    let found = match codec {
+        Codec::Rkyv => byte_string::slice(body),
+        Codec::Raw if form.raw => Some(body),
+        Codec::Raw | Codec::Json | Codec::MsgPack => None,
+    };
+    if let Some(bytes) = found {
         return Ok((ByteString(bytes),));
+    }
+    if let Some(len) = (codec == Codec::Json).then(|| json::byte_string(body, scratch)).flatten() {
+        return Ok((ByteString(&scratch.as_slice()[..len]),));
     }
     let archived = arguments::<(Vec<u8>,), J>(codec, body, form, scratch, archive)?;
     Ok((ByteString(archived.0.as_slice()),))

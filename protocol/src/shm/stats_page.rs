@@ -23,7 +23,8 @@ use super::segment::{Access, Segment, create, reopen_read_only};
 use super::sync::{AtomicU64, Ordering};
 use crate::stats::buckets::{BUCKETS, bucket_of};
 use crate::stats::{
-    Call, Counter, ERRORS, Histogram, METERED_MAX, MethodCounter, OTHER_NAME, Snapshot, Times, Timing, error_place,
+    Call, Counter, ERRORS, Histogram, METERED_MAX, MethodCounter, OTHER_NAME, Snapshot, Times, Timing, Untimed,
+    error_place,
 };
 
 const PAGE: u64 = 4096;
@@ -127,17 +128,23 @@ impl StatsWriter {
     #[inline]
     pub fn record(&self, method: usize, call: &Call) {
         let row_number = method.min(METERED_MAX);
-        let row = self.rows.get(row_number);
-        let count = |counter: MethodCounter, more| add(&row[counter as usize], more);
-        count(MethodCounter::Calls, 1);
-        count(MethodCounter::BytesIn, call.bytes_in);
-        count(MethodCounter::BytesOut, call.bytes_out);
+        self.record_untimed(row_number, &Untimed { calls: 1, bytes_in: call.bytes_in, bytes_out: call.bytes_out });
         if let Some(place) = error_place(call.status) {
-            add(&row[ERRORS_AT + place], 1);
+            add(&self.rows.get(row_number)[ERRORS_AT + place], 1);
         }
         if let Some(times) = &call.times {
             self.record_times(row_number, times);
         }
+    }
+
+    /// Counts calls that went well and were not timed.
+    #[inline]
+    pub fn record_untimed(&self, method: usize, calls: &Untimed) {
+        let row = self.rows.get(method.min(METERED_MAX));
+        let count = |counter: MethodCounter, more| add(&row[counter as usize], more);
+        count(MethodCounter::Calls, calls.calls);
+        count(MethodCounter::BytesIn, calls.bytes_in);
+        count(MethodCounter::BytesOut, calls.bytes_out);
     }
 
     /// Short calls are timed now and then only.

@@ -33,6 +33,18 @@ pub struct Call {
     pub times: Option<Times>,
 }
 
+/// Calls of one method that were answered well and not timed, for
+/// [`crate::shm::stats_page::StatsWriter::record_untimed`].
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Untimed {
+    /// How many.
+    pub calls: u64,
+    /// Bytes of their arguments, all together.
+    pub bytes_in: u64,
+    /// Bytes of their replies.
+    pub bytes_out: u64,
+}
+
 /// How long a call took, in nanoseconds. What each means is in [`Timing`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Times {

@@ -134,6 +134,35 @@ fn many_requests_at_once_are_answered_in_their_order() {
     still_answers(&engine);
 }
 
+/// Bodies from 64 KiB on go by buffers of their own, both ways; before and behind them come others.
+#[test]
+fn large_bodies_cross_between_small_ones() {
+    let engine = engine("");
+    let mut http = Raw::open(&engine);
+    let lengths = [3, 65_535, 65_536, 65_537, 5, 1 << 20, 200_000, 2, 3 << 20, 70_000, 3];
+    let bodies = lengths.map(|length| {
+        let letters = (0..length - 2).map(|at| char::from(b'a' + (at * 7 + length) as u8 % 26));
+        format!("\"{}\"", letters.collect::<String>())
+    });
+    let mut writer = Raw(http.0.try_clone().expect("a descriptor"));
+    let all: String = bodies.iter().map(|body| request("echo", body)).collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| writer.say(all.as_bytes()));
+        for body in &bodies {
+            let answer = http.hear();
+            assert!(answer.status == 200 && answer.body == *body, "{} bytes: {}", body.len(), answer.head);
+        }
+    });
+    // What is no JSON is refused however long it is, and the connection goes on.
+    let refused = http.post("echo", &bodies[5][1..]);
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert_eq!(http.post("echo", &bodies[5]).body, bodies[5]);
+    // One that ends in the middle is given up with its connection.
+    http.say(&request("echo", &bodies[5]).as_bytes()[..100_000]);
+    drop((http, writer));
+    still_answers(&engine);
+}
+
 #[test]
 fn a_request_that_could_be_two_is_refused_and_ends_the_connection() {
     let engine = engine("");

@@ -154,6 +154,12 @@ impl Reader {
         Ok((taken, Event::Body(chunks.body())))
     }
 
+    /// The body for which it waits has been taken, elsewhere.
+    pub(super) fn took_body(&mut self) {
+        debug_assert!(matches!(self.place, Place::Length(_)), "it waits for {:?}", self.place);
+        self.place = Place::Head;
+    }
+
     /// Whether it stands between two requests.
     #[must_use]
     pub fn is_between(&self) -> bool {

@@ -36,15 +36,19 @@ impl Date {
 
 /// Appends an answer with a JSON body, which comes in pieces.
 pub(super) fn append(out: &mut Vec<u8>, status: u16, more: &str, body: &[&[u8]], manner: Manner, date: &mut Date) {
-    let length: usize = body.iter().map(|piece| piece.len()).sum();
+    append_head(out, status, more, body.iter().map(|piece| piece.len()).sum(), manner, date);
+    if !manner.headless {
+        body.iter().for_each(|piece| out.extend_from_slice(piece));
+    }
+}
+
+/// Appends what is before such a body, of so many bytes.
+pub(super) fn append_head(out: &mut Vec<u8>, status: u16, more: &str, length: usize, manner: Manner, date: &mut Date) {
     begin(out, status, manner, date);
     field(out, "Content-Type", "application/json");
     field(out, "Content-Length", itoa(&mut [0; 20], length));
     out.extend_from_slice(more.as_bytes());
     out.extend_from_slice(b"\r\n");
-    if !manner.headless {
-        body.iter().for_each(|piece| out.extend_from_slice(piece));
-    }
 }
 
 /// Appends an answer that has no body and no length of one.

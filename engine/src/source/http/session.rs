@@ -1,5 +1,8 @@
 //! One HTTP connection: requests to calls, replies to answers, one after the other in the order of their coming.
 
+use std::mem;
+
+use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::context::{self, CallName, Peer, Served};
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::shm::peer_rows::PeerRow;
@@ -14,6 +17,7 @@ use super::refusal::Refusal;
 use super::reply::{self, Date, Manner};
 use super::routes::Place;
 use crate::beside::{Asks, Caller, ReplyTo, Ticket, TicketId, Way};
+use crate::budget::LARGE;
 use crate::clock::now_ns;
 use crate::dispatch::{Arguments, Elsewhere, Room, Runner};
 use crate::driver::Tag;
@@ -54,6 +58,8 @@ struct Answers {
     call: Option<Asked>,
     /// How the call is to be answered that runs beside the loop.
     away: Option<Manner>,
+    /// The body of the last answer is the runner's reply, and not in the outbox.
+    apart: bool,
     date: Date,
     draining: bool,
 }
@@ -69,14 +75,19 @@ struct Asked {
 
 impl Session {
     pub(crate) fn new(message_max: usize, deadline_us: u64, (peer, row): (Peer, PeerRow), tag: Tag) -> Self {
-        let (call, away, date, draining) = (None, None, Date::default(), false);
-        let answers = Answers { message_max, deadline_us, peer, row, tag, call, away, date, draining };
+        let (call, away, apart, date, draining) = (None, None, false, Date::default(), false);
+        let answers = Answers { message_max, deadline_us, peer, row, tag, call, away, apart, date, draining };
         Self { reader: Reader::new(message_max), answers }
     }
 
     /// The next answer is the last.
     pub(crate) fn drain(&mut self) {
         self.answers.draining = true;
+    }
+
+    /// Whether the runner's reply, as it is, is to follow what is in the outbox. Asked behind each step, and told once.
+    pub(crate) fn leaves_reply_apart(&mut self) -> bool {
+        mem::take(&mut self.answers.apart)
     }
 
     /// Whether no request has begun.
@@ -99,6 +110,22 @@ impl Session {
         self.answers.finish(method, manner, out, runner)
     }
 
+    /// The body that was waited for has arrived, apart, and began to at this time.
+    pub(crate) fn run(
+        &mut self,
+        body: &mut Buffer,
+        since_ns: u64,
+        out: &mut Vec<u8>,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+    ) -> Step {
+        self.reader.took_body();
+        mem::swap(&mut runner.arguments, body);
+        let step = self.answers.run(since_ns, out, runner, elsewhere);
+        mem::swap(&mut runner.arguments, body);
+        step
+    }
+
     /// Handles the next piece of what has arrived: how many bytes are done with, and what to do.
     pub(crate) fn step(
         &mut self,
@@ -118,7 +145,13 @@ impl Session {
         let step = match event {
             Event::Wait(whole) => Step::Wait(whole),
             Event::Nothing => Step::Again,
-            Event::Body(body) => answers.run(body, arrived.at_ns, out, runner, elsewhere),
+            Event::Body(body) => match runner.take_arguments(body.len(), answers.message_max) {
+                Ok(arguments) => {
+                    arguments.copy_from_slice(body);
+                    answers.run(arrived.at_ns, out, runner, elsewhere)
+                }
+                Err(failure) => answers.too_large(&Refusal::of(failure), false, out, runner),
+            },
             Event::TooLarge => answers.too_large(&Refusal::too_large(None, answers.message_max), false, out, runner),
             Event::Head(head) => {
                 let (body, expects) = (head.body, head.expects && arrived.bytes.len() == used);
@@ -173,15 +206,8 @@ impl Answers {
         Some(self.after(manner))
     }
 
-    /// The call's body is there.
-    fn run(
-        &mut self,
-        body: &[u8],
-        arrived_ns: u64,
-        out: &mut Vec<u8>,
-        runner: &mut Runner,
-        elsewhere: &mut impl Elsewhere,
-    ) -> Step {
+    /// The call's body is among the runner's arguments.
+    fn run(&mut self, arrived_ns: u64, out: &mut Vec<u8>, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> Step {
         let Some(Asked { method, left_us, trace, manner }) = self.call.take() else { return Step::Again };
         // The drain may have begun behind the head.
         let manner = Manner { close: manner.close || self.draining, ..manner };
@@ -190,10 +216,6 @@ impl Answers {
             let late = Failure::not_started(Code::DeadlineExceeded, "the deadline passed before it started");
             return self.refuse(&Refusal::of(late), Some(method), manner, out, runner);
         }
-        match runner.take_arguments(body.len(), self.message_max) {
-            Ok(arguments) => arguments.copy_from_slice(body),
-            Err(failure) => return self.refuse(&Refusal::of(failure), Some(method), manner, out, runner),
-        }
         runner.timing.frame(arrived_ns, true, || now_ns);
         context::serve(Served { call: CallName::Http, peer: self.peer, deadline_ns, trace });
         let room = Room { limit: self.message_max, window: None };
@@ -201,7 +223,7 @@ impl Answers {
             let to = ReplyTo::Http { tag: self.tag };
             let asks = Asks { way, caller: Caller::of(&to), now_ns };
             let ticket = |context| Ticket::new(to, method, way, arrived_ns, context);
-            if let Err(full) = runner.admit(&asks, body.len(), self.message_max) {
+            if let Err(full) = runner.admit(&asks, runner.arguments.as_slice().len(), self.message_max) {
                 return self.refuse(&Refusal::of(full.into()), Some(method), manner, out, runner);
             }
             self.away = Some(manner);
@@ -230,6 +252,10 @@ impl Answers {
     fn answer(&mut self, status: Status, body: &[u8], manner: Manner, out: &mut Vec<u8>) {
         let date = &mut self.date;
         match status {
+            Status::Ok if body.len() >= LARGE && !manner.headless => {
+                reply::append_head(out, 200, "", body.len(), manner, date);
+                self.apart = true;
+            }
             Status::Ok => reply::append(out, 200, "", &[body], manner, date),
             Status::Application => {
                 let before: &[u8] = br#"{"code":"APPLICATION","outcome":"done","error":"#;

@@ -66,6 +66,11 @@ impl Links {
         self.look_for_sleepers();
     }
 
+    /// Whether this loop polls any link.
+    pub(crate) fn polls(&self) -> bool {
+        !self.hot.is_empty()
+    }
+
     fn is_hot(&self, key: usize) -> bool {
         self.hot.iter().any(|hot| hot.key == key)
     }

@@ -107,7 +107,7 @@ pub(super) struct Connection {
     /// A call waits in the inbox until another of its kind, which is away, is back.
     waits: bool,
     /// When this turn began, and whether no call has been found in it yet.
-    turn_ns: u64,
+    pub(super) turn_ns: u64,
     is_first: bool,
     /// The latest time that is known in this turn.
     looked_ns: u64,
@@ -185,7 +185,7 @@ impl Connection {
     pub(super) fn received(
         &mut self,
         received: io::Result<Option<Chunk>>,
-        more: bool,
+        (more, came_ns): (bool, u64),
         pool: &mut Pool,
         driver: &mut dyn Driver,
     ) {
@@ -194,7 +194,7 @@ impl Connection {
         match received {
             Ok(Some(chunk)) => {
                 if matches!(self.stage, Stage::Greeting | Stage::Serving) {
-                    self.arrive(driver.bytes(&chunk), pool);
+                    self.arrive(driver.bytes(&chunk), came_ns, pool);
                 } else {
                     self.ignored += driver.bytes(&chunk).len();
                 }
@@ -212,9 +212,8 @@ impl Connection {
         }
     }
 
-    fn arrive(&mut self, mut bytes: &[u8], pool: &mut Pool) {
-        let now_ns = now_ns();
-        self.arrivals.came(bytes.len(), now_ns);
+    fn arrive(&mut self, mut bytes: &[u8], came_ns: u64, pool: &mut Pool) {
+        self.arrivals.came(bytes.len(), came_ns);
         if let Some(large) = &mut self.large {
             let came = bytes.len();
             bytes = large.arrive(bytes);
@@ -335,7 +334,7 @@ impl Connection {
         }
         if let Some(large) = &self.large {
             self.missing = large.len;
-            self.since_ns = large.since_ns;
+            self.since_ns = if self.greeted { large.since_ns } else { self.since_ns };
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct Connections {
     dirty: Vec<usize>,
     /// When the last turn with work began.
     turned_ns: u64,
+    /// When the bytes came that have been reaped since.
+    came_ns: Option<u64>,
     pool: Pool,
     /// When peers that owe something are looked at next; none does when there is no time.
     check_ns: Option<u64>,
@@ -88,6 +90,7 @@ impl Connections {
             generation,
             dirty,
             turned_ns: 0,
+            came_ns: None,
             pool,
             check_ns,
             owing,
@@ -123,7 +126,9 @@ impl Connections {
                     (Some(key), received) => {
                         let connection = self.open.wake(key);
                         self.meter.peers().passed(connection.row(), bytes as u64, 0);
-                        connection.received(received, more, &mut self.pool, driver);
+                        // What is reaped together came together: before the first of it was looked at.
+                        let came_ns = *self.came_ns.get_or_insert_with(now_ns);
+                        connection.received(received, (more, came_ns), &mut self.pool, driver);
                         self.mark(key);
                     }
                     (None, Ok(Some(chunk))) => driver.recycle(chunk),
@@ -177,13 +182,16 @@ impl Connections {
     ) -> bool {
         let mut dirty = std::mem::take(&mut self.dirty).into_iter();
         let worked = dirty.len() > 0;
+        self.came_ns = None;
         runner.take_ran_long();
         let took_long = worked && self.took_long();
+        let mut just_now = Some(self.turned_ns);
         while let Some(key) = dirty.next() {
             let connection = self.open.wake(key);
             connection.dirty = false;
             connection.others_wait = dirty.len() > 0;
             connection.took_long = took_long;
+            connection.turn_ns = just_now.take().unwrap_or_else(now_ns);
             let again = connection.serve(runner, elsewhere, &mut self.pool, driver);
             self.owing |= connection.owes();
             let over = connection.over();

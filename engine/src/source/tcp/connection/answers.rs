@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use speedysvc_protocol::archive::Buffer;
 use speedysvc_protocol::frame::{self, BadFrame, Kind, Sent};
 use speedysvc_protocol::hello::Refusal;
 use speedysvc_protocol::ids::{CallId, MethodIndex};
@@ -49,7 +50,7 @@ impl Connection {
         let status = runner.reply.status();
         let body = runner.reply.body();
         if self.is_plain() && body.len() < LARGE {
-            frame::append_plain_reply(&mut self.outbox, id, status, [body, &[]]);
+            frame::append_plain_reply(&mut self.outbox, id, status, body);
         } else {
             self.reply(id, status, runner, pool);
         }
@@ -82,9 +83,20 @@ impl Connection {
             return;
         }
         self.outbox.extend_from_slice(&frame::head(kind, sent, self.wire.checksum));
-        self.leaving.push_back(Outgoing::Frames(mem::take(&mut self.outbox)));
-        self.outbox = pool.small();
-        let body = packed.unwrap_or_else(|| runner.reply.replace_body(pool.large(self.settings.message_max)));
+        match packed {
+            Some(packed) => self.follow(packed, pool),
+            None => self.follow_with_reply(runner, pool),
+        }
+    }
+
+    /// The runner's reply goes out behind what is in the outbox, from where it lies.
+    pub(super) fn follow_with_reply(&mut self, runner: &mut Runner, pool: &mut Pool) {
+        let body = runner.reply.replace_body(pool.large(self.settings.message_max));
+        self.follow(body, pool);
+    }
+
+    fn follow(&mut self, body: Buffer, pool: &mut Pool) {
+        self.leaving.push_back(Outgoing::Frames(mem::replace(&mut self.outbox, pool.small())));
         self.leaving.push_back(Outgoing::Body(body));
     }
 

@@ -38,7 +38,7 @@ impl Connection {
             }
             ReplyTo::Http { .. } => {
                 self.away.clear();
-                self.answer_request(back.method, runner);
+                self.answer_request(back.method, runner, pool);
             }
             ReplyTo::Slot { .. } => {}
         }

@@ -15,14 +15,20 @@ use crate::source::tcp::pool::Pool;
 /// A call whose body arrives straight where its handler will read it, unless it must be decompressed. It grows as it
 /// arrives: a length that was only announced takes no memory.
 pub(super) struct Large {
-    head: [u8; FRAME_HEADER],
-    header: Header,
-    call: Asked,
-    body: Buffer,
+    /// The frame that it is in; `None` for a request over HTTP, whose head has been handled.
+    frame: Option<Frame>,
+    pub(super) body: Buffer,
     /// Bytes of the body.
     pub(super) len: usize,
     /// When its first byte came.
     pub(super) since_ns: u64,
+}
+
+/// A call without its body.
+struct Frame {
+    head: [u8; FRAME_HEADER],
+    header: Header,
+    call: Asked,
 }
 
 impl Large {
@@ -33,7 +39,7 @@ impl Large {
         rest
     }
 
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.body.as_slice().len() == self.len
     }
 }
@@ -47,14 +53,23 @@ impl Connection {
         if !self.greeted || !matches!(self.stage, Stage::Serving | Stage::Closing) {
             return false;
         }
-        let (body, len) = (pool.large(self.settings.message_max), header.body_len as usize);
+        self.expect_large(Some(Frame { head, header, call }), header.body_len as usize, pool);
+        true
+    }
+
+    /// The same for the body of a request over HTTP, of which more than what has arrived is to come.
+    pub(super) fn begin_large_request(&mut self, len: usize, pool: &mut Pool) {
+        self.expect_large(None, len, pool);
+    }
+
+    fn expect_large(&mut self, frame: Option<Frame>, len: usize, pool: &mut Pool) {
         let since_ns = self.arrivals.next_ns();
-        let mut large = Box::new(Large { head, header, call, body, len, since_ns });
+        let header = if frame.is_some() { FRAME_HEADER } else { 0 };
+        let mut large = Box::new(Large { frame, body: pool.large(self.settings.message_max), len, since_ns });
         let arrived = self.inbox.waiting().len();
-        large.arrive(&self.inbox.waiting()[FRAME_HEADER..]);
+        large.arrive(&self.inbox.waiting()[header..]);
         self.handled(arrived);
         self.large = Some(large);
-        true
     }
 
     pub(super) fn handle_large(
@@ -64,15 +79,17 @@ impl Connection {
         elsewhere: &mut impl Elsewhere,
         pool: &mut Pool,
     ) -> Result<Next, BadFrame> {
-        if !large.is_whole() {
+        let whole = if large.is_whole() { large.frame.take() } else { None };
+        let Some(frame) = whole else {
             self.large = Some(large);
             return Ok(Next::Wait);
-        }
-        let (call, header) = (large.call, large.header);
-        packing::check(&large.head, &header, large.body.as_slice(), self.wire)?;
+        };
+        let Frame { head, header, call } = frame;
+        packing::check(&head, &header, large.body.as_slice(), self.wire)?;
         self.is_new(header)?;
         if let Some((index, way)) = self.admit(call, large.since_ns, None, runner) {
             if self.must_wait(way) {
+                large.frame = Some(Frame { head, header, call });
                 (self.large, self.waits) = (Some(large), true);
                 return Ok(Next::Wait);
             }

@@ -5,11 +5,12 @@ use speedysvc_protocol::stats::Counter;
 
 use super::away::Away;
 use super::{Connection, Next, Settings, Stage};
-use crate::budget::unhandled;
+use crate::budget::{LARGE, unhandled};
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::source::first_bytes::{Speech, TLS_REFUSAL, decide, say_once_that_tls_came};
 use crate::source::http::{Arrived, Session, Step};
+use crate::source::tcp::pool::Pool;
 
 /// What is spoken here, once the first byte has decided it.
 pub(super) enum Tongue {
@@ -43,7 +44,12 @@ impl Connection {
         Next::Frame
     }
 
-    pub(super) fn handle_request(&mut self, runner: &mut Runner, elsewhere: &mut impl Elsewhere) -> Next {
+    pub(super) fn handle_request(
+        &mut self,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+        pool: &mut Pool,
+    ) -> Next {
         let Tongue::Http(session) = &mut self.tongue else { return Next::Wait };
         if !self.away.is_empty() {
             // Answers come in the order of the requests.
@@ -53,12 +59,34 @@ impl Connection {
         if session.is_quiet() {
             (self.since_ns, self.request) = (self.arrivals.next_ns(), 0);
         }
-        let arrived = Arrived { bytes: self.inbox.waiting(), at_ns: self.arrivals.next_ns() };
-        let (used, step) = session.step(&arrived, &mut self.outbox, runner, elsewhere);
+        let (used, step) = match self.large.take() {
+            Some(mut large) if large.is_whole() => {
+                let step = session.run(&mut large.body, large.since_ns, &mut self.outbox, runner, elsewhere);
+                self.request += large.len;
+                pool.keep_large(large.body);
+                (0, step)
+            }
+            Some(large) => {
+                self.large = Some(large);
+                return Next::Wait;
+            }
+            None => {
+                let arrived = Arrived { bytes: self.inbox.waiting(), at_ns: self.arrivals.next_ns() };
+                session.step(&arrived, &mut self.outbox, runner, elsewhere)
+            }
+        };
+        let is_apart = session.leaves_reply_apart();
         self.request += used;
         self.handled(used);
+        if is_apart {
+            self.follow_with_reply(runner, pool);
+        }
         match step {
             Step::Again => Next::Frame,
+            Step::Wait(whole) if whole >= LARGE => {
+                self.begin_large_request(whole, pool);
+                Next::Frame
+            }
             Step::Wait(whole) => {
                 self.missing = whole;
                 self.inbox.expect(whole);
@@ -77,9 +105,12 @@ impl Connection {
     }
 
     /// The call that ran beside the loop is back: the runner has its reply.
-    pub(super) fn answer_request(&mut self, method: MethodIndex, runner: &mut Runner) {
+    pub(super) fn answer_request(&mut self, method: MethodIndex, runner: &mut Runner, pool: &mut Pool) {
         let Tongue::Http(session) = &mut self.tongue else { return };
         let step = session.take_back(method, &mut self.outbox, runner);
+        if session.leaves_reply_apart() {
+            self.follow_with_reply(runner, pool);
+        }
         if let (Step::Close(why), false) = (step, self.has_ended()) {
             self.stage = Stage::Parting(why);
         }

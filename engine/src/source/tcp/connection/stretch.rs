@@ -7,7 +7,7 @@ use speedysvc_protocol::context::{self, CallName, Served};
 use speedysvc_protocol::frame;
 use speedysvc_protocol::ids::{CallId, Codec, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
-use speedysvc_protocol::stats::Counter;
+use speedysvc_protocol::stats::{Counter, Untimed};
 
 use super::admit::NEAR_NS;
 use super::turn::TURN_NS;
@@ -34,7 +34,7 @@ impl Connection {
         let end = self.inbox.waiting().len().min(came);
         let soon_ns = self.looked_ns.saturating_add(NEAR_NS);
         runner.meter.peers().set_in_flight(self.row, self.away.len() as u64 + 1);
-        let (mut at, mut count) = (0, 0);
+        let (mut at, mut count, mut alike) = (0, 0, Untimed::default());
         while count < most && !self.is_stuffed() {
             let Some(call) = frame::plain_call(&self.inbox.waiting()[at..end]) else { break };
             let deadline_ns = self.settings.deadline_ns(came_ns, call.left_us);
@@ -52,12 +52,15 @@ impl Connection {
             runner.timing.frame(came_ns, false, now_ns);
             let limits = (self.settings.message_max, 0);
             runner.run_short(index, arguments, limits, |method| elsewhere.running(method));
-            self.answer_short(call.id, index, runner, pool);
-            if runner.timing.ended_ns().saturating_sub(self.turn_ns) > TURN_NS {
+            self.answer_short(call.id, index, &mut alike, runner, pool);
+            if runner.timing.ended_ns().saturating_sub(self.turn_ns) > TURN_NS || runner.was_held_up() {
                 break;
             }
         }
         self.handled(at);
+        if alike.calls > 0 {
+            runner.count_alike(index, Counter::TcpCalls, &alike);
+        }
         runner.meter.peers().called(self.row, count as u64);
         count
     }
@@ -73,12 +76,19 @@ impl Connection {
 
     /// A byte string goes from where its method left it.
     #[inline]
-    fn answer_short(&mut self, id: CallId, index: MethodIndex, runner: &mut Runner, pool: &mut Pool) {
+    fn answer_short(
+        &mut self,
+        id: CallId,
+        index: MethodIndex,
+        alike: &mut Untimed,
+        runner: &mut Runner,
+        pool: &mut Pool,
+    ) {
         let bytes = runner.reply.apart().filter(|bytes| bytes.len() < LARGE / 2);
         if let Some((bytes, tail)) = bytes.and_then(|bytes| Some((bytes, Tail::of(bytes.len())?))) {
             let status = runner.reply.status();
-            frame::append_plain_reply(&mut self.outbox, id, status, [bytes, tail.as_slice()]);
-            runner.answered(index, Counter::TcpCalls, status);
+            frame::append_plain_byte_string(&mut self.outbox, id, status, bytes, &tail);
+            runner.answered_alike(index, Counter::TcpCalls, status, alike);
             return;
         }
         runner.reply.join();

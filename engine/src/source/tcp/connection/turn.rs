@@ -12,7 +12,7 @@ const FRAMES_PER_TURN: usize = 64;
 /// are ready wait no longer than that for others, and the client reads them meanwhile.
 pub(super) const TURN_NS: u64 = 6_000;
 /// Frames between two looks at the clock for that, when handlers are too short to be timed each.
-const LOOK_EVERY: usize = 8;
+const LOOK_EVERY: usize = 16;
 
 impl Connection {
     /// Handles what has arrived. Whether there is more to handle at once.
@@ -25,8 +25,7 @@ impl Connection {
         // Who waited here for another call to come back may have been given up meanwhile, too.
         self.took_long |= self.waits;
         (self.missing, self.waits) = (0, false);
-        (self.turn_ns, self.is_first) = (now_ns(), true);
-        self.looked_ns = self.turn_ns;
+        (self.looked_ns, self.is_first) = (self.turn_ns, true);
         let mut frames = 0;
         while frames < FRAMES_PER_TURN {
             // When the peer reads too slowly, its calls wait; it can only hold up itself.
@@ -40,7 +39,7 @@ impl Connection {
                 _ if short > 0 => Ok(Next::Frame),
                 Tongue::Undecided => Ok(self.decide(runner)),
                 Tongue::Native => self.handle_frame(runner, elsewhere, pool),
-                Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere)),
+                Tongue::Http(_) => Ok(self.handle_request(runner, elsewhere, pool)),
             };
             match next {
                 // What came meanwhile is noted as having come now, before another handler runs.
@@ -56,13 +55,16 @@ impl Connection {
                 }
             }
         }
-        true
+        // Of frames nothing is handled that has not come.
+        !matches!(self.tongue, Tongue::Native) || !self.inbox.waiting().is_empty()
     }
 
     /// Whether what is ready should go out before more is handled.
     fn took_its_turn(&mut self, frames: usize, runner: &Runner) -> bool {
-        let looked_ns = if frames.is_multiple_of(LOOK_EVERY) { now_ns() } else { runner.timing.ended_ns() };
-        self.looked_ns = self.looked_ns.max(looked_ns);
+        let (is_due, ended_ns) = (frames.is_multiple_of(LOOK_EVERY), runner.timing.ended_ns());
+        // One of these may have been timed: then that is the time.
+        let looks = runner.take_held_up() || (is_due && ended_ns <= self.looked_ns);
+        self.looked_ns = self.looked_ns.max(if looks { now_ns() } else { ended_ns });
         self.looked_ns.saturating_sub(self.turn_ns) > TURN_NS
     }
 }

@@ -1,14 +1,18 @@
 //! Frames that come together are answered as if each had come alone.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use speedysvc_protocol::byte_string;
 use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, Runs, ServiceSpec};
 use speedysvc_protocol::frame::{self, Header, Kind, Sent};
 use speedysvc_protocol::ids::{CallId, Codec, MethodId, MethodIndex};
+use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::service::{Call, Service};
-use speedysvc_protocol::status::{Code, Failure};
+use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 
 use crate::bench::Frames;
 
@@ -153,4 +157,74 @@ proptest! {
         let together = answers(all.chunks(chunk.min(all.len())));
         prop_assert!(alone == together, "{} and {} bytes", alone.len(), together.len());
     }
+}
+
+/// Calls of the first method with these bytes and this time left, as one chunk.
+fn calls<'a>(calls: impl IntoIterator<Item = (&'a [u8], Duration)>) -> Vec<u8> {
+    let mut body = speedysvc_protocol::archive::Buffer::new(1 << 20);
+    let mut frames = vec![];
+    for ((bytes, left), id) in calls.into_iter().zip(1..) {
+        byte_string::encode(bytes, &mut body).unwrap();
+        let left_us = u64::try_from(left.as_micros()).unwrap();
+        let kind = Kind::Call { id: CallId(id), method: CONTRACT.methods[0].id, codec: Codec::Rkyv, left_us };
+        frame::append(&mut frames, kind, body.as_slice());
+    }
+    frames
+}
+
+/// What was sent at once, as ids and statuses.
+fn replies(mut sent: &[u8]) -> Vec<(u64, Status)> {
+    let mut replies = vec![];
+    while let Some(header) = frame::peek(sent).unwrap() {
+        let Kind::Reply { id, status } = header.kind else { panic!("{header:?}") };
+        replies.push((id.0, status));
+        sent = &sent[FRAME_HEADER + header.body_len as usize..];
+    }
+    replies
+}
+
+/// Says what it is told, and takes its time over it when that is nothing. Somebody sees that.
+struct Slow(Arc<AtomicBool>);
+
+impl Service for Slow {
+    fn contract(&self) -> &'static Contract {
+        &CONTRACT
+    }
+
+    fn spec(&self) -> &'static ServiceSpec {
+        &SPEC
+    }
+
+    fn call(&self, method: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
+        if byte_string::slice(call.body.bytes()) == Some(&[]) {
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(1_200) {
+                thread::yield_now();
+            }
+            self.0.store(true, Ordering::Relaxed);
+            return call.reply.ok_bytes(call.codec, vec![]);
+        }
+        Mirror.call(method, call)
+    }
+}
+
+/// Bytes of a frame with a call of no bytes.
+const EMPTY: usize = FRAME_HEADER + byte_string::ROOT;
+
+#[test]
+fn behind_a_call_that_took_long_for_once_no_call_begins_too_late() {
+    let held_up = Arc::<AtomicBool>::default();
+    let mut frames = Frames::new(Arc::new(Slow(Arc::clone(&held_up))), 0, &[]).unwrap();
+    frames.heed(held_up);
+    let (long, short) = (Duration::from_secs(30), Duration::from_millis(1_100));
+    // So many that the method is known to be short. One call in sixteen is timed: the first of those behind, and not the
+    // one that takes long.
+    let known = (0..64).map(|_| (&b"a"[..], long));
+    let all = calls(known.chain([(&b"a"[..], long), (b"", long), (b"b", short), (b"c", long)]));
+    let (known, last) = all.split_at(64 * (all.len() - EMPTY) / 67);
+    let mut sent = vec![];
+    frames.exchange(known, |_| {});
+    frames.exchange(last, |bytes| sent.extend(replies(bytes)));
+    let late = Status::Failed(Code::DeadlineExceeded, Outcome::NotStarted);
+    assert_eq!(sent, [(65, Status::Ok), (66, Status::Ok), (67, late), (68, Status::Ok)]);
 }
