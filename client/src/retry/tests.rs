@@ -169,3 +169,21 @@ fn retries_end_with_the_budget() {
     }
     assert_eq!(made_again, calls / 10);
 }
+
+/// Whoever judges a first attempt by when its call began says what is said later with a look at the clock.
+#[test]
+fn what_is_final_when_a_call_begins_is_final_with_the_same_error_when_it_fails() {
+    let attempts = [not_started, unknown, full, || Failed::Call(Error::done(Code::Internal, "it panicked").into())];
+    let mut finals = 0;
+    for (attempt, timeout_ms, late_ms) in
+        attempts.iter().flat_map(|attempt| [(attempt, 10, 0), (attempt, 16, 3), (attempt, 17, 9), (attempt, 30_000, 5)])
+    {
+        let (Failed::Call(stop), mut call) = (attempt(), Call::new(true, timeout_ms)) else { unreachable!() };
+        if stop.is_final(START, call.at.deadline) {
+            call.at.now_ns += late_ms * MS;
+            assert_eq!(call.fails(attempt()).unwrap_err(), stop.error, "{timeout_ms} ms");
+            finals += 1;
+        }
+    }
+    assert_eq!(finals, 6, "a panic always, and a full queue when that is longer than the call has");
+}
