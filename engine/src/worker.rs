@@ -155,8 +155,8 @@ impl Worker {
         self.rest(worked, called)
     }
 
-    /// Phase: the kernel takes what is to be sent, and hands over what has come. Before a turn, so that this is handled in
-    /// it; and behind it, so that replies go out.
+    /// Phase: the kernel takes what is to be sent, and hands over what has come. Before a turn, so that this is handled
+    /// in it; and behind it, so that replies go out.
     fn enter(&mut self) -> Result<(), StartError> {
         if self.driver.wants_submitting() {
             self.driver.submit().map_err(StartError::in_loop("submission"))?;

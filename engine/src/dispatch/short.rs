@@ -1,6 +1,6 @@
-//! Short calls: what can be left out for a method that takes no time. The accounts of those that came together and differ
-//! in nothing are added up, and counted once: until then a reader of the numbers misses a few calls, whose replies have
-//! not gone out either.
+//! Short calls: what can be left out for a method that takes no time. The accounts of those that came together and
+//! differ in nothing are added up, and counted once: until then a reader of the numbers misses a few calls, whose
+//! replies have not gone out either.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -18,8 +18,8 @@ use crate::dispatch::{Runner, in_vain};
 /// Frames behind a call among which its CANCEL is looked for.
 const LOOK_AHEAD: usize = 64;
 /// A deadline that is so near is judged by a later time than that of the turn's last look at the clock. For others it
-/// makes no difference: when one handler takes that long, the thread that watches over the loop says so, and the clock is
-/// looked at (decision 0062).
+/// makes no difference: when one handler takes that long, the thread that watches over the loop says so, and the clock
+/// is looked at (decision 0062).
 pub(super) const NEAR_NS: u64 = 1_000_000_000;
 
 impl Settings {

@@ -217,8 +217,8 @@ fn behind_a_call_that_took_long_for_once_no_call_begins_too_late() {
     let mut frames = Frames::new(Arc::new(Slow(Arc::clone(&held_up))), 0, &[]).unwrap();
     frames.heed(held_up);
     let (long, short) = (Duration::from_secs(30), Duration::from_millis(1_100));
-    // So many that the method is known to be short. One call in sixteen is timed: the first of those behind, and not the
-    // one that takes long.
+    // So many that the method is known to be short. One call in sixteen is timed: the first of those behind, and not
+    // the one that takes long.
     let known = (0..64).map(|_| (&b"a"[..], long));
     let all = calls(known.chain([(&b"a"[..], long), (b"", long), (b"b", short), (b"c", long)]));
     let (known, last) = all.split_at(64 * (all.len() - EMPTY) / 67);
