@@ -38,6 +38,9 @@ const CHECK_NS: u64 = 1_000_000_000;
 
 /// After a turn that took longer than this callers may have given up what waited.
 const LONG_TURN_NS: u64 = 100_000;
+/// Turns with work behind a long one in which that is so: what came during it is read in the next one or, by epoll, in
+/// that after it.
+const WARY_TURNS: u32 = 3;
 
 pub(crate) struct Connections {
     listeners: Vec<OwnedFd>,
@@ -54,6 +57,8 @@ pub(crate) struct Connections {
     dirty: Vec<usize>,
     /// When the last turn with work began.
     turned_ns: u64,
+    /// Turns with work in which callers may have given up what waited.
+    wary: u32,
     /// When the bytes came that have been reaped since.
     came_ns: Option<u64>,
     pool: Pool,
@@ -90,6 +95,7 @@ impl Connections {
             generation,
             dirty,
             turned_ns: 0,
+            wary: 0,
             came_ns: None,
             pool,
             check_ns,
@@ -214,10 +220,16 @@ impl Connections {
         self.accept(driver) || worked
     }
 
-    /// Whether so much time has passed since the last turn with work that a caller may have given up meanwhile.
+    /// Whether so much time has passed since a turn with work, this one's last or one shortly before, that a caller may
+    /// have given up meanwhile.
     fn took_long(&mut self) -> bool {
         let now_ns = now_ns();
-        now_ns.saturating_sub(std::mem::replace(&mut self.turned_ns, now_ns)) > LONG_TURN_NS
+        if now_ns.saturating_sub(std::mem::replace(&mut self.turned_ns, now_ns)) > LONG_TURN_NS {
+            self.wary = WARY_TURNS;
+        }
+        let is_wary = self.wary > 0;
+        self.wary = self.wary.saturating_sub(1);
+        is_wary
     }
 
     /// A call that ran beside the loop is back, unless its connection has ended meanwhile.
