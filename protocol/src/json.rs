@@ -4,7 +4,7 @@
 //! in order. Byte strings are base64 text. Arguments with a default may be left out: by name, or at the end of an
 //! array, or with the whole body.
 
-mod bytes;
+pub(crate) mod bytes;
 
 use std::fmt;
 
@@ -17,7 +17,6 @@ use crate::archive::Buffer;
 use crate::status::{Code, Failure};
 
 pub use bytes::Base64;
-pub(crate) use bytes::{byte_string, encode_bytes};
 
 /// What arguments are, in their order, when a caller leaves them out; shorter where no more of them have a default.
 pub type Defaults = [Option<fn() -> Value>];

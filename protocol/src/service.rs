@@ -290,7 +290,7 @@ impl Reply {
                 self.written = value;
                 written
             }
-            Codec::Json => json::encode_bytes(&value, &mut self.body),
+            Codec::Json => json::bytes::encode_bytes(&value, &mut self.body),
             Codec::MsgPack => msgpack::encode(&Base64(value), &mut self.body),
             Codec::Raw => self.body.append(&value),
         }

@@ -78,7 +78,7 @@ pub fn byte_string<'a, J: DeserializeOwned>(
     if let Some(bytes) = found {
         return Ok((ByteString(bytes),));
     }
-    if let Some(len) = (codec == Codec::Json).then(|| json::byte_string(body, scratch)).flatten() {
+    if let Some(len) = (codec == Codec::Json).then(|| json::bytes::byte_string(body, scratch)).flatten() {
         return Ok((ByteString(&scratch.as_slice()[..len]),));
     }
     let archived = arguments::<(Vec<u8>,), J>(codec, body, form, scratch, archive)?;
