@@ -104,14 +104,17 @@ fn slow_senders_are_closed_and_the_others_are_not() {
     let greeting = hello(speedysvc_protocol::wire::Offer::default());
     let head = b"POST /test/echo HTTP/1.1\r\nHost: a\r\nX-A: ".to_vec();
     let body = b"POST /test/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n\"".to_vec();
+    // It goes by a buffer of its own (decision 0063).
+    let large = b"POST /test/echo HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n\"".to_vec();
     let chunks = b"POST /test/echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     // What is sent at once, what follows slowly, again and again, and what is heard of it.
-    let drips: [(Vec<u8>, &[u8], &[u8]); 6] = [
+    let drips: [(Vec<u8>, &[u8], &[u8]); 7] = [
         (Vec::new(), b"", b""),
         (greeting[..60].to_vec(), b" ", b""),
         ([greeting, frame[..50].to_vec()].concat(), b"x", b"welcome"),
         (head, b"a", b"HTTP/1.1 408 Request Timeout\r\n"),
         (body, b"a", b"HTTP/1.1 408 Request Timeout\r\n"),
+        (large, b"a", b"HTTP/1.1 408 Request Timeout\r\n"),
         (chunks, b"1\r\na\r\n", b"HTTP/1.1 408 Request Timeout\r\n"),
     ];
     thread::scope(|scope| {
@@ -143,8 +146,8 @@ fn slow_senders_are_closed_and_the_others_are_not() {
             });
         }
     });
-    let stats = here.wait_for(Counter::ClosedSlow, 6);
-    assert_eq!(stats.counter(Counter::ClosedSlow), 6);
+    let stats = here.wait_for(Counter::ClosedSlow, 7);
+    assert_eq!(stats.counter(Counter::ClosedSlow), 7);
     still_answers(&here, &neighbour);
     let mut idle = idle;
     let call = idle.call(2, ECHO, "\"idle\"");
