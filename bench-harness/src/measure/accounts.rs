@@ -83,7 +83,7 @@ fn of_process(process: u32) -> io::Result<Usage> {
 }
 
 /// The first number: nanoseconds on a processor.
-fn schedstat_ns(text: &str) -> u64 {
+pub(super) fn schedstat_ns(text: &str) -> u64 {
     text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0)
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::accounts::{self, Usage};
 use super::closed::Closed;
 use super::found::Found;
+use super::others::Others;
 use super::task::{Load, Task};
 use super::{cpus, idle, paced, probe, threads};
 use crate::contender::{Client, Shape};
@@ -69,6 +70,9 @@ pub struct Outcome {
     pub server: Usage,
     /// Stolen time of the whole machine in the measured span, in ticks of 10 ms.
     pub steal_ticks: u64,
+    /// What programs that have no part in the row took of its two processors in the measured span, in nanoseconds;
+    /// read for open loops only.
+    pub others_ns: Option<u64>,
     /// A flag's round trip between the two processors just before, in nanoseconds.
     pub probe_before: Option<f64>,
     /// And just after.
@@ -153,11 +157,13 @@ impl Job {
     pub(super) fn account(&self, span: impl FnOnce() -> Result<Found>) -> Result<Outcome> {
         let probe_before = self.probe()?;
         let own = [std::process::id()];
+        let others = self.others();
         let steal = accounts::steal_ticks();
         let (server, client) = (self.server_usage()?, accounts::usage(&own)?);
         let found = span()?;
         let (client, server) = (accounts::usage(&own)? - client, self.server_usage()? - server);
         let steal_ticks = accounts::steal_ticks().saturating_sub(steal);
+        let others_ns = others.and_then(|before| Some(self.others()?.since(&before, self.cpus?)));
         let probe_after = self.probe()?;
         Ok(Outcome {
             checked: 0,
@@ -167,12 +173,19 @@ impl Job {
             client: found.client.unwrap_or(client),
             server,
             steal_ticks,
+            others_ns,
             probe_before,
             probe_after,
             extras: found.extras,
             void: found.void,
             skipped: None,
         })
+    }
+
+    /// Those who have no part in an open loop: this process, and the server's, have.
+    fn others(&self) -> Option<Others> {
+        let is_read = self.cpus.is_some() && self.task.load.is_open();
+        is_read.then(|| Others::read(&[&self.server[..], &[std::process::id()]].concat()))
     }
 
     fn server_usage(&self) -> Result<Usage> {

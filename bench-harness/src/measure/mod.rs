@@ -9,6 +9,7 @@ pub(crate) mod found;
 mod idle;
 pub(crate) mod job;
 pub(crate) mod memory;
+mod others;
 mod paced;
 mod payload;
 pub(crate) mod probe;

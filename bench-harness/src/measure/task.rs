@@ -137,6 +137,11 @@ impl Handler {
 }
 
 impl Load {
+    /// Whether calls come at moments of their own, whatever became of those before.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Queue { .. } | Self::Overload { .. })
+    }
+
     /// In a few words, beside the connections: none for the closed loop.
     pub(crate) fn said(self) -> Option<String> {
         let capacity = |handler: Handler, rate: u32| {

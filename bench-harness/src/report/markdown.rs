@@ -11,7 +11,8 @@ Latencies are medians over rounds of each row's percentile. Ratios are of p50, t
 same distance; then their median with a 95 % bootstrap interval over rounds. `~`: the reference differs as much from
 itself, so that no difference is claimed; `?`: too few rounds. CPU is per call. \"stalled\" is the part of all time in
 calls of over 20 times the median: a closed loop sends nothing meanwhile, so that percentiles hide it. Void rounds had
-more steal or involuntary switches than 95 % of the A/A run's rows.
+more steal or involuntary switches than 95 % of the A/A run's rows; in open loops, more steal than that and than can
+show, other programs beside them, or a generator that did not keep up.
 ";
 
 /// The file's text.
@@ -96,7 +97,12 @@ fn notes(report: &Report, line: &Line) -> String {
 
 /// What makes a row void, as a sentence.
 pub(super) fn limits(limits: &Limits) -> String {
-    let (steal, switches) = (digits(limits.steal), digits(limits.switches));
+    let steal = digits(limits.steal);
+    if let Some(others) = known(limits.others) {
+        let others = digits(others);
+        return format!("Limits: {steal} ticks of steal and {others} ms of other programs per second.");
+    }
+    let switches = digits(limits.switches);
     format!("Limits from the A/A run: {steal} ticks of steal and {switches} involuntary switches per second.")
 }
 

@@ -7,6 +7,11 @@ pub(super) fn or_number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Er
     Ok(Option::<f64>::deserialize(from)?.unwrap_or(f64::NAN))
 }
 
+/// What a number is that an older program did not write.
+pub(super) fn none() -> f64 {
+    f64::NAN
+}
+
 /// The number, if it is one.
 pub(crate) fn known(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)

@@ -78,7 +78,8 @@ impl Figures {
 }
 
 fn disturbance(outcome: &Outcome, disturbed: f64) -> Disturbance {
-    Disturbance { steal: outcome.steal_ticks as f64 / outcome.seconds, switches: disturbed / outcome.seconds }
+    let others = outcome.others_ns.map_or(f64::NAN, |ns| ns as f64 / 1e6 / outcome.seconds);
+    Disturbance { steal: outcome.steal_ticks as f64 / outcome.seconds, switches: disturbed / outcome.seconds, others }
 }
 
 /// A reference against itself.
@@ -177,7 +178,7 @@ pub(crate) fn distances(done: &[Done]) -> Distances {
 /// Compares the contenders of a scenario.
 pub(crate) fn compare(scenario: &Scenario, done: &[Done], distances: &Distances) -> Compared {
     let mine: Vec<&Done> = done.iter().filter(|done| done.row.scenario == scenario.name).collect();
-    let limits = limits(&mine);
+    let limits = limits(scenario, &mine);
     let view = View { mine, limits, distances };
     let resolutions: Vec<Resolution> = scenario.references.iter().map(|name| view.resolution(name)).collect();
     let lines = scenario.contenders.iter().map(|name| view.line(name, scenario, &resolutions)).collect();
@@ -185,11 +186,18 @@ pub(crate) fn compare(scenario: &Scenario, done: &[Done], distances: &Distances)
     Compared { scenario: scenario.name.clone(), limits, resolutions, lines, rows }
 }
 
-fn limits(mine: &[&Done]) -> Option<Limits> {
-    let same = mine.iter().filter(|done| done.row.part != Part::Main).filter_map(|done| done.measured());
-    let rows =
-        same.map(|outcome| disturbance(outcome, (outcome.client.involuntary + outcome.server.involuntary) as f64));
-    Limits::of(&rows.collect::<Vec<_>>())
+fn limits(scenario: &Scenario, mine: &[&Done]) -> Option<Limits> {
+    let of = |done: &&Done| {
+        let outcome = done.measured()?;
+        Some(disturbance(outcome, (outcome.client.involuntary + outcome.server.involuntary) as f64))
+    };
+    let is_same = |done: &&&Done| done.row.part != Part::Main;
+    let same: Vec<Disturbance> = mine.iter().filter(is_same).filter_map(of).collect();
+    if !scenario.task.load.is_open() {
+        return Limits::closed(&same);
+    }
+    let all: Vec<Disturbance> = mine.iter().filter_map(of).collect();
+    Some(Limits::open(&same, &all))
 }
 
 /// The rows of one scenario.
@@ -318,6 +326,7 @@ fn medians(rows: &[Figures]) -> Option<Figures> {
         disturbance: Disturbance {
             steal: at(|row| row.disturbance.steal),
             switches: at(|row| row.disturbance.switches),
+            others: at(|row| row.disturbance.others),
         },
         distance: rows.iter().all(|row| row.distance == first.distance).then_some(first.distance).flatten(),
         void: None,
