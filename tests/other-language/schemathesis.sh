@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Tries the served OpenAPI document against the service with schemathesis: pip install schemathesis.
 #   schemathesis.sh http://127.0.0.1:PORT [OPTION...]      against a service `test` as in tests/src/test_service.rs
+# Only methods that answer whatever they are asked: the others crash, block, write files or grow as they are told.
 set -euo pipefail
 url=$1
 shift
-# Left out: methods that crash, block, write files or answer as much as they are asked.
+methods=()
+for method in echo echo_bytes sum pid fail print log steady; do
+    methods+=(--include-operation-id "$method")
+done
 exec schemathesis --config-file "$(dirname "$0")/schemathesis.toml" run "$url/openapi.json" --url "$url" \
-    --exclude-operation-id die --exclude-operation-id hold --exclude-operation-id note \
-    --exclude-operation-id sleep_ms --exclude-operation-id big --exclude-operation-id panic \
-    --phases examples,coverage,fuzzing --checks all --max-examples 300 "$@"
+    "${methods[@]}" --phases examples,coverage,fuzzing --checks all --max-examples 300 "$@"

@@ -38,6 +38,7 @@ const RULES: &[(&str, Rule)] = &[
     ("atomics", names::atomics),
     ("pure-protocol", names::pure_protocol),
     ("text-in-raw", names::text_in_raw),
+    ("wall-clock", names::wall_clock),
     ("pairs", pairs::pairs),
     ("file-lines", sizes::file_lines),
     ("function-lines", sizes::function_lines),

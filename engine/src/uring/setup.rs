@@ -67,3 +67,23 @@ pub fn remedy(error: &io::Error) -> &'static str {
         _ => "the kernel refuses to make an io_uring",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a kernel may answer, and what the operator hears: never the error's number alone.
+    #[test]
+    fn every_refusal_has_a_remedy() {
+        for (errno, remedies) in [
+            (Errno::PERM, &["seccomp profile", "kernel.io_uring_disabled"][..]),
+            (Errno::NOSYS, &["Linux 6.0"]),
+            (Errno::INVAL, &["too old", "Linux 6.0"]),
+            (Errno::NOMEM, &["ulimit -l", "LimitMEMLOCK="]),
+            (Errno::MFILE, &["refuses"]),
+        ] {
+            let told = remedy(&errno.into());
+            assert!(remedies.iter().all(|remedy| told.contains(remedy)), "{errno:?}: {told}");
+        }
+    }
+}

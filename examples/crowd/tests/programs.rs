@@ -41,3 +41,13 @@ fn a_crowd_is_greeted_by_another_service() {
     assert_eq!(String::from_utf8_lossy(&client.stdout), "Hello Ada!\nHello Grace!\n", "{client:?}");
     hello.stop().unwrap();
 }
+
+#[test]
+fn without_hello_it_says_that_it_is_unavailable() {
+    let run = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_crowd-service"));
+    let ended = command.env("SPEEDYSVC_RUN_DIR", run.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(69), "{said}");
+    assert!(said.starts_with("crowd-service: ") && said.contains("hello"), "{said}");
+}

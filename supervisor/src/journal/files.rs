@@ -209,6 +209,22 @@ mod tests {
         assert_eq!(texts(&folder.path().join("log/echo.log.1")), ["old"]);
     }
 
+    /// Row D11: a file that seems to be of next year is not old; one that seems to be of last year is, once.
+    #[test]
+    fn a_clock_that_jumps_puts_one_file_aside_at_most() {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Log { size: ByteSize::mib(1), age: Duration::from_secs(60 * 60), ..settings(dir.path()) };
+        let mut folder = Folder { dir: dir.path().to_owned(), settings, open: HashMap::new() };
+        let files = || fs::read_dir(dir.path()).unwrap().count();
+        folder.write("echo", b"{}\n").unwrap();
+        for (begun, count) in [(SystemTime::now() + YEAR, 1), (SystemTime::now() - YEAR, 2)] {
+            folder.file("echo").unwrap().begun = begun;
+            (0..3).for_each(|_| folder.write("echo", b"{}\n").unwrap());
+            assert_eq!(files(), count);
+        }
+    }
+
     #[test]
     fn what_cannot_be_written_is_counted_and_writing_goes_on_later() {
         let folder = tempfile::tempdir().unwrap();

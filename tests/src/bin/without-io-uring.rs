@@ -1,5 +1,6 @@
 //! Runs a program as on a machine whose container, or kernel, forbids io_uring:
-//! `without-io-uring ERRNO PROGRAM [ARGUMENTS]`, or where it may lock no memory: `without-io-uring MEMLOCK PROGRAM`.
+//! `without-io-uring ERRNO PROGRAM [ARGUMENTS]`, where it allows a part of it only (ENTER or REGISTER for ERRNO names
+//! what is forbidden), or where it may lock no memory: `without-io-uring MEMLOCK PROGRAM`.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -21,11 +22,15 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let done = match errno.as_str() {
-        "EPERM" => forbid(1),
-        "ENOSYS" => forbid(38),
+        "EPERM" => forbid(&IO_URING, 1),
+        "ENOSYS" => forbid(&IO_URING, 38),
+        // As a kernel that knows none of the flags.
+        "EINVAL" => forbid(&IO_URING[..1], 22),
+        "ENTER" => forbid(&IO_URING[1..2], 1),
+        "REGISTER" => forbid(&IO_URING[2..], 1),
         "MEMLOCK" => lock_nothing(),
         other => {
-            eprintln!("without-io-uring: EPERM, ENOSYS or MEMLOCK, not {other}");
+            eprintln!("without-io-uring: EPERM, ENOSYS, EINVAL, ENTER, REGISTER or MEMLOCK, not {other}");
             return ExitCode::from(2);
         }
     };
@@ -45,8 +50,8 @@ fn lock_nothing() -> Result<(), Box<dyn std::error::Error>> {
     Ok(setrlimit(Resource::Memlock, Rlimit { current: Some(0), maximum: Some(0) })?)
 }
 
-fn forbid(errno: u32) -> Result<(), Box<dyn std::error::Error>> {
-    let rules: BTreeMap<i64, _> = IO_URING.into_iter().map(|call| (call, vec![])).collect();
+fn forbid(calls: &[i64], errno: u32) -> Result<(), Box<dyn std::error::Error>> {
+    let rules: BTreeMap<i64, _> = calls.iter().map(|call| (*call, vec![])).collect();
     let filter =
         SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno), env::consts::ARCH.try_into()?)?;
     let program: BpfProgram = filter.try_into()?;

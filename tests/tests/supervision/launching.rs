@@ -5,10 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::process::geteuid;
+use rustix::process::{Pid, geteuid};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use speedysvc_tests::harness::{Engine, Home, proc, program, wait_for};
 
-use crate::fixture::{connect, ctl_well, file, ready_pids, says};
+use crate::fixture::{Load, connect, ctl_well, file, ready_pids, says};
 
 /// A home into which anybody may look, with the program: the folders of a checkout are not for everybody.
 fn home(more: &str) -> Arc<Home> {
@@ -133,4 +134,40 @@ fn what_cannot_be_had_is_said_with_its_key() {
         says(&engine, text);
         assert!(home.processes().is_empty());
     }
+}
+
+/// Every thread of a process may run on this processor only, as when a cgroup or a hypervisor has taken the others.
+fn narrow(pid: u32, cpu: usize) {
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let thread: i32 = thread.unwrap().file_name().to_str().unwrap().parse().unwrap();
+        // One that has ended in the meantime needs no processor.
+        sched_setaffinity(Pid::from_raw(thread), &set).ok();
+    }
+}
+
+/// Fault row D12: the file names processors that are not all there, and then all but one go away under load.
+#[test]
+fn fewer_processors_than_the_file_names_are_enough() {
+    let home = Home::new(&file("workers = 2\ncpus = \"0-1023\""));
+    let mut engine = home.start();
+    let load = Load::start(&engine);
+    let here = sched_getaffinity(None).unwrap();
+    let cpu = (0..CpuSet::MAX_CPU).find(|cpu| here.is_set(*cpu)).unwrap();
+    home.processes().into_iter().for_each(|pid| narrow(pid, cpu));
+    let before = ready_pids(&home, "test");
+    for pid in &before {
+        assert!(status(*pid).contains(&format!("Cpus_allowed_list: {cpu}")));
+    }
+    load.wait_for_more();
+    for address in [engine.address("test"), engine.tcp_address("test")] {
+        let client = connect(&address);
+        (0..100).for_each(|_| assert_eq!(client.echo("on one processor").unwrap(), "on one processor"));
+    }
+    // Who comes now is told to run where nobody can, for the most part.
+    ctl_well(&home, &["restart", "test"]);
+    load.wait_for_more();
+    assert!(load.end() > 0);
+    assert_eq!(engine.stop(), 0);
 }

@@ -66,6 +66,21 @@ fn where_io_uring_is_forbidden_epoll_is_used_and_the_reason_said() {
     }
 }
 
+/// Fault row D14: a kernel that is too old for what we need of a ring, and one, or a filter, that has but a part.
+#[test]
+fn a_kernel_with_less_than_we_need_is_told_from_one_that_works() {
+    for (lack, reason) in [("EINVAL", "too old"), ("ENTER", "not permitted"), ("REGISTER", "not permitted")] {
+        let home = Home::new(&file(""));
+        let mut engine = home.start_by(forbidden(&home, lack));
+        let line = said(&mut engine);
+        // Whoever forbids all of it to these tests is met first.
+        let reason = if is_forbidden_here(&home) { "seccomp profile" } else { reason };
+        assert!(line.contains("epoll (Linux") && line.contains(reason), "{lack}: {line}");
+        calls_work(&engine);
+        assert_eq!(engine.stop(), 0);
+    }
+}
+
 /// Fault row D4. Older kernels than 6.14 count no ring as locked memory: there io_uring is taken, and works.
 #[test]
 fn without_memory_that_may_be_locked_sockets_are_served_all_the_same() {

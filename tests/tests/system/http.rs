@@ -280,6 +280,12 @@ fn pages_in_browsers_are_refused() {
     assert!(preflight.status == 403 && !preflight.head.contains("Access-Control"), "{preflight:?}");
     http.say(b"POST /test/echo HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\n\"a\"");
     assert_eq!(http.hear().status, 415);
+    http.say(
+        b"POST /test/echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-pickle\r\nContent-Length: 3\r\n\r\n\"a\"",
+    );
+    let pickled = http.hear();
+    assert!(pickled.status == 415 && pickled.body.contains("pickle is refused: reading it runs"), "{pickled:?}");
+    assert_eq!(http.post("echo", "\"on\"").body, "\"on\"");
 }
 
 #[test]

@@ -72,3 +72,40 @@ fn requests_is_a_client_with_whatever_it_does() {
     let output = Command::new(python).args([script, &url]).output().expect("it ran before");
     assert!(output.status.success() && output.stdout == b"all well\n", "{output:?}");
 }
+
+/// wrk with 16 connections, first one request at a time and then eight: nothing but 200 comes back.
+#[test]
+fn wrk_is_a_client() {
+    let engine = engine("");
+    let url = engine.tcp_address("test").replacen("tcp", "http", 1);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/other-language/wrk.lua");
+    for depth in ["1", "8"] {
+        let mut wrk = Command::new("wrk");
+        wrk.args(["-t", "2", "-c", "16", "-d", "1s", "--timeout", "60s", "-s", script, &url, "--", depth]);
+        let output = match wrk.output() {
+            Ok(output) => output,
+            Err(error) => return println!("SKIPPED: wrk: {error}; apt-get install wrk"),
+        };
+        let said = String::from_utf8_lossy(&output.stdout);
+        let requests = said.lines().find_map(|line| line.trim().split_once(" requests in ")?.0.parse::<u64>().ok());
+        assert!(output.status.success() && requests.is_some_and(|count| count > 0), "{depth}: {output:?}");
+        assert!(!said.contains("Non-2xx") && !said.contains("Socket errors"), "{depth}: {said}");
+        assert!(said.contains("every answer as expected"), "{depth}: {said}");
+    }
+}
+
+/// What the served OpenAPI document says of requests and answers, held against thousands of both.
+#[test]
+fn schemathesis_finds_nothing_that_the_document_does_not_say() {
+    let engine = engine("");
+    let url = engine.tcp_address("test").replacen("tcp", "http", 1);
+    let folder = tempfile::tempdir().unwrap();
+    if let Err(error) = Command::new("schemathesis").arg("--version").output() {
+        return println!("SKIPPED: schemathesis: {error}; pip install schemathesis");
+    }
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/other-language/schemathesis.sh"));
+    let output = command.args([&url, "--max-examples", "20"]).current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Tested: 8\n") && !said.contains("Unmatched"), "not all methods were tried: {said}");
+}

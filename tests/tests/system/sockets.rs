@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use speedysvc::{Code, Server};
-use speedysvc_tests::harness::{Engine, Home, wait_for};
+use speedysvc_tests::harness::{Ended, Engine, Home, wait_for};
 use speedysvc_tests::test_service::{Obedient, pattern};
 
 use crate::fixture::connect;
@@ -101,6 +101,26 @@ fn curl_reaches_a_unix_socket() {
     }
     running.stop().unwrap();
     assert!(!path.exists());
+}
+
+/// Fault row D13: said with the service, the address and what to do; nothing stays behind.
+#[test]
+fn an_address_that_is_taken_is_named_and_nothing_is_started() {
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap();
+    let home = Home::new(&file(&format!("\"tcp://127.0.0.1:0\", \"tcp://{address}\""), ""));
+    let folder = home.path().join("no-such-folder");
+    let unix = Home::new(&file(&format!("\"unix://{}/s\"", folder.display()), ""));
+    for (home, said) in [(&home, address.to_string()), (&unix, folder.display().to_string())] {
+        let ended = Ended::of(home.engine_command());
+        assert_eq!(ended.code, Some(69), "{ended:?}");
+        assert!(ended.err.contains("service test: ") && ended.err.contains(&said), "{ended:?}");
+        assert!(ended.err.contains("`listen`"), "it is not said what to change: {ended:?}");
+        assert_eq!(home.processes(), [0; 0]);
+    }
+    drop(holder);
+    let mut engine = home.start();
+    assert_eq!(engine.stop(), 0);
 }
 
 /// Beyond loopback only where the file says so, and then loudly.

@@ -27,6 +27,17 @@ const TEXT_HOMES: &[&str] = &[
     "config/src/print.rs",
     "config/src/print",
 ];
+/// Where the time of day is asked for: to show it, and for the age of files, which outlive processes. Everything that
+/// waits or decides goes by the monotonic clock, which nobody can set (row D11 of docs/faults.md).
+const WALL_CLOCK_HOMES: &[&str] = &[
+    "engine/src/source/http/reply.rs", // the field Date
+    "supervisor/src/journal/files.rs", // when a file of the log was begun
+    "supervisor/src/journal/mod.rs",   // the time of a line
+    "web/src/moment.rs",               // the time of a point in a chart
+];
+const WALL_CLOCK: &[&str] = &["SystemTime", "UNIX_EPOCH", "ClockId::Realtime", "ClockId::RealtimeCoarse"];
+/// What users run: tests, benchmarks and the harness may look at any clock.
+const SHIPPED: &[&str] = &["client", "config", "engine", "protocol", "supervisor", "web"];
 /// Protocol is bytes in, decisions out: what it may not reach.
 const IMPURE: &[&str] = &["std::net", "core::net", "std::os::unix::net", "std::thread", "Instant", "SystemTime"];
 
@@ -69,6 +80,12 @@ pub fn pure_protocol(tree: &Tree) -> Vec<Violation> {
     tree.sources_under(&["protocol/src"])
         .flat_map(|source| named(source, &source.shipped_code(), IMPURE, what))
         .collect()
+}
+
+pub fn wall_clock(tree: &Tree) -> Vec<Violation> {
+    let what = "the time of day can be set: decide by the monotonic clock (Instant, engine/src/clock.rs)";
+    let elsewhere = tree.sources_under(SHIPPED).filter(|source| !is_under(&source.path, WALL_CLOCK_HOMES));
+    elsewhere.flat_map(|source| named(source, &source.shipped_code(), WALL_CLOCK, what)).collect()
 }
 
 pub fn text_in_raw(tree: &Tree) -> Vec<Violation> {
@@ -164,6 +181,17 @@ mod tests {
         assert!(
             found("use std::time::Duration; use rustix::thread::futex;\n#[cfg(test)]\nuse std::thread;").is_empty()
         );
+    }
+
+    #[test]
+    fn the_time_of_day_decides_nothing() {
+        let found = |path, text| wall_clock(&Tree::of(&[(path, text)])).len();
+        for text in ["use std::time::{Duration, SystemTime};", "let now = clock_gettime(ClockId::Realtime);"] {
+            assert_eq!(found("supervisor/src/policy/mod.rs", text), 1, "{text}");
+            assert_eq!(found("web/src/moment.rs", text), 0, "{text}");
+            assert_eq!(found("tests/src/lib.rs", text), 0, "{text}");
+        }
+        assert_eq!(found("client/src/a.rs", "let now = clock_gettime(ClockId::Monotonic); // SystemTime"), 0);
     }
 
     #[test]

@@ -65,8 +65,8 @@ pub struct Head<'a> {
     pub left_us: u64,
     /// The trace that the call belongs to.
     pub trace: Option<TraceContext>,
-    /// A body of another type than JSON.
-    pub other_type: bool,
+    /// What type its body is said to have, when that is another than JSON.
+    pub other_type: Option<&'a [u8]>,
     /// Sent by a page in a browser.
     pub from_browser: bool,
 }
@@ -164,7 +164,7 @@ struct Fields<'a> {
     left_us: u64,
     /// Read, or to be ignored.
     trace: Option<Option<TraceContext>>,
-    other_type: bool,
+    other_type: Option<&'a [u8]>,
     from_browser: bool,
 }
 
@@ -197,7 +197,7 @@ impl<'a> Fields<'a> {
             self.expects |= value.eq_ignore_ascii_case(b"100-continue");
             self.expects_other |= !value.eq_ignore_ascii_case(b"100-continue");
         } else if is("Content-Type") {
-            self.other_type = !is_json(value);
+            self.other_type = (!is_json(value)).then_some(value);
         } else if is("Origin") {
             self.from_browser = true;
         } else if is(TRACE_FIELD) {

@@ -7,6 +7,9 @@ use speedysvc_protocol::status::{Code, Failure, Outcome, RetryAfter};
 
 use super::head::{HEAD_MAX, TIMEOUT_FIELD};
 
+/// So many bytes of a type that nobody knows are shown to who sent it.
+const TYPE_SHOWN: usize = 80;
+
 /// A request that is answered with an error.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refusal {
@@ -60,8 +63,23 @@ impl Refusal {
         Self::new(413, Code::ResourceExhausted, format!("{length} is over the limit of {limit} bytes"))
     }
 
-    pub(super) fn other_type() -> Self {
-        Self::new(415, Code::InvalidArgument, "the body must be JSON: say `Content-Type: application/json`")
+    /// A body that is said to be of this type.
+    pub(super) fn other_type(said: &[u8]) -> Self {
+        let said = String::from_utf8_lossy(&said[..said.len().min(TYPE_SHOWN)]);
+        let is = |name: &str| said.to_ascii_lowercase().contains(name);
+        let why = match () {
+            () if is("pickle") => "; pickle is refused: reading it runs whatever code the sender put into it",
+            () if is("marshal") => {
+                "; marshal is refused: it differs between versions of Python, and is not safe to read"
+            }
+            () if is("msgpack") => "; MessagePack is spoken in frames only, see docs/protocol.md",
+            () => "",
+        };
+        let text = format!(
+            "a body over HTTP must be JSON, and this one is said to be `{said}`{why}. Send the arguments \
+            as JSON with `Content-Type: application/json`, a byte string as base64 text"
+        );
+        Self::new(415, Code::InvalidArgument, text)
     }
 
     /// Any page that somebody opens could call services of that machine; so none may.

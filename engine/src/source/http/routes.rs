@@ -69,8 +69,10 @@ impl Place {
         match allowed {
             false => Err(Refusal::not_allowed(self.allows())),
             true if head.from_browser => Err(Refusal::from_browser()),
-            true if head.method == Method::Post && head.other_type => Err(Refusal::other_type()),
-            true => Ok(()),
+            true => match head.other_type.filter(|_| head.method == Method::Post) {
+                Some(other) => Err(Refusal::other_type(other)),
+                None => Ok(()),
+            },
         }
     }
 }

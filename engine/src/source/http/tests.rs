@@ -287,8 +287,26 @@ fn heads_say_what_they_say() {
         (false, "multipart/form-data; boundary=application/json"),
     ] {
         let text = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: {text}\r\n\r\n");
-        assert_eq!(one(text.as_bytes()).unwrap().other_type, !json, "{text}");
+        assert_eq!(one(text.as_bytes()).unwrap().other_type.is_none(), json, "{text}");
     }
+}
+
+/// Whoever sends another type is told why not, and what to send instead.
+#[test]
+fn another_type_is_told_why_and_what_to_send() {
+    let told = |said: &str| Refusal::other_type(said.as_bytes()).failure.message.to_string();
+    for (said, why) in [
+        ("application/x-pickle", "runs whatever code"),
+        ("application/python-PICKLE", "runs whatever code"),
+        ("application/x-marshal", "versions of Python"),
+        ("application/msgpack", "spoken in frames only"),
+        ("text/plain", "said to be `text/plain`. Send"),
+    ] {
+        let text = told(said);
+        assert!(text.contains(why) && text.contains("`Content-Type: application/json`"), "{said}: {text}");
+        assert!(text.contains(said), "{text}");
+    }
+    assert!(told(&"x".repeat(5000)).len() < 400, "what somebody else wrote is not shown without end");
 }
 
 /// A head is parsed when it may be whole, not at each of its bytes; but a wrong beginning is told at once.
