@@ -10,6 +10,10 @@ use thiserror::Error;
 /// What one read takes at most, unless it is the body of a large frame.
 const CHUNK: usize = 64 * 1024;
 
+/// So much room is made for a body by its announced length alone: as much as messages have unless a file allows more.
+/// A longer one gets more as it arrives, so that a header does not cost its reader the memory that it speaks of.
+const BELIEVED: usize = 16 << 20;
+
 /// A whole frame.
 pub(super) struct Frame {
     pub(super) kind: Kind,
@@ -34,6 +38,14 @@ struct Partial {
     /// Bytes of the body as sent.
     len: usize,
     filled: usize,
+}
+
+impl Partial {
+    /// Where its next bytes go.
+    fn room(&mut self) -> &mut [u8] {
+        let len = self.len.min(BELIEVED.max(2 * self.filled));
+        &mut self.body.lengthen(len).expect("the limit was checked")[self.filled..]
+    }
 }
 
 /// Buffers for bodies, kept from reply to reply. New memory costs a page fault for every 4 KiB: over a microsecond.
@@ -106,10 +118,7 @@ impl FrameReader {
     pub(super) fn space(&mut self) -> &mut [u8] {
         match &mut self.partial {
             // What is left of a large body goes to its place at once.
-            Some(partial) if partial.len - partial.filled >= CHUNK => {
-                let filled = partial.filled;
-                &mut partial.body.room(partial.len).expect("the limit was checked")[filled..]
-            }
+            Some(partial) if partial.len - partial.filled >= CHUNK => partial.room(),
             _ => {
                 self.chunk.copy_within(self.begin..self.end, 0);
                 self.end -= self.begin;
@@ -160,8 +169,7 @@ impl FrameReader {
         }
         let Some(partial) = &mut self.partial else { return Ok(None) };
         let count = (partial.len - partial.filled).min(self.end - self.begin);
-        let room = partial.body.room(partial.len).expect("the limit was checked");
-        room[partial.filled..partial.filled + count].copy_from_slice(&self.chunk[self.begin..self.begin + count]);
+        partial.room()[..count].copy_from_slice(&self.chunk[self.begin..self.begin + count]);
         self.begin += count;
         partial.filled += count;
         if partial.filled < partial.len {
@@ -185,14 +193,12 @@ impl FrameReader {
 
     fn begin_body(&mut self, header: Header, head: [u8; FRAME_HEADER]) -> Result<Partial, BadInput> {
         header.within(self.wire)?;
-        let (len, limit) = (header.full_len, self.limit);
+        let (len, limit) = (header.full_len.max(header.body_len), self.limit);
         if len as usize > limit {
             return Err(BadInput::TooLarge { len, limit });
         }
         let len = header.body_len as usize;
-        let mut body = self.spares.take(len, limit);
-        body.room(len).map_err(|_over| BadInput::TooLarge { len: header.body_len, limit })?;
-        Ok(Partial { head, header, body, len, filled: 0 })
+        Ok(Partial { head, header, body: self.spares.take(len, limit), len, filled: 0 })
     }
 }
 
@@ -248,6 +254,32 @@ mod tests {
                 prop_assert_eq!(frame.body.as_slice(), &body[..]);
             }
         }
+    }
+
+    /// Row C3, at the other end: memory for what a header announces comes as its body does.
+    #[test]
+    fn an_announced_length_takes_no_memory_before_its_body_comes() {
+        let mut reader = FrameReader::new(u32::MAX as usize);
+        let header = Header::plain(reply(1), u32::MAX).to_bytes();
+        assert!(feed(&mut reader, &header, &[FRAME_HEADER]).unwrap().is_empty());
+        let mut arrived = 0;
+        while arrived < 40 << 20 {
+            let count = reader.space().len();
+            assert!((1..=arrived.max(16 << 20)).contains(&count), "{count} bytes of room behind {arrived}");
+            reader.filled(count);
+            arrived += count;
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_longer_than_is_believed_comes_whole() {
+        let body: Vec<u8> = (0..=250_u8).cycle().take(2 * BELIEVED + 77_777).collect();
+        let mut bytes = Vec::new();
+        frame::append(&mut bytes, reply(1), &body);
+        frame::append(&mut bytes, reply(2), b"behind it");
+        let frames = feed(&mut FrameReader::new(3 * BELIEVED), &bytes, &[1_000_003]).unwrap();
+        assert!(frames.len() == 2 && frames[0].body.as_slice() == body);
+        assert_eq!(frames[1].body.as_slice(), b"behind it");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The TCP client against a server in this process.
 
 mod fake;
+mod hostile;
 mod retries;
 mod started;
 mod wire;

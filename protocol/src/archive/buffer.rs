@@ -82,6 +82,22 @@ impl Buffer {
         Ok(&mut self.bytes[..len])
     }
 
+    /// Makes it exactly `len` bytes long, and keeps those that it has; what new ones hold is not defined.
+    ///
+    /// # Errors
+    /// [`Failure`] when `len` is beyond the limit.
+    #[inline]
+    pub fn lengthen(&mut self, len: usize) -> Result<&mut [u8], Failure> {
+        if len > self.limit {
+            return Err(too_large(len, self.limit));
+        }
+        if self.bytes.len() < len {
+            self.grow(len);
+        }
+        self.len = len;
+        Ok(&mut self.bytes[..len])
+    }
+
     /// Adds bytes at the end.
     ///
     /// # Errors

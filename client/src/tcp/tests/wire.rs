@@ -23,7 +23,8 @@ const BOTH: Wire = Wire { compression: Some(Compression::Lz4), checksum: true, t
 fn connected(wire: Wire) -> (Line, Peer) {
     let mut server = Server::new();
     server.wire = wire;
-    let text = format!("tcp://127.0.0.1:{}?compression=lz4&checksum=crc32c", server.port);
+    let how = wire.compression.unwrap_or(Compression::Lz4).name();
+    let text = format!("tcp://127.0.0.1:{}?compression={how}&checksum=crc32c", server.port);
     thread::scope(|scope| {
         let peer = scope.spawn(|| server.welcome(MESSAGE_MAX, &[]));
         let hello = speedysvc_protocol::hello::Hello::by_name("", "echo");
@@ -31,9 +32,9 @@ fn connected(wire: Wire) -> (Line, Peer) {
     })
 }
 
-fn packed(body: &[u8]) -> Buffer {
+fn packed(how: Compression, body: &[u8]) -> Buffer {
     let mut packed = Buffer::new(0);
-    assert!(Packer::default().pack(Compression::Lz4, body, &mut packed));
+    assert!(Packer::default().pack(how, body, &mut packed));
     packed
 }
 
@@ -73,37 +74,42 @@ fn an_older_service_is_spoken_to_as_ever() {
     });
 }
 
+/// Row C6, at the other end: what a hostile service sends by each way costs its connection, and no more room than its
+/// header may ask for.
 #[test]
 fn a_reply_that_was_changed_or_is_no_reply_is_told_as_that() {
-    let long = packed(&bytes(5000));
-    let spoilt = |at: usize| {
-        let mut bytes = long.as_slice().to_vec();
-        bytes.truncate(at);
-        bytes
-    };
-    for (what, body, full_len, checked) in [
-        ("its checksum differs", long.as_slice().to_vec(), 5000, false),
-        ("cannot be decompressed", spoilt(long.as_slice().len() - 3), 5000, true),
-        ("cannot be decompressed", long.as_slice().to_vec(), 4999, true),
-        ("claim to be", vec![1; 10], 900_000, true),
-        ("over the limit", vec![1; 10_000], 2_000_000, true),
-    ] {
-        let (line, mut peer) = connected(BOTH);
-        thread::scope(|scope| {
-            let caller = scope.spawn(|| call(&line, b"x", LONG).unwrap_err());
-            let (id, _) = peer.call();
-            let kind = Kind::Reply { id, status: Status::Ok };
-            let mut frame = Vec::new();
-            frame::append_sent(&mut frame, kind, Sent { bytes: &body, full_len }, true);
-            if !checked {
-                frame[60] ^= 4;
-            }
-            peer.stream.write_all(&frame).unwrap();
-            let error = caller.join().unwrap();
-            assert_eq!((error.code(), error.outcome()), (Code::DataLoss, Outcome::Unknown), "{error}");
-            assert!(error.message().contains(what), "{error} without `{what}`");
-            assert!(peer.frame().is_none());
-        });
+    for how in Compression::ALL {
+        let long = packed(how, &bytes(5000));
+        let whole = long.as_slice().to_vec();
+        let cut = whole[..whole.len() - 3].to_vec();
+        let more = [&whole[..], &[0; 7]].concat();
+        for (what, body, full_len, checked) in [
+            ("its checksum differs", whole.clone(), 5000, false),
+            ("cannot be decompressed", cut, 5000, true),
+            ("cannot be decompressed", more, 5000, true),
+            ("cannot be decompressed", whole.clone(), 4999, true),
+            ("cannot be decompressed", whole.clone(), 5001, true),
+            ("cannot be decompressed", vec![0xA5; 2000], 50_000, true),
+            ("claim to be", vec![1; 10], 900_000, true),
+            ("over the limit", vec![1; 10_000], 2_000_000, true),
+        ] {
+            let (line, mut peer) = connected(Wire { compression: Some(how), ..BOTH });
+            thread::scope(|scope| {
+                let caller = scope.spawn(|| call(&line, b"x", LONG).unwrap_err());
+                let (id, _) = peer.call();
+                let kind = Kind::Reply { id, status: Status::Ok };
+                let mut frame = Vec::new();
+                frame::append_sent(&mut frame, kind, Sent { bytes: &body, full_len }, true);
+                if !checked {
+                    frame[60] ^= 4;
+                }
+                peer.stream.write_all(&frame).unwrap();
+                let error = caller.join().unwrap();
+                assert_eq!((error.code(), error.outcome()), (Code::DataLoss, Outcome::Unknown), "{how:?}: {error}");
+                assert!(error.message().contains(what), "{how:?}: {error} without `{what}`");
+                assert!(peer.frame().is_none());
+            });
+        }
     }
 }
 
