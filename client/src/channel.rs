@@ -20,9 +20,10 @@ pub use crate::error::{CallError, Error};
 use crate::in_process::{Faults, InProcess};
 use crate::line::Line;
 use crate::pending::{Boxed, Started, Starter};
-use crate::reply::{read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
+use crate::reply::{Reply, read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
 use crate::routes::{Addresses, Routes};
 use crate::scratch::{self, Scratch};
+use crate::shm::{Posted, ShmConnection, Short, ShortFlight};
 
 /// How long connecting may take when nobody says otherwise.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -45,6 +46,15 @@ struct Terms {
     begun_ns: u64,
     deadline: Deadline,
     trace: Option<TraceContext>,
+}
+
+/// A call that was begun in the short way, and has not been answered yet, or otherwise than usual.
+struct Begun<'a> {
+    posted: Posted<'a>,
+    first: &'a ShmConnection,
+    method: MethodIndex,
+    begun_ns: u64,
+    deadline: Deadline,
 }
 
 impl Channel {
@@ -154,6 +164,12 @@ impl Channel {
     /// # Errors
     /// [`Error`], which says whether the call ran.
     pub fn call_for_bytes<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Result<Vec<u8>, Error> {
+        if let Some(answered) = arguments.byte_string().and_then(|bytes| self.call_short(method, bytes)) {
+            return match answered {
+                Ok(bytes) => Ok(bytes),
+                Err(posted) => self.finish_short(posted, arguments, read_plain_bytes),
+            };
+        }
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = true;
             read_plain_bytes(self.exchange(method, arguments, scratch)?, &mut scratch.reply)
@@ -184,9 +200,69 @@ impl Channel {
         method: MethodIndex,
         arguments: &W,
     ) -> Result<Vec<u8>, CallError<E>> {
+        if let Some(answered) = arguments.byte_string().and_then(|bytes| self.call_short(method, bytes)) {
+            return match answered {
+                Ok(bytes) => Ok(bytes),
+                Err(posted) => self.finish_short(posted, arguments, read_fallible_bytes),
+            };
+        }
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = true;
             read_fallible_bytes(self.exchange(method, arguments, scratch)?, &mut scratch.reply)
+        })
+    }
+
+    /// Makes a call with a byte string whose result is another in as few steps as there can be. `None` when it has not
+    /// begun, and an error when it is to be finished by [`finish_short`](Self::finish_short).
+    #[inline]
+    fn call_short(&self, method: MethodIndex, bytes: &[u8]) -> Option<Result<Vec<u8>, Begun<'_>>> {
+        let (first, (begun_ns, deadline)) = (self.line.first()?, self.short_times()?);
+        match first.call_short(method, bytes, (begun_ns, deadline)) {
+            Short::Answered(bytes) => Some(Ok(bytes)),
+            Short::Posted(posted) => Some(Err(Begun { posted, first, method, begun_ns, deadline })),
+            Short::NotMade => None,
+        }
+    }
+
+    /// When a call begins that is made now, and its deadline. `None` when there is more to its terms, as inside a
+    /// handler.
+    #[inline]
+    fn short_times(&self) -> Option<(u64, Deadline)> {
+        if self.trace.is_some() || context::is_serving() {
+            return None;
+        }
+        let times = clock::begin(self.timeout_ns.unwrap_or_else(|| self.line.default_deadline_ns()));
+        Some(times).filter(|(begun_ns, deadline)| deadline.ns() > *begun_ns)
+    }
+
+    /// Starts a call with a byte string in as few steps as there can be. `None` when nothing has happened.
+    #[inline]
+    pub(crate) fn begin_short(&self, method: MethodIndex, bytes: &[u8]) -> Option<ShortFlight> {
+        ShortFlight::start(&self.line, method, bytes, self.short_times()?)
+    }
+
+    /// Finishes such a call, and makes it again where any other would be.
+    #[cold]
+    fn finish_short<W: Arguments, X: From<Error>>(
+        &self,
+        begun: Begun<'_>,
+        arguments: &W,
+        read: impl FnOnce(Answer, &mut Reply) -> Result<Vec<u8>, X>,
+    ) -> Result<Vec<u8>, X> {
+        let Begun { posted, first, method, begun_ns, deadline } = begun;
+        scratch::with(|scratch| {
+            scratch.reply.wants_bytes = true;
+            let ask = Ask { method, codec: W::CODEC, body: &[], begun_ns, deadline, trace: None };
+            let answer = match first.finish_posted(posted, &ask, &mut scratch.reply) {
+                Ok(answer) => answer,
+                Err(stop) => {
+                    scratch.request.set_limit(self.line.message_max());
+                    arguments.write(&mut scratch.request).map_err(not_sent)?;
+                    let ask = Ask { body: scratch.request.as_slice(), ..ask };
+                    self.line.exchange_again(&ask, stop, &mut scratch.reply)?
+                }
+            };
+            read(answer, &mut scratch.reply)
         })
     }
 

@@ -1,5 +1,8 @@
 //! Calls that are started now and waited for later: by a thread, or by a task of any runtime.
 
+mod starter;
+
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::mem;
@@ -9,18 +12,19 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
-use speedysvc_protocol::archive::{Arguments, Buffer, Decode};
-use speedysvc_protocol::ids::MethodIndex;
+use speedysvc_protocol::archive::Buffer;
 
 use crate::call::{Answer, Ask, Request, Stop};
-use crate::channel::{CallError, Channel};
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::line::{Line, no_time, no_time_again};
-use crate::reply::{Reply, read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
+use crate::reply::Reply;
 use crate::retry::{Failed, Retries};
-use crate::shm::Home;
-use crate::{scratch, shm, tcp};
+use crate::scratch::{self, Scratch};
+use crate::shm::{self, Home, ShortFlight};
+use crate::tcp;
+
+pub use starter::Starter;
 
 /// A call that has been started. `.await` it in any runtime, or [`wait`](Pending::wait) for it.
 ///
@@ -37,20 +41,50 @@ use crate::{scratch, shm, tcp};
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Pending<T, E = Error> {
     /// Until it has ended.
-    call: Option<Boxed>,
+    call: Option<Call>,
     wants_bytes: bool,
     read: fn(Answer, &mut Reply) -> Result<T, E>,
 }
 
-impl<T, E: From<Error>> Pending<T, E> {
+/// A started call as it was started.
+pub(crate) enum Call {
+    Short(ShortFlight),
+    Usual(Boxed),
+}
+
+impl Call {
+    /// As one that was started in the usual way.
+    fn usual(self, scratch: &mut Scratch) -> Boxed {
+        match self {
+            Self::Usual(boxed) => boxed,
+            Self::Short(flight) => Started::resume(flight, scratch.boxes.pop().unwrap_or_default()),
+        }
+    }
+}
+
+impl<T: 'static, E> Pending<T, E> {
+    /// The result of a call that went the short way, if it is there and is a byte string: then `T` is that.
+    #[inline]
+    fn answered(&mut self) -> Option<T> {
+        let Some(Call::Short(flight)) = &mut self.call else { return None };
+        let mut bytes = Some(flight.answered()?);
+        // Known when this is compiled: it becomes a move.
+        (&mut bytes as &mut dyn Any).downcast_mut().and_then(Option::take)
+    }
+}
+
+impl<T: 'static, E: From<Error>> Pending<T, E> {
     /// Waits for the result, without a runtime.
     ///
     /// # Errors
     /// As the method's blocking form.
     pub fn wait(mut self) -> Result<T, E> {
+        if let Some(result) = self.answered() {
+            return Ok(result);
+        }
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = self.wants_bytes;
-            let mut boxed = self.call.take().expect(OVER);
+            let mut boxed = self.call.take().expect(OVER).usual(scratch);
             let answer = started(&mut boxed).wait(&mut scratch.reply);
             scratch.keep_box(boxed);
             (self.read)(answer?, &mut scratch.reply)
@@ -58,18 +92,21 @@ impl<T, E: From<Error>> Pending<T, E> {
     }
 }
 
-impl<T, E: From<Error>> Future for Pending<T, E> {
+impl<T: 'static, E: From<Error>> Future for Pending<T, E> {
     type Output = Result<T, E>;
 
     /// # Panics
     /// When it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(result) = self.answered() {
+            return Poll::Ready(Ok(result));
+        }
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = self.wants_bytes;
-            let mut boxed = self.call.take().expect(OVER);
+            let mut boxed = self.call.take().expect(OVER).usual(scratch);
             match started(&mut boxed).poll(context, &mut scratch.reply) {
                 Poll::Pending => {
-                    self.call = Some(boxed);
+                    self.call = Some(Call::Usual(boxed));
                     Poll::Pending
                 }
                 Poll::Ready(answer) => {
@@ -84,60 +121,6 @@ impl<T, E: From<Error>> Future for Pending<T, E> {
 impl<T, E> fmt::Debug for Pending<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").finish_non_exhaustive()
-    }
-}
-
-/// Starts calls of a channel.
-#[derive(Debug)]
-pub struct Starter<'a>(&'a Channel);
-
-impl<'a> Starter<'a> {
-    pub(crate) fn new(channel: &'a Channel) -> Self {
-        Self(channel)
-    }
-
-    /// Starts a call whose reply is read so.
-    pub(crate) fn begin<W: Arguments, T, E>(
-        &self,
-        method: MethodIndex,
-        arguments: &W,
-        read: fn(Answer, &mut Reply) -> Result<T, E>,
-    ) -> Pending<T, E> {
-        Pending { call: Some(self.0.begin(method, arguments)), wants_bytes: false, read }
-    }
-
-    /// Starts a call of a method that has no error of its own; `method` is its place in the contract.
-    pub fn call<W: Arguments, R: Decode>(&self, method: MethodIndex, arguments: &W) -> Pending<R> {
-        self.begin(method, arguments, read_plain::<R>)
-    }
-
-    /// The same for a method whose result is a byte string.
-    pub fn call_for_bytes<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Pending<Vec<u8>> {
-        Pending { call: Some(self.0.begin(method, arguments)), wants_bytes: true, read: read_plain_bytes }
-    }
-
-    /// Starts a call of a method that has an error of its own.
-    pub fn call_fallible<W: Arguments, R: Decode, E: Decode>(
-        &self,
-        method: MethodIndex,
-        arguments: &W,
-    ) -> Pending<R, CallError<E>> {
-        self.begin(method, arguments, read_fallible::<R, E>)
-    }
-
-    /// The same for a method whose result is a byte string.
-    pub fn call_fallible_for_bytes<W: Arguments, E: Decode>(
-        &self,
-        method: MethodIndex,
-        arguments: &W,
-    ) -> Pending<Vec<u8>, CallError<E>> {
-        Pending { call: Some(self.0.begin(method, arguments)), wants_bytes: true, read: read_fallible_bytes::<E> }
-    }
-}
-
-impl Drop for Starter<'_> {
-    fn drop(&mut self) {
-        self.0.flush();
     }
 }
 
@@ -188,6 +171,13 @@ impl Started {
         } else if let Some(connection) = line.usable() {
             started.attempt(&connection);
         }
+        boxed
+    }
+
+    /// A call that was started in the short way, and goes on in the usual one, in this box.
+    pub(crate) fn resume(flight: ShortFlight, mut boxed: Boxed) -> Boxed {
+        let (request, flight) = flight.into_parts();
+        *boxed = Some(Self { line: None, request, stage: Stage::Shm(flight), retries: None });
         boxed
     }
 

@@ -77,6 +77,12 @@ pub trait Arguments {
     /// # Errors
     /// As [`encode_into`].
     fn write_into(&self, sink: &mut dyn Sink) -> Result<(), Failure>;
+
+    /// The byte string that they are, if they are one and nothing else: it can be archived where it is read.
+    #[inline]
+    fn byte_string(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl<T: Encode> Arguments for T {

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::archive::{self, Arguments, Buffer, Bytes, Sink};
+use crate::shm::layout::{INLINE, INLINE_WORDS};
 use crate::status::Failure;
 
 /// Bytes of the root, with which the archive of a byte string ends: a relative pointer and a length.
@@ -76,6 +77,29 @@ impl Tail {
     }
 }
 
+/// The archive of a byte string as the words of a line, and its length. `None` when it is longer than those.
+///
+/// By words, as they are stored so: what is written by bytes and then read in larger pieces a processor waits for.
+#[inline]
+#[must_use]
+pub fn words(bytes: &[u8]) -> Option<([u64; INLINE_WORDS], usize)> {
+    let (pointer, root) = root(bytes.len()).filter(|(pointer, _)| pointer + ROOT <= INLINE)?;
+    let (mut words, root) = ([0; INLINE_WORDS], u64::from_le_bytes(root));
+    let (whole, rest) = bytes.as_chunks::<8>();
+    words.iter_mut().zip(whole).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
+    if !rest.is_empty() {
+        words[whole.len()] = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    }
+    let place = pointer / 8;
+    if pointer % 8 == 0 {
+        words[place] = root;
+    } else {
+        words[place] |= root << 32;
+        words[place + 1] = root >> 32;
+    }
+    Some((words, pointer + ROOT))
+}
+
 /// Writes the archive of a byte string into `out`, replacing what was there: what
 /// [`crate::archive::encode`] makes of it, in fewer steps.
 ///
@@ -106,6 +130,11 @@ impl Arguments for OnlyArgument<'_> {
 
     fn write_into(&self, sink: &mut dyn Sink) -> Result<(), Failure> {
         archive::encode_into(&Bytes(self.0), sink)
+    }
+
+    #[inline]
+    fn byte_string(&self) -> Option<&[u8]> {
+        Some(self.0)
     }
 }
 
@@ -155,6 +184,11 @@ mod tests {
             let tail = Tail::of(value.len()).unwrap();
             prop_assert_eq!(theirs.as_slice().len(), archived_len(value.len()));
             prop_assert_eq!(theirs.as_slice(), [&value, tail.as_slice()].concat());
+            let mut short = value;
+            short.truncate(40);
+            archive::encode(&(short.clone(),), &mut theirs).unwrap();
+            let written = words(&short).map(|(words, len)| words.map(u64::to_le_bytes).as_flattened()[..len].to_vec());
+            prop_assert_eq!(Some(theirs.as_slice().to_vec()).filter(|archive| archive.len() <= INLINE), written);
         }
     }
 

@@ -120,6 +120,13 @@ pub fn served() -> Option<Served> {
     SERVED.get()
 }
 
+/// Whether it serves one.
+#[inline]
+#[must_use]
+pub fn is_serving() -> bool {
+    SERVED.get().is_some()
+}
+
 /// The same with what it takes to ask for its caller.
 #[must_use]
 pub fn current() -> Option<Context> {

@@ -7,7 +7,7 @@ use std::thread;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::doorbell::LOOK_AGAIN;
 use speedysvc_protocol::shm::layout::SLOT_BUFFER;
-use speedysvc_protocol::shm::slot::ReplyHead;
+use speedysvc_protocol::shm::slot::{Caller, ReplyHead};
 use speedysvc_protocol::status::Status;
 
 use super::home::Home;
@@ -68,6 +68,11 @@ impl Flight {
         Ok(Self { method, deadline, step, fetching: false, parked: None, sleeps: false })
     }
 
+    /// A call that is out.
+    pub(super) fn out(method: MethodIndex, deadline: Deadline, lease: Owned) -> Self {
+        Self { method, deadline, step: Step::Out(lease), fetching: false, parked: None, sleeps: false }
+    }
+
     /// What keeps the link; `None` when the call has ended.
     pub(crate) fn home(&self) -> Option<&Home> {
         self.step.home()
@@ -82,10 +87,7 @@ impl Flight {
         let (home, slot) = (&**lease.home(), lease.slot());
         let caller = home.link.slot(slot);
         let head = caller.poll(lease.seq()).filter(|head| head.status != Status::Need && !self.sleeps)?;
-        // The next call will probably go into this slot, and its loop has nothing to look for there meanwhile.
-        caller.prepare();
-        // And the next reply that is waited for is probably there, a few slots on.
-        home.link.slot((slot + AHEAD) % home.slots.count()).expect();
+        home.expect_next(caller, slot);
         lease.settle();
         let Step::Out(lease) = std::mem::replace(&mut self.step, Step::Over) else { unreachable!("it was out") };
         Some(self.read(&lease, head, reply).map_err(|stop| (stop, lease.home().clone())))
@@ -251,6 +253,16 @@ impl Drop for Flight {
 }
 
 impl ShmConnection {
+    /// The reply in this slot is read, and then others: a hint.
+    #[inline]
+    pub(super) fn expect_next(&self, caller: Caller<'_>, slot: usize) {
+        // The next call will probably go into this slot, and its loop has nothing to look for there meanwhile.
+        caller.prepare();
+        // And the next reply that is waited for is probably there, a few slots on.
+        let (ahead, count) = (slot + AHEAD, self.slots.count());
+        self.link.slot(if ahead < count { ahead } else { ahead % count }).expect();
+    }
+
     /// Looks whether the published calls must be rung for, if nobody has since they were.
     #[inline]
     pub(crate) fn look_if_owed(&self) {

@@ -47,6 +47,7 @@ impl ShmConnection {
         if let Err(stop) = self.publish(&mut lease, caller, ask, wire_len(len), &[]) {
             return Some(Err(stop));
         }
-        Some(self.finish(lease, caller, ask, sizes, reply))
+        self.look_at_poller();
+        Some(self.await_reply(lease, caller, ask, sizes, reply))
     }
 }

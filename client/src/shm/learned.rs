@@ -17,6 +17,12 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
+    /// Whether a slot's own buffer is enough for this method's requests and replies of late.
+    #[inline]
+    pub(super) fn are_short(&self) -> bool {
+        self.requests.largest() == 0 && self.replies.largest() == 0
+    }
+
     /// A buffer that is large enough for most calls, when this request has so many bytes.
     #[inline]
     pub(super) fn buffer(&self, request: usize) -> u64 {

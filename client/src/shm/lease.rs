@@ -59,6 +59,20 @@ impl<'a> Lease<&'a ShmConnection> {
         lease.regrant(len, ask.deadline)?;
         Ok(lease)
     }
+
+    /// Leaves a call that is out to who [makes a lease of it](Lease::posted) again. Its number.
+    #[inline]
+    pub(super) fn leave_posted(self) -> Seq {
+        let seq = self.place.seq;
+        mem::forget(self);
+        seq
+    }
+
+    /// The slot that this thread keeps, if it has one here.
+    #[inline]
+    pub(super) fn take_kept(home: &'a ShmConnection) -> Option<Self> {
+        own::take_kept(home).map(|slot| Self::of(home, slot))
+    }
 }
 
 /// What a lease has of its home.
@@ -88,11 +102,22 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
         Self { home, place, stage: Stage::Settled }
     }
 
+    /// Of a call that is out, in a slot with its own buffer.
+    pub(super) fn posted(home: H, slot: usize, seq: Seq) -> Self {
+        let place = Place { slot, seq, grant: home.link.geometry().slot_grant(slot) };
+        Self { home, place, stage: Stage::Posted }
+    }
+
+    /// Whether the slot was in use lately, so that nobody need look for the broker.
+    #[inline]
+    pub(super) fn is_fresh(&self, now_ns: u64) -> bool {
+        self.home.slots.unused_ns(self.place.slot, now_ns) <= STALE_NS
+    }
+
     /// Looks whether the broker still lives when the slot has not been used for long.
     #[inline]
     pub(super) fn check_link(&self, now_ns: u64) -> Result<(), Stop> {
-        let unused_ns = self.home.slots.unused_ns(self.place.slot, now_ns);
-        if unused_ns > STALE_NS { self.check_stale_link() } else { Ok(()) }
+        if self.is_fresh(now_ns) { Ok(()) } else { self.check_stale_link() }
     }
 
     /// The call is out: what is noted of that may take its time now.
@@ -223,9 +248,15 @@ impl ShmConnection {
     #[inline]
     fn give_back(&self, place: Place) {
         self.give_back_grant(place.grant);
-        self.slots.note_seq(place.slot, place.seq);
-        if !own::keep(self, place.slot) {
-            self.give_back_slot(place.slot);
+        self.give_back_own(place.slot, place.seq);
+    }
+
+    /// Gives a slot back that has its own buffer, and what is the last number that was used in it.
+    #[inline]
+    pub(super) fn give_back_own(&self, slot: usize, seq: Seq) {
+        self.slots.note_seq(slot, seq);
+        if !own::keep(self, slot) {
+            self.give_back_slot(slot);
         }
     }
 

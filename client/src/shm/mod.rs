@@ -1,7 +1,8 @@
 //! Calls through shared memory: a link that a service's broker made, and that all of its workers answer.
 //!
 //! [`attach`] meets the broker; [`slots`] and [`room`] know what is free, and [`lease`] hands it out; [`wait`] spins,
-//! sleeps and gives up; this file makes a call of them, and [`large`] one with fewer copies. A call that is started and
+//! sleeps and gives up; this file makes a call of them, [`large`] one with fewer copies, and [`short`] one
+//! with fewer steps. A call that is started and
 //! waited for later is a [`flight`], which keeps its [`home`]: [`queued`] while it has no slot; when a [`task`] waits
 //! for it, [`parks`] wakes that. The rules are those of `docs/protocol.md`.
 
@@ -19,6 +20,7 @@ mod queue;
 mod queued;
 mod rescues;
 mod room;
+mod short;
 mod slots;
 mod task;
 #[cfg(test)]
@@ -53,6 +55,7 @@ pub(crate) use flight::Flight;
 pub(crate) use home::Home;
 pub(crate) use large::Write;
 pub(crate) use rescues::Rescues;
+pub(crate) use short::{Posted, Short, ShortFlight};
 
 /// What some callers write, away from the lines that all of them read.
 #[repr(align(128))]
@@ -93,12 +96,13 @@ impl ShmConnection {
         let mut lease = Lease::take(self, sizes.buffer(ask.body.len()), ask)?;
         let caller = self.link.slot(lease.slot());
         self.post(&mut lease, caller, ask)?;
-        self.finish(lease, caller, ask, sizes, reply)
+        self.look_at_poller();
+        self.await_reply(lease, caller, ask, sizes, reply)
     }
 
-    /// Waits for the reply to the request that was just posted, and reads it.
+    /// Waits for the reply to a request whose worker was looked for, and reads it.
     #[inline]
-    fn finish(
+    fn await_reply(
         &self,
         mut lease: Lease<&Self>,
         caller: Caller<'_>,
@@ -106,7 +110,6 @@ impl ShmConnection {
         sizes: &Sizes,
         reply: &mut Reply,
     ) -> Result<Answer, Stop> {
-        self.look_at_poller();
         let answer = self.wait_for_reply(&mut lease, caller, ask.deadline)?;
         sizes.replies.note(answer.len.min(self.largest_reply));
         if matches!(answer.status, Status::Need) {

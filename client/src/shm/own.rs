@@ -54,6 +54,21 @@ pub(super) fn take(home: &Arc<ShmConnection>) -> Option<usize> {
     .flatten()
 }
 
+/// The slot that this thread keeps here, if it does; not once in a while, when [`take`] is to look for a better one.
+#[inline]
+pub(super) fn take_kept(home: &ShmConnection) -> Option<usize> {
+    OWN.try_with(|own| {
+        let calls = own.calls.get() + 1;
+        if !ptr::eq(own.at.get(), home) || calls == SETTLE || !own.is_idle.replace(false) {
+            return None;
+        }
+        own.calls.set(calls);
+        Some(own.slot.get())
+    })
+    .ok()
+    .flatten()
+}
+
 /// Whether the thread keeps this slot: it may, has none, and nobody waits for one.
 #[inline]
 pub(super) fn keep(home: &ShmConnection, slot: usize) -> bool {

@@ -5,6 +5,7 @@ mod large;
 mod own;
 mod rescues;
 mod retries;
+mod short;
 mod started;
 
 use std::os::unix::net::UnixDatagram;

@@ -61,6 +61,12 @@ impl ShmConnection {
         if !self.looking.is_worth_while() {
             return caller.poll(seq);
         }
+        self.look_quickly(caller, seq).or_else(|| self.spin_on(caller, seq, grant))
+    }
+
+    /// Looks for the reply for about a microsecond.
+    #[inline]
+    pub(super) fn look_quickly(&self, caller: Caller<'_>, seq: Seq) -> Option<ReplyHead> {
         for _ in 0..QUICK_LOOKS {
             if let Some(answer) = caller.poll(seq) {
                 self.looking.hit();
@@ -68,7 +74,7 @@ impl ShmConnection {
             }
             looks::one_at_a_time();
         }
-        self.spin_on(caller, seq, grant)
+        None
     }
 
     /// Goes on looking, with a look at the clock now and then.

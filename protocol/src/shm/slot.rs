@@ -68,11 +68,25 @@ impl Caller<'_> {
     /// Publishes a request. `seq` must be larger than any before in this slot.
     #[inline]
     pub fn post(self, seq: Seq, post: &Post<'_>) {
-        let line = self.0.request;
         debug_assert!(post.inline.len() <= INLINE);
+        store_bytes(&self.0.request.inline, post.inline);
+        self.publish(seq, post);
+    }
+
+    /// The same with these words as the inline payload, in place of that of `post`.
+    #[inline]
+    pub fn post_words(self, seq: Seq, post: &Post<'_>, words: [u64; INLINE_WORDS]) {
+        for (word, value) in self.0.request.inline.iter().zip(words) {
+            word.store(value, Ordering::Relaxed);
+        }
+        self.publish(seq, post);
+    }
+
+    #[inline]
+    fn publish(self, seq: Seq, post: &Post<'_>) {
+        let line = self.0.request;
         line.deadline_ns.store(post.deadline_ns, Ordering::Relaxed);
         line.head.store(post.head.word(), Ordering::Relaxed);
-        store_bytes(&line.inline, post.inline);
         // The second line is only touched when it changes: a short call then moves one line.
         let grant = post.grant.word();
         if line.grant.load(Ordering::Relaxed) != grant {

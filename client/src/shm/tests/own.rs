@@ -8,7 +8,7 @@ use crate::test_calls::{start, wait};
 /// More than after which a thread looks for a slot of its own.
 const MANY: usize = 1100;
 
-fn kept_after_many_calls(line: &Line) -> usize {
+pub(super) fn kept_after_many_calls(line: &Line) -> usize {
     (0..MANY).for_each(|_| assert_eq!(call(line, b"hi", LONG).unwrap(), b"hi"));
     line.first().unwrap().slots.kept()
 }

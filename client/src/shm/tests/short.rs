@@ -1,0 +1,245 @@
+//! Calls in few steps: what goes that way, and that it ends as any other call does.
+
+use std::sync::Arc;
+
+use speedysvc_protocol::archive::{self, Buffer, Bytes};
+use speedysvc_protocol::byte_string;
+use speedysvc_protocol::status::Failure;
+
+use super::own::kept_after_many_calls;
+use super::*;
+use crate::call::Stop;
+use crate::pending::{Boxed, Started, started};
+use crate::shm::{Posted, ShmConnection, Short, ShortFlight};
+
+fn archive(bytes: &[u8]) -> Vec<u8> {
+    let mut buffer = Buffer::new(1 << 20);
+    archive::encode(&(Bytes(bytes),), &mut buffer).unwrap();
+    buffer.as_slice().to_vec()
+}
+
+/// A link on which this thread keeps a slot.
+fn settled(test: impl FnOnce(&ShmConnection, &mut Worker)) {
+    let broker = Broker::new();
+    let (line, mut worker) = attached(&broker, 4);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| worker.echo(&stop));
+        assert_eq!(kept_after_many_calls(&line), 1);
+        stop.store(true, Ordering::Relaxed);
+    });
+    test(line.first().unwrap(), &mut worker);
+}
+
+fn times() -> (u64, Deadline) {
+    (now_ns(), Deadline::after(LONG))
+}
+
+fn finish(link: &ShmConnection, posted: Posted<'_>) -> Result<(Answer, Reply), Stop> {
+    let (begun_ns, deadline) = times();
+    let ask = Ask { method: MethodIndex(0), codec: Codec::Rkyv, body: &[], begun_ns, deadline, trace: None };
+    let mut reply = Reply::new();
+    link.finish_posted(posted, &ask, &mut reply).map(|answer| (answer, reply))
+}
+
+#[test]
+fn byte_strings_cross_as_their_archives() {
+    settled(|link, worker| {
+        for len in (0..50).chain([1000, 4080, 4087, 4088]) {
+            let (sent, returned) = (bytes(len), bytes(4088 - len));
+            let posted = link.posted_short(&sent, times()).unwrap();
+            let taken = worker.try_take().unwrap();
+            assert_eq!(worker.body(&taken), archive(&sent));
+            assert_eq!(taken.request.head.codec, Codec::Rkyv as u8);
+            worker.answer(&taken, Status::Ok, &archive(&returned));
+            match link.answered_short(posted) {
+                Short::Answered(bytes) => assert_eq!(bytes, returned, "{len} bytes"),
+                Short::Posted(_) | Short::NotMade => panic!("{len} bytes have no short way"),
+            }
+        }
+        assert!(link.posted_short(&bytes(4089), times()).is_none(), "larger than a slot's buffer");
+    });
+}
+
+#[test]
+fn who_keeps_no_slot_has_no_short_way() {
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 4);
+    assert!(line.first().unwrap().posted_short(b"hi", times()).is_none());
+    assert!(worker.try_take().is_none());
+}
+
+#[test]
+fn a_call_within_a_call_has_another_slot_than_the_one_that_is_kept() {
+    settled(|link, worker| {
+        let first = link.posted_short(b"1", times()).unwrap();
+        assert!(link.posted_short(b"2", times()).is_none(), "the slot is in use");
+        let taken = worker.try_take().unwrap();
+        worker.answer(&taken, Status::Ok, &archive(b"one"));
+        assert!(matches!(link.answered_short(first), Short::Answered(bytes) if bytes == b"one"));
+        assert!(link.posted_short(b"2", times()).is_some());
+    });
+}
+
+#[test]
+fn replies_of_another_kind_are_finished_in_the_usual_way() {
+    settled(|link, worker| {
+        let failure = Failure::done(Code::NotFound, "nobody has it");
+        let kinds = [
+            (Status::Application, archive(b"mine")),
+            (Status::Failed(failure.code, failure.outcome), failure.message.as_bytes().to_vec()),
+            (Status::Ok, b"no archive".to_vec()),
+        ];
+        for (status, body) in kinds {
+            let posted = link.posted_short(b"hi", times()).unwrap();
+            worker.answer(&worker.try_take().unwrap(), status, &body);
+            let Short::Posted(posted) = link.answered_short(posted) else { panic!("{status:?} has no short way") };
+            match (status, finish(link, posted)) {
+                (Status::Application, Ok((Answer::Application, reply))) | (Status::Ok, Ok((Answer::Result, reply))) => {
+                    assert_eq!(reply.body.as_slice(), body)
+                }
+                (Status::Failed(..), Err(stop)) => {
+                    assert_eq!((stop.error.code(), stop.error.message()), (Code::NotFound, "nobody has it"));
+                }
+                (status, other) => panic!("{status:?}: {:?}", other.map(|(answer, _)| answer)),
+            }
+        }
+    });
+}
+
+#[test]
+fn a_reply_that_comes_late_or_is_large_is_finished_in_the_usual_way() {
+    settled(|link, worker| {
+        let posted = link.posted_short(b"hi", times()).unwrap();
+        let Short::Posted(posted) = link.answered_short(posted) else { panic!("nobody has answered") };
+        let taken = worker.try_take().unwrap();
+        worker.answer(&taken, Status::Ok, b"late");
+        assert_eq!(finish(link, posted).unwrap().1.body.as_slice(), b"late");
+
+        let big = bytes(70_000);
+        let posted = link.posted_short(b"hi", times()).unwrap();
+        worker.announce(&worker.try_take().unwrap(), Status::Need, 70_000);
+        let Short::Posted(posted) = link.answered_short(posted) else { panic!("the reply is not there") };
+        thread::scope(|scope| {
+            scope.spawn(|| worker.answer(&worker.take(), Status::Ok, &big));
+            assert_eq!(finish(link, posted).unwrap().1.body.as_slice(), big);
+        });
+        assert!(link.posted_short(b"hi", times()).is_none(), "its method has large replies");
+    });
+}
+
+#[test]
+fn a_link_that_was_unused_for_long_is_looked_after_first() {
+    settled(|link, worker| {
+        let later = now_ns() + 1_000_000_000;
+        assert!(link.posted_short(b"hi", (later, Deadline::after(LONG))).is_none());
+        assert!(worker.try_take().is_none());
+    });
+}
+
+#[test]
+fn whoever_waits_no_more_gives_the_call_up() {
+    settled(|link, worker| {
+        drop(link.posted_short(b"hi", times()).unwrap());
+        assert!(worker.try_take().unwrap().request.cancelled);
+        assert!(link.posted_short(b"hi", times()).is_some(), "its slot is the thread's again");
+    });
+}
+
+fn begun(line: &Arc<Line>, bytes: &[u8]) -> Option<ShortFlight> {
+    ShortFlight::start(line, MethodIndex(0), bytes, times())
+}
+
+/// What becomes of a started call that has no short end.
+fn waited(flight: ShortFlight) -> Result<Vec<u8>, Error> {
+    let (mut boxed, mut reply) = (Started::resume(flight, Boxed::default()), Reply::new());
+    started(&mut boxed).wait(&mut reply).map(|_| reply.body.as_slice().to_vec())
+}
+
+#[test]
+fn started_calls_go_out_and_come_back_in_any_order() {
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 8);
+    let line = Arc::new(line);
+    for round in 0..20 {
+        let sent: Vec<Vec<u8>> = (0..8).map(|call| bytes((round * 7 + call) % 33)).collect();
+        let mut flights: Vec<_> = sent.iter().map(|bytes| begun(&line, bytes).unwrap()).collect();
+        assert!(begun(&line, b"more").is_none(), "all slots are in use");
+        assert!(flights.iter_mut().all(|flight| flight.answered().is_none()));
+        let turned = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
+        while let Some(taken) = worker.try_take() {
+            let body = worker.body(&taken);
+            worker.answer(&taken, Status::Ok, &archive(&turned(byte_string::slice(&body).unwrap())));
+        }
+        let middle = round % 8;
+        flights.rotate_left(middle);
+        for (place, mut flight) in flights.into_iter().enumerate() {
+            assert_eq!(flight.answered().unwrap(), turned(&sent[(place + middle) % 8]));
+        }
+    }
+    assert!(begun(&line, &bytes(33)).is_none(), "longer than a line");
+    assert!(worker.try_take().is_none());
+}
+
+#[test]
+fn a_started_call_of_any_other_end_goes_on_as_usual() {
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 2);
+    let line = Arc::new(line);
+    let big = bytes(3_000);
+    for body in [&big[..], b"no archive"] {
+        let mut flight = begun(&line, b"hi").unwrap();
+        worker.answer(&worker.try_take().unwrap(), Status::Ok, body);
+        assert!(flight.answered().is_none());
+        assert_eq!(waited(flight).unwrap(), body);
+    }
+    let flight = begun(&line, b"hi").unwrap();
+    let failure = Failure::done(Code::NotFound, "nobody has it");
+    worker.answer(&worker.try_take().unwrap(), Status::Failed(failure.code, failure.outcome), b"nobody has it");
+    assert_eq!(waited(flight).unwrap_err().message(), "nobody has it");
+
+    let flight = begun(&line, b"hi").unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let taken = worker.take();
+            until("a sleeper's bell", || (worker.rings() > 0).then_some(()));
+            worker.answer(&taken, Status::Ok, b"late");
+        });
+        assert_eq!(waited(flight).unwrap(), b"late");
+    });
+}
+
+#[test]
+fn a_started_call_that_certainly_did_not_begin_is_made_again_with_its_arguments() {
+    let broker = Broker::new();
+    let (line, mut worker) = attached(&broker, 2);
+    let line = Arc::new(line);
+    let flight = begun(&line, b"again").unwrap();
+    worker.hang_up();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let next = broker.attach(2, MESSAGE_MAX);
+            let taken = next.take();
+            assert_eq!(next.body(&taken), archive(b"again"));
+            next.answer(&taken, Status::Ok, b"done");
+        });
+        assert_eq!(waited(flight).unwrap(), b"done");
+    });
+}
+
+#[test]
+fn a_started_call_that_is_dropped_is_given_up() {
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 2);
+    let line = Arc::new(line);
+    drop(begun(&line, b"1").unwrap());
+    assert!(worker.try_take().unwrap().request.cancelled);
+    let [first, second] = [b"2", b"3"].map(|bytes| begun(&line, bytes).unwrap());
+    let taken = worker.try_take().unwrap();
+    drop((first, second));
+    let _fourth = begun(&line, b"4").expect("a slot, as one call was given up before it began");
+    assert!(begun(&line, b"5").is_none(), "and the other keeps its slot until it is answered");
+    worker.answer(&taken, Status::Ok, b"late");
+    line.first().unwrap().revive();
+    assert!(begun(&line, b"6").is_some());
+}
