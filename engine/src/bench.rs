@@ -5,6 +5,7 @@ mod frames;
 
 use std::io;
 use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -75,7 +76,12 @@ impl Dispatch {
 }
 
 fn runner(service: Arc<dyn Service>) -> io::Result<Runner> {
-    let meter = Meter::new(&create_page()?.0, service.contract().methods.len() + Standard::ALL.len())?;
+    runner_in(service, &create_page()?.0)
+}
+
+/// One that counts there.
+fn runner_in(service: Arc<dyn Service>, page: &OwnedFd) -> io::Result<Runner> {
+    let meter = Meter::new(page, service.contract().methods.len() + Standard::ALL.len())?;
     let names = Names { board: None, me: ME };
     let beside = Beside::new(Arc::clone(&service), None, names)?;
     Ok(Runner::new(service, beside, Rc::new(meter)))

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::peer_rows::{PeerRow, PeerRows};
 use speedysvc_protocol::shm::stats_page::StatsWriter;
-use speedysvc_protocol::stats::{Call, Counter, Untimed};
+use speedysvc_protocol::stats::{Call, Counter, Times, Untimed};
 use speedysvc_protocol::status::{Code, Status};
 
 #[derive(Debug)]
@@ -51,11 +51,16 @@ impl Meter {
         self.page.record(self.row(method), call);
     }
 
-    /// Calls of one method were answered, all of them well.
+    /// Calls of one method were answered, all of them well. Their times are counted apart.
     #[inline]
     pub(crate) fn answered_alike(&self, method: MethodIndex, transport: Counter, calls: &Untimed) {
         self.page.add(transport, calls.calls);
         self.page.record_untimed(self.row(method), calls);
+    }
+
+    /// How long one of them took.
+    pub(crate) fn timed(&self, method: MethodIndex, times: &Times) {
+        self.page.record_times(self.row(method), times);
     }
 
     /// A call was refused before it started; `None` when its method is not known.

@@ -1,7 +1,11 @@
 //! Which methods run long, learnt from a sample of their calls.
 
+use crate::timing::TINY_NS;
+
 /// One call in this many is timed at least; a method that is known to be long is always timed.
 const SAMPLE: u32 = 16;
+/// The same of a method whose calls are tiny (see [`TINY_NS`]): more seldom than these are timed anyhow.
+const SAMPLE_TINY: u32 = 64;
 /// Long: more than waking another loop costs. Source: measured on the reference machine, 15 to 60 microseconds.
 const LONG_NS: u64 = 20_000;
 /// So long that a call which came over a socket runs beside the loop: handing it over and back costs two wakes, at most
@@ -19,6 +23,13 @@ struct Method {
     average_ns: u64,
     /// Timed calls in succession that took very long, up to [`IN_A_ROW`].
     very_long: u8,
+}
+
+impl Method {
+    #[inline]
+    fn sample(&self) -> u32 {
+        if (1..TINY_NS).contains(&self.average_ns) { SAMPLE_TINY } else { SAMPLE }
+    }
 }
 
 /// How long a method takes in its handler, about; 0 when that is not known.
@@ -65,11 +76,26 @@ impl Predictor {
     pub(crate) fn wants_time(&mut self, method: usize) -> bool {
         let Some(method) = self.0.get_mut(method) else { return false };
         method.untimed += 1;
-        let is_due = method.untimed >= SAMPLE;
+        let is_due = method.untimed >= method.sample();
         if is_due {
             method.untimed = 0;
         }
         is_due || method.average_ns > LONG_NS
+    }
+
+    /// How many of the next calls need not be timed.
+    #[inline]
+    pub(crate) fn untimed(&self, method: usize) -> u32 {
+        let Some(method) = self.0.get(method).filter(|method| method.average_ns <= LONG_NS) else { return 0 };
+        method.sample().saturating_sub(method.untimed + 1)
+    }
+
+    /// So many calls have run that were not timed.
+    #[inline]
+    pub(crate) fn ran_untimed(&mut self, method: usize, calls: u32) {
+        if let Some(method) = self.0.get_mut(method) {
+            method.untimed += calls;
+        }
     }
 
     /// Takes a timed call in: a quarter of the new, three quarters of the old.
@@ -109,9 +135,27 @@ mod tests {
     }
 
     #[test]
+    fn it_is_known_how_many_calls_need_not_be_timed() {
+        let mut predictor = Predictor::new(1);
+        assert_eq!(predictor.untimed(0), 0, "the first is timed");
+        for (ns, every) in [(200, SAMPLE), (TINY_NS, SAMPLE), (50, SAMPLE_TINY), (LONG_NS * 2, 1)] {
+            (0..32).for_each(|_| predictor.took(0, ns));
+            assert_eq!(predictor.untimed(0), every - 1, "of {ns} ns each");
+            for step in [1, 7, every] {
+                predictor.took(0, ns);
+                let skipped = predictor.untimed(0).saturating_sub(step);
+                predictor.ran_untimed(0, skipped);
+                let left = predictor.untimed(0);
+                let timed: Vec<bool> = (0..=left).map(|_| predictor.wants_time(0)).collect();
+                assert_eq!((skipped + left, timed.iter().position(|wants| *wants)), (every - 1, Some(left as usize)));
+            }
+        }
+    }
+
+    #[test]
     fn methods_that_do_not_exist_are_short() {
         let mut predictor = Predictor::new(0);
-        assert!(!predictor.is_long(3) && !predictor.wants_time(3));
+        assert!(!predictor.is_long(3) && !predictor.wants_time(3) && predictor.untimed(3) == 0);
         predictor.took(3, u64::MAX);
     }
 }

@@ -6,12 +6,17 @@
 //!
 //! Two looks at the clock cost half of a short call. So short calls are timed by the batch, one batch in sixteen; all
 //! are timed when calls take longer on average, when a bell has brought them, and when they came alone over a socket.
-//! Of those that came together there, one in sixteen is.
+//! Of those that came together there, one in sixteen is, and fewer when they are tiny.
 
 use speedysvc_protocol::stats::Times;
 
 /// One batch in this many is timed, when calls are short.
 const SAMPLE: u32 = 16;
+/// The same for tiny calls that came together over a socket: a number that shares nothing with how many usually come
+/// together, or it would be the same one of them each time.
+const SAMPLE_TINY: u32 = 61;
+/// Below this average calls are tiny: a sixteenth of two looks at the clock is more than a fortieth of one.
+pub(crate) const TINY_NS: u64 = 125;
 /// From this average on every call is timed: the clock then costs less than a twentieth.
 const SHORT_NS: u64 = 1_000;
 /// How far back the average reaches, in calls.
@@ -60,8 +65,29 @@ impl Timing {
 
     /// The next call came then, over a socket, alone or with others, and starts now.
     pub(crate) fn frame(&mut self, came_ns: u64, alone: bool, clock: impl FnOnce() -> u64) {
-        let timed = alone || self.wants();
+        let timed = alone || self.untimed_frames() == 0;
+        self.came_together((!alone).into());
         self.batch = if timed { Batch::Started { came_ns, started_ns: clock() } } else { Batch::Untimed };
+    }
+
+    /// How many of the next calls that came together over a socket are not timed.
+    #[inline]
+    pub(crate) fn untimed_frames(&self) -> u32 {
+        let every = if self.is_tiny() { SAMPLE_TINY } else { SAMPLE };
+        let over = self.batches % every;
+        if over == 0 || self.average_ns >= SHORT_NS { 0 } else { every - over }
+    }
+
+    /// So many calls came together, and have run or are about to.
+    #[inline]
+    pub(crate) fn came_together(&mut self, frames: u32) {
+        self.batches = self.batches.wrapping_add(frames);
+    }
+
+    /// Whether calls are so short on average that looking at the clock counts.
+    #[inline]
+    pub(crate) fn is_tiny(&self) -> bool {
+        (1..TINY_NS).contains(&self.average_ns)
     }
 
     /// Since when the next call has waited, where that is known.
@@ -101,7 +127,10 @@ impl Timing {
         let (Batch::Since(since) | Batch::Started { came_ns: since, .. }) = self.batch else { return };
         let handler_ns = ended_ns.saturating_sub(started_ns);
         self.times = Some(Times { queue_ns: started_ns.saturating_sub(since), handler_ns });
-        self.average_ns = self.average_ns - self.average_ns / WINDOW + handler_ns / WINDOW;
+        self.average_ns = match self.average_ns {
+            0 => handler_ns,
+            average_ns => average_ns - average_ns / WINDOW + handler_ns / WINDOW,
+        };
     }
 
     /// When the last handler ended that was timed, for whatever reason.
@@ -115,12 +144,6 @@ impl Timing {
         self.times = Some(Times { queue_ns, handler_ns });
     }
 
-    /// Whether the call that has just ended was timed.
-    #[inline]
-    pub(crate) fn has_times(&self) -> bool {
-        self.times.is_some()
-    }
-
     /// The times of the call that has just ended, once.
     pub(crate) fn take(&mut self) -> Option<Times> {
         self.times.take()
@@ -129,6 +152,8 @@ impl Timing {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     /// A call of this length at this time; whether and how it was timed.
@@ -187,8 +212,32 @@ mod tests {
             };
             (0..160).filter(of).count()
         };
-        assert_eq!((timed(true, 100), timed(false, 100)), (160, 10));
+        assert_eq!((timed(true, 200), timed(false, 200)), (160, 10));
         assert!(timed(false, 100_000) > 140, "once the first of them was timed");
+    }
+
+    #[test]
+    fn of_tiny_calls_that_come_together_few_are_timed_and_none_is_always_the_same_of_them() {
+        let mut timing = Timing::new();
+        let mut places = HashSet::new();
+        let mut timed = 0;
+        for call in 0..64 * 64 {
+            // One by one, or several at a step.
+            let untimed = timing.untimed_frames();
+            timing.frame(5, false, || 7);
+            if let Some(started) = timing.start(|| 9) {
+                timing.end(started, started + 50);
+                assert!(untimed == 0 && timing.take().is_some());
+                timed += 1;
+                places.insert(call % 64);
+            } else {
+                assert!(untimed > 0 && (call < 16 || timing.is_tiny()));
+            }
+        }
+        assert_eq!(timed, (64 * 64_u32).div_ceil(SAMPLE_TINY));
+        assert!(places.len() > 60, "{} places of 64", places.len());
+        timing.came_together(timing.untimed_frames());
+        assert_eq!(timing.untimed_frames(), 0);
     }
 
     #[test]

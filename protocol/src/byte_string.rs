@@ -9,7 +9,7 @@ use crate::status::Failure;
 
 /// Bytes of the root, with which the archive of a byte string ends: a relative pointer and a length.
 pub const ROOT: usize = 8;
-const ROOT_ALIGN: usize = 4;
+pub(crate) const ROOT_ALIGN: usize = 4;
 
 /// Where the bytes of a byte string lie in an archive of `len` bytes that ends with this root. `None` when it is no
 /// archive of bytes, or an odd one: [`decode`](crate::archive::decode) knows.
@@ -27,7 +27,7 @@ pub fn range(len: usize, root: [u8; ROOT]) -> Option<Range<usize>> {
 /// Where the root lies in the archive of a byte string of so many bytes, and the root. `None` when the byte string is
 /// longer than a root can say.
 #[inline]
-fn root(len: usize) -> Option<(usize, [u8; ROOT])> {
+pub(crate) fn root(len: usize) -> Option<(usize, [u8; ROOT])> {
     let pointer = len.next_multiple_of(ROOT_ALIGN);
     let (back, count) = (i32::try_from(pointer).ok()?, u32::try_from(len).ok()?);
     // As one word, since it is read as one.
@@ -65,15 +65,6 @@ impl Tail {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.bytes[self.begin..]
-    }
-
-    /// Appends them. The root is of one length, and so it is a store and no call of a copying function.
-    #[inline]
-    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
-        if self.begin < ROOT_ALIGN {
-            out.extend_from_slice(&self.bytes[self.begin..ROOT_ALIGN]);
-        }
-        out.extend_from_slice(&self.bytes[ROOT_ALIGN..]);
     }
 }
 

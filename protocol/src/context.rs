@@ -17,7 +17,7 @@ use crate::trace::TraceContext;
 
 thread_local! {
     /// Written before each handler. It stays behind a handler of the loop: nobody else asks on its thread.
-    static SERVED: Cell<Option<Served>> = const { Cell::new(None) };
+    static SERVED: Now = const { Now { call: Cell::new(CallName::InProcess), rest: Cell::new(None) } };
     /// The same call, when it is served beside the loop or in pieces.
     static OWNED: RefCell<Option<Context>> = const { RefCell::new(None) };
     /// Where the clients of this thread's loop give their calls up.
@@ -86,6 +86,32 @@ pub struct Served {
     pub trace: Option<TraceContext>,
 }
 
+/// A [`Served`], if any, in two parts: of calls that came together only the names differ.
+struct Now {
+    call: Cell<CallName>,
+    rest: Cell<Option<(Peer, u64, Option<TraceContext>)>>,
+}
+
+impl Now {
+    #[inline]
+    fn get(&self) -> Option<Served> {
+        let call = self.call.get();
+        self.rest.get().map(|(peer, deadline_ns, trace)| Served { call, peer, deadline_ns, trace })
+    }
+
+    #[inline]
+    fn set(&self, served: Option<Served>) {
+        self.rest.set(served.map(|Served { peer, deadline_ns, trace, .. }| (peer, deadline_ns, trace)));
+        served.into_iter().for_each(|served| self.call.set(served.call));
+    }
+
+    fn replace(&self, served: Option<Served>) -> Option<Served> {
+        let before = self.get();
+        self.set(served);
+        before
+    }
+}
+
 /// A call and its caller, for as long as somebody wants to know of it, on whatever thread.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -110,21 +136,27 @@ impl GivenUp {
 /// The next handler on this thread serves this call.
 #[inline]
 pub fn serve(served: Served) {
-    SERVED.set(Some(served));
+    SERVED.with(|now| now.set(Some(served)));
+}
+
+/// The next handler on this thread serves this call, of which all else is as of the one that was said last.
+#[inline]
+pub fn serve_another(call: CallName) {
+    SERVED.with(|now| now.call.set(call));
 }
 
 /// The call that this thread serves; `None` on a thread that a handler has started.
 #[inline]
 #[must_use]
 pub fn served() -> Option<Served> {
-    SERVED.get()
+    SERVED.with(Now::get)
 }
 
 /// Whether it serves one.
 #[inline]
 #[must_use]
 pub fn is_serving() -> bool {
-    SERVED.get().is_some()
+    SERVED.with(|now| now.rest.get().is_some())
 }
 
 /// The same with what it takes to ask for its caller.
@@ -177,7 +209,7 @@ impl Context {
 
     /// Until the end of what it returns, this thread serves the call.
     pub fn enter(self) -> Entered {
-        let before = (SERVED.replace(Some(self.served)), OWNED.replace(Some(self)));
+        let before = (SERVED.with(|now| now.replace(Some(self.served))), OWNED.replace(Some(self)));
         Entered { before, on_this_thread: PhantomData }
     }
 }
@@ -193,7 +225,7 @@ pub struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        SERVED.set(self.before.0);
+        SERVED.with(|now| now.set(self.before.0));
         OWNED.set(self.before.1.take());
     }
 }
@@ -215,6 +247,8 @@ mod tests {
         assert!(std::thread::spawn(|| served().is_none() && current().is_none()).join().unwrap());
         serve(frame(2, 9));
         assert_eq!(current().map(|context| context.served()), Some(frame(2, 9)));
+        serve_another(CallName::Frame(CallId(3)));
+        assert_eq!(served(), Some(frame(3, 9)));
     }
 
     #[test]

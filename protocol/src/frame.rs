@@ -29,7 +29,8 @@ use crate::trace::{self, TraceContext};
 use crate::wire::Wire;
 pub use order::Order;
 pub use plain::{
-    PlainCall, PlainReply, append_plain_byte_string, append_plain_call, append_plain_reply, plain_call, plain_reply,
+    PlainCall, PlainReply, another_call, append_plain_byte_string, append_plain_call, append_plain_reply, plain_call,
+    plain_reply,
 };
 
 /// A frame's first bytes.

@@ -113,11 +113,11 @@ impl OwnedCall {
     }
 }
 
-/// A call's arguments: aligned for archives, and nobody changes them.
+/// A call's arguments. Nobody changes them.
 pub enum Body<'a> {
-    /// In memory of our own.
+    /// In memory of our own, at any address: [`arguments()`] moves an archive to where it can be read.
     Own(&'a [u8]),
-    /// Where a trusted client wrote them.
+    /// Where a trusted client wrote them, aligned for archives.
     InPlace {
         /// There.
         place: InPlace,
@@ -199,8 +199,14 @@ impl Reply {
     pub fn prepare(&mut self, limit: usize, keep: usize, window: Option<Box<dyn Sink + Send>>) {
         self.window = window;
         self.body.trim(keep);
-        self.body.clear();
         self.body.set_limit(limit);
+        self.prepare_another();
+    }
+
+    /// The same for one more reply, with the same limit and without a window.
+    #[inline]
+    pub fn prepare_another(&mut self) {
+        self.body.clear();
         self.status = Status::Ok;
         self.apart = Apart::Never;
     }
@@ -278,14 +284,15 @@ impl Reply {
         self.status = Status::Ok;
         match codec {
             Codec::Rkyv => {
-                let fits = byte_string::archived_len(value.len()) <= self.body.limit();
-                let written = match (&self.window, self.apart) {
-                    (None, Apart::From(least)) if value.len() >= least && fits => {
-                        self.apart = Apart::Is;
-                        Ok(())
-                    }
-                    (None, _) => byte_string::encode(&value, &mut self.body),
-                    (Some(_), _) => self.archive(&Bytes(&value)),
+                let may_be_apart = matches!(self.apart, Apart::From(least) if value.len() >= least);
+                if may_be_apart && self.window.is_none() && self.has_room(value.len()) {
+                    self.apart = Apart::Is;
+                    self.written = value;
+                    return Ok(());
+                }
+                let written = match self.window {
+                    None => byte_string::encode(&value, &mut self.body),
+                    Some(_) => self.archive(&Bytes(&value)),
                 };
                 self.written = value;
                 written
@@ -294,6 +301,12 @@ impl Reply {
             Codec::MsgPack => msgpack::encode(&Base64(value), &mut self.body),
             Codec::Raw => self.body.append(&value),
         }
+    }
+
+    /// Whether the archive of a byte string of so many bytes is within the limit.
+    #[inline]
+    fn has_room(&self, len: usize) -> bool {
+        byte_string::archived_len(len) <= self.body.limit()
     }
 
     /// Writes a JSON document: as its text where that is archived.

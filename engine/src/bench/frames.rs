@@ -16,8 +16,9 @@ use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::{CallId, Codec};
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::service::Service;
+use speedysvc_protocol::shm::stats_page::{StatsReader, create_page};
 
-use super::{Alone, ME, MESSAGE_MAX, runner};
+use super::{Alone, ME, MESSAGE_MAX, runner_in};
 use crate::dispatch::Runner;
 use crate::driver::{Chunk, Completion, Driver, Outgoing, Tag};
 use crate::source::tcp::{Connections, Neighbours, Settings};
@@ -35,6 +36,8 @@ pub struct Frames {
     /// Bytes of each.
     frame: usize,
     next_id: u64,
+    /// Where it is counted.
+    page: StatsReader,
     _client: UnixStream,
 }
 
@@ -51,7 +54,8 @@ impl Frames {
         let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
         listener.set_nonblocking(true)?;
         let client = UnixStream::connect_addr(&listener.local_addr()?)?;
-        let (contract, runner) = (service.contract(), runner(Arc::clone(&service))?);
+        let (file, page) = create_page()?;
+        let (contract, runner) = (service.contract(), runner_in(Arc::clone(&service), &file)?);
         let settings = Settings { message_max: MESSAGE_MAX, deadline_us: 30_000_000, compression: None };
         let (peers, meter) = (Peers::default(), Rc::clone(&runner.meter));
         let neighbours = Neighbours { board: None, me: ME };
@@ -62,7 +66,7 @@ impl Frames {
         (0..together).for_each(|_| frame::append(&mut calls, kind, arguments));
         let frame = FRAME_HEADER + arguments.len();
         let driver = Memory { tag: Tag(0), chunk: vec![], sending: None };
-        let mut frames = Self { connections, runner, driver, calls, frame, next_id: 1, _client: client };
+        let mut frames = Self { connections, runner, driver, calls, frame, next_id: 1, page, _client: client };
         frames.connections.serve(&mut frames.runner, &mut Alone, &mut frames.driver);
         let mut hello = Vec::new();
         frame::append(&mut hello, Kind::Hello, &serde_json::to_vec(&Hello::typed(contract))?);
@@ -81,6 +85,12 @@ impl Frames {
         self.exchange(&calls, |bytes| answered += bytes.len());
         self.calls = calls;
         answered
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn page(&self) -> &StatsReader {
+        &self.page
     }
 
     /// What says that a handler takes milliseconds.

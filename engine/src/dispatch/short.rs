@@ -34,35 +34,88 @@ impl Runner {
     ) {
         let index = usize::from(method.0);
         self.reply.prepare(limit, KEEP, None);
-        self.reply.let_apart(apart_from);
         let started = self.start(index);
         running(Some(method));
-        let (body, scratch, reply) = (Body::Own(arguments), &mut self.scratch, &mut self.reply);
-        let call = Call { codec: Codec::Rkyv, body, scratch, reply };
-        // As in `call`.
-        let ended = catch_unwind(AssertUnwindSafe(|| self.service.call(method, call)));
-        self.end_call(ended);
+        self.call_short(method, arguments, apart_from);
         running(None);
         started.into_iter().for_each(|started| self.end(index, started));
         (self.bytes_in, self.bytes_out) = (arguments.len(), self.replied_bytes());
     }
 
-    /// As [`Runner::answered`], but a call that went well and was not timed is only added to the others.
+    #[inline]
+    fn call_short(&mut self, method: MethodIndex, arguments: &[u8], apart_from: usize) {
+        self.reply.let_apart(apart_from);
+        let (body, scratch, reply) = (Body::Own(arguments), &mut self.scratch, &mut self.reply);
+        let call = Call { codec: Codec::Rkyv, body, scratch, reply };
+        // As in `call`.
+        let ended = catch_unwind(AssertUnwindSafe(|| self.service.call(method, call)));
+        self.end_call(ended);
+    }
+
+    /// Short calls of one method that came together begin, with arguments of at most so many bytes and such replies.
+    /// Those may lie at any address.
+    pub(crate) fn begin_alike(&mut self, arguments_max: usize, limit: usize) {
+        self.reply.prepare(limit, KEEP, None);
+        self.scratch.trim(KEEP);
+        self.scratch.set_limit(arguments_max);
+    }
+
+    /// Runs one of them. Any byte string lies apart in the reply.
+    #[inline]
+    pub(crate) fn run_alike(&mut self, method: MethodIndex, arguments: &[u8]) {
+        self.reply.prepare_another();
+        self.call_short(method, arguments, 0);
+    }
+
+    /// How many of the next ones are run without a look at the clock.
+    #[inline]
+    pub(crate) fn untimed(&self, method: MethodIndex) -> u32 {
+        self.timing.untimed_frames().min(self.predictor.untimed(usize::from(method.0)))
+    }
+
+    /// So many have been.
+    #[inline]
+    pub(crate) fn ran_untimed(&mut self, method: MethodIndex, calls: u32) {
+        self.timing.came_together(calls);
+        self.predictor.ran_untimed(usize::from(method.0), calls);
+    }
+
+    /// One begins that is timed, and came then, alone or with others. When it began.
+    pub(crate) fn begin_timed(
+        &mut self,
+        method: MethodIndex,
+        (came_ns, alone): (u64, bool),
+        clock: impl FnOnce() -> u64,
+    ) -> Option<u64> {
+        self.timing.frame(came_ns, alone, clock);
+        self.start(usize::from(method.0))
+    }
+
+    /// It is over, and counted but for its times.
+    pub(crate) fn end_timed(&mut self, method: MethodIndex, started_ns: u64) {
+        self.end(usize::from(method.0), started_ns);
+        self.timing.take().into_iter().for_each(|times| self.meter.timed(method, &times));
+    }
+
+    /// As [`Runner::answered`] for one of them, with so many bytes of arguments and reply; but a call that went well is
+    /// only added to the others.
     #[inline]
     pub(crate) fn answered_alike(
         &mut self,
         method: MethodIndex,
         transport: Counter,
-        status: Status,
-        before: &mut Untimed,
+        (bytes_in, bytes_out): (usize, usize),
+        others: &mut Untimed,
     ) {
-        if status != Status::Ok || self.timing.has_times() {
+        (self.bytes_in, self.bytes_out) = (bytes_in, bytes_out);
+        let status = self.reply.status();
+        if status != Status::Ok {
             self.answered(method, transport, status);
             return;
         }
-        before.calls += 1;
-        before.bytes_in += self.bytes_in as u64;
-        before.bytes_out += self.bytes_out as u64;
+        others.calls += 1;
+        others.bytes_in += bytes_in as u64;
+        others.bytes_out += bytes_out as u64;
         self.reply.let_go();
     }
 
@@ -73,5 +126,12 @@ impl Runner {
         }
         self.moved += all.bytes_in + all.bytes_out;
         self.meter.answered_alike(method, transport, all);
+    }
+
+    /// One of them has a reply that does not go straight out, of arguments of so many bytes: it is answered as any is.
+    #[cold]
+    pub(crate) fn join_alike(&mut self, bytes_in: usize) {
+        self.reply.join();
+        (self.bytes_in, self.bytes_out) = (bytes_in, self.replied_bytes());
     }
 }

@@ -2,7 +2,7 @@
 //! few whole words; whatever is not surely one of them is read as any frame is. The tests hold the two together.
 
 use super::{HEADER_VERSION, MAGIC, u64_at};
-use crate::byte_string::Tail;
+use crate::byte_string::{self, ROOT_ALIGN};
 use crate::ids::{CallId, Codec, MethodId};
 use crate::limits::FRAME_HEADER;
 use crate::status::Status;
@@ -68,6 +68,15 @@ pub fn plain_reply(arrived: &[u8]) -> Option<PlainReply> {
     is_whole.then_some(PlainReply { id: CallId(u64_at(head, 8)), status, body_len })
 }
 
+/// Whether this is the header of a call that differs in nothing but its number: its number then.
+#[inline]
+#[must_use]
+pub fn another_call(head: &[u8; FRAME_HEADER], first: &[u8; FRAME_HEADER]) -> Option<CallId> {
+    const ID_ENDS: usize = 16;
+    let is_same = u64_at(head, 0) == u64_at(first, 0) && head[ID_ENDS..] == first[ID_ENDS..];
+    is_same.then(|| CallId(u64_at(head, 8)))
+}
+
 /// Appends the frame of a call, without a checksum. The body has the length that the call says.
 ///
 /// # Panics
@@ -90,15 +99,22 @@ pub fn append_plain_reply(out: &mut Vec<u8>, id: CallId, status: Status, body: &
     out.extend_from_slice(body);
 }
 
-/// The same, where the body is the archive of a byte string, with what comes behind its bytes.
+/// The same of a call that went well, where the body is the archive of a byte string; how long that is. `None`, and
+/// nothing is appended, for one that is too long for its root.
 ///
 /// # Panics
 /// As [`head`](super::head).
 #[inline]
-pub fn append_plain_byte_string(out: &mut Vec<u8>, id: CallId, status: Status, bytes: &[u8], tail: &Tail) {
-    append_head(out, [REPLY, id.0, u64::from(status.to_wire()), 0], bytes.len() + tail.as_slice().len());
+pub fn append_plain_byte_string(out: &mut Vec<u8>, id: CallId, bytes: &[u8]) -> Option<usize> {
+    let (root_at, root) = byte_string::root(bytes.len())?;
+    let body_len = root_at + root.len();
+    append_head(out, [REPLY, id.0, u64::from(Status::Ok.to_wire()), 0], body_len);
     out.extend_from_slice(bytes);
-    tail.append_to(out);
+    if root_at > bytes.len() {
+        out.extend_from_slice(&[0; ROOT_ALIGN][..root_at - bytes.len()]);
+    }
+    out.extend_from_slice(&root);
+    Some(body_len)
 }
 
 /// The header, and room for the whole frame.
@@ -159,8 +175,9 @@ mod tests {
             append_any(&mut any, Kind::Reply { id, status }, &body);
             let mut archive = Buffer::new(64);
             byte_string::encode(&body, &mut archive).unwrap();
-            append_plain_byte_string(&mut plain, id, status, &body, &Tail::of(body.len()).unwrap());
-            append_any(&mut any, Kind::Reply { id, status }, archive.as_slice());
+            let body_len = append_plain_byte_string(&mut plain, id, &body);
+            prop_assert_eq!(body_len, Some(archive.as_slice().len()));
+            append_any(&mut any, Kind::Reply { id, status: Status::Ok }, archive.as_slice());
             let (method, left_us) = (MethodId(word.into()), id.0 >> 3);
             let codec = [Codec::Rkyv, Codec::Json, Codec::MsgPack, Codec::Raw][word as usize % 4];
             append_plain_call(&mut plain, PlainCall { id, method, codec, left_us, body_len: body.len() }, &body);
@@ -185,6 +202,19 @@ mod tests {
             changes.iter().for_each(|(at, byte)| frame[*at] = *byte);
             frame.truncate(frame.len().saturating_sub(cut));
             prop_assert_eq!((plain_call(&frame), plain_reply(&frame)), slowly(&frame));
+        }
+
+        #[test]
+        fn another_call_differs_in_its_number_alone(
+            first in prop::array::uniform::<_, FRAME_HEADER>(any::<u8>()),
+            id in any::<u64>(),
+            change in prop_oneof![Just(None), (0..FRAME_HEADER, any::<u8>()).prop_map(Some)],
+        ) {
+            let mut head = first;
+            change.into_iter().for_each(|(at, byte): (usize, u8)| head[at] = byte);
+            let differs = head != first && !change.is_some_and(|(at, _)| (8..16).contains(&at));
+            head[8..16].copy_from_slice(&id.to_le_bytes());
+            prop_assert_eq!(another_call(&head, &first), (!differs).then_some(CallId(id)));
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::archive::{self, Archived, Buffer, View};
 use crate::byte_string;
 use crate::ids::Codec;
 use crate::json::{self, Defaults};
+use crate::limits::ARCHIVE_ALIGN;
 use crate::msgpack;
 use crate::status::{Code, Failure};
 
@@ -35,7 +36,7 @@ pub fn arguments<'a, W: View, J: DeserializeOwned>(
     archive: impl FnOnce(&J, &mut Buffer) -> Result<(), Failure>,
 ) -> Result<&'a Archived<W>, Failure> {
     match codec {
-        Codec::Rkyv => archive::view::<W>(body),
+        Codec::Rkyv => archive::view::<W>(aligned(body, scratch)?),
         other => {
             let values = values::<J>(other, body, form)?;
             archive(&values, scratch).map_err(|failure| {
@@ -44,6 +45,16 @@ pub fn arguments<'a, W: View, J: DeserializeOwned>(
             archive::view::<W>(scratch.as_slice())
         }
     }
+}
+
+/// An archive where it can be read: a copy of one that does not lie there.
+#[inline]
+fn aligned<'a>(body: &'a [u8], scratch: &'a mut Buffer) -> Result<&'a [u8], Failure> {
+    if body.as_ptr().addr().is_multiple_of(ARCHIVE_ALIGN) {
+        return Ok(body);
+    }
+    scratch.room(body.len())?.copy_from_slice(body);
+    Ok(scratch.as_slice())
 }
 
 /// A byte string that is a method's only argument.

@@ -137,7 +137,7 @@ impl StatsWriter {
         }
     }
 
-    /// Counts calls that went well and were not timed.
+    /// Counts calls that went well, without their times.
     #[inline]
     pub fn record_untimed(&self, method: usize, calls: &Untimed) {
         let row = self.rows.get(method.min(METERED_MAX));
@@ -147,9 +147,10 @@ impl StatsWriter {
         count(MethodCounter::BytesOut, calls.bytes_out);
     }
 
-    /// Short calls are timed now and then only.
+    /// Counts how long a call took that is counted apart. Short ones are timed now and then only.
     #[cold]
-    fn record_times(&self, row_number: usize, times: &Times) {
+    pub fn record_times(&self, method: usize, times: &Times) {
+        let row_number = method.min(METERED_MAX);
         let (row, histograms) = (self.rows.get(row_number), self.times.get(row_number));
         add(&row[MethodCounter::Timed as usize], 1);
         for timing in Timing::ALL {

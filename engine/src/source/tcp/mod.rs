@@ -9,6 +9,7 @@ mod peers;
 mod pool;
 mod receive_buffer;
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -54,7 +55,7 @@ pub(crate) struct Connections {
     /// Counts up with each connection, so that a tag never names a successor.
     generation: u64,
     /// Keys of connections with something to do.
-    dirty: Vec<usize>,
+    dirty: VecDeque<usize>,
     /// When the last turn with work began.
     turned_ns: u64,
     /// Turns with work in which callers may have given up what waited.
@@ -79,7 +80,7 @@ impl Connections {
         neighbours: Neighbours,
         meter: Rc<Meter>,
     ) -> Self {
-        let (open, dirty, gives_way) = (Open::new(settings), Vec::new(), GivesWay::default());
+        let (open, dirty, gives_way) = (Open::new(settings), VecDeque::new(), GivesWay::default());
         let (knocked, draining, starved) = (true, false, false);
         listeners.iter().for_each(keep_alive);
         neighbours.say(0);
@@ -175,7 +176,7 @@ impl Connections {
         let connection = self.open.wake(key);
         if !connection.dirty {
             connection.dirty = true;
-            self.dirty.push(key);
+            self.dirty.push_back(key);
         }
     }
 
@@ -186,16 +187,19 @@ impl Connections {
         elsewhere: &mut impl Elsewhere,
         driver: &mut dyn Driver,
     ) -> bool {
-        let mut dirty = std::mem::take(&mut self.dirty).into_iter();
-        let worked = dirty.len() > 0;
+        // Who is marked from here on has the next turn.
+        let mut waiting = self.dirty.len();
+        let worked = waiting > 0;
         self.came_ns = None;
         runner.take_ran_long();
         let took_long = worked && self.took_long();
         let mut just_now = Some(self.turned_ns);
-        while let Some(key) = dirty.next() {
+        while waiting > 0 {
+            let Some(key) = self.dirty.pop_front() else { break };
+            waiting -= 1;
             let connection = self.open.wake(key);
             connection.dirty = false;
-            connection.others_wait = dirty.len() > 0;
+            connection.others_wait = waiting > 0;
             connection.took_long = took_long;
             connection.turn_ns = just_now.take().unwrap_or_else(now_ns);
             let again = connection.serve(runner, elsewhere, &mut self.pool, driver);
@@ -213,8 +217,8 @@ impl Connections {
             }
             if runner.take_ran_long() {
                 // The others have their turn after a look at everything else: what comes meanwhile is seen to come, and
-                // this reply goes out. Those who waited stay in front.
-                self.dirty = dirty.by_ref().chain(std::mem::take(&mut self.dirty)).collect();
+                // this reply goes out. Those who waited are in front.
+                break;
             }
         }
         self.accept(driver) || worked

@@ -16,15 +16,11 @@ use crate::meter::Meter;
 const SMALL_KEPT: usize = 256;
 const SMALL_MAX: usize = 128 * 1024;
 const LARGE_KEPT: usize = 4;
-/// Most bytes of arguments of a short call.
-const SHORT_MAX: usize = 4096;
 
 #[derive(Default)]
 pub(super) struct Pool {
     small: Vec<Vec<u8>>,
     large: Vec<Buffer>,
-    /// Where the arguments of short calls are read, aligned for archives.
-    short: Option<Buffer>,
     /// Made for the first connection that compresses.
     packing: Option<Box<(Packer, Unpacker)>>,
 }
@@ -57,12 +53,6 @@ impl Pool {
         if self.large.len() < LARGE_KEPT {
             self.large.push(buffer);
         }
-    }
-
-    /// Room for the arguments of a short call.
-    #[inline]
-    pub(super) fn arguments(&mut self, len: usize) -> Option<&mut [u8]> {
-        self.short.get_or_insert_with(|| Buffer::new(SHORT_MAX)).room(len).ok()
     }
 
     fn packing(&mut self) -> &mut (Packer, Unpacker) {

@@ -2,20 +2,38 @@
 //! nothing go through in as few steps as there can be. Most of a call's cost over a socket was in being asked again
 //! (decision 0066). Whatever differs ends the stretch, and is handled as any frame.
 
-use speedysvc_protocol::byte_string::Tail;
+use std::ops::Range;
+
 use speedysvc_protocol::context::{self, CallName, Served};
 use speedysvc_protocol::frame;
 use speedysvc_protocol::ids::{CallId, Codec, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
+use speedysvc_protocol::service::Reply;
 use speedysvc_protocol::stats::{Counter, Untimed};
+use speedysvc_protocol::status::Status;
 
 use super::admit::NEAR_NS;
 use super::turn::TURN_NS;
 use super::{Connection, Stage};
-use crate::budget::LARGE;
+use crate::budget::{LARGE, UNSENT};
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::source::tcp::pool::Pool;
+
+/// Most bytes of arguments: for more the way is no part of what a call takes.
+const SHORT_MAX: usize = 4096;
+
+/// What has become of calls that differ in nothing but their numbers and their arguments.
+#[derive(Default)]
+struct Ran {
+    calls: usize,
+    /// The last one has a reply that goes by another way.
+    large: Option<CallId>,
+    /// Others do not follow at once.
+    ends: bool,
+    /// Those that went well.
+    well: Untimed,
+}
 
 impl Connection {
     /// Runs calls of the method that was called last, up to so many. How many it was.
@@ -33,36 +51,82 @@ impl Connection {
         let (came_ns, came) = (self.arrivals.next_ns(), self.arrivals.together());
         let end = self.inbox.waiting().len().min(came);
         let soon_ns = self.looked_ns.saturating_add(NEAR_NS);
+        let body_max = self.settings.message_max.min(SHORT_MAX);
         runner.meter.peers().set_in_flight(self.row, self.away.len() as u64 + 1);
-        let (mut at, mut count, mut alike) = (0, 0, Untimed::default());
+        runner.begin_alike(body_max, self.settings.message_max);
+        let (mut at, mut count) = (0, 0);
         while count < most && !self.is_stuffed() {
             let Some(call) = frame::plain_call(&self.inbox.waiting()[at..end]) else { break };
             let deadline_ns = self.settings.deadline_ns(came_ns, call.left_us);
             let is_alike = call.method == method && call.codec == Codec::Rkyv && deadline_ns > soon_ns;
-            if !is_alike || call.body_len > self.settings.message_max || self.order.check(call.id).is_err() {
+            if !is_alike || call.body_len > body_max || self.order.check(call.id).is_err() {
                 break;
             }
-            let Some(arguments) = pool.arguments(call.body_len) else { break };
-            let begin = at + FRAME_HEADER;
-            at = begin + call.body_len;
-            arguments.copy_from_slice(&self.inbox.waiting()[begin..at]);
-            self.order.took(call.id);
-            count += 1;
             context::serve(Served { call: CallName::Frame(call.id), peer: self.peer, deadline_ns, trace: None });
-            runner.timing.frame(came_ns, false, now_ns);
-            let limits = (self.settings.message_max, 0);
-            runner.run_short(index, arguments, limits, |method| elsewhere.running(method));
-            self.answer_short(call.id, index, &mut alike, runner, pool);
-            if runner.timing.ended_ns().saturating_sub(self.turn_ns) > TURN_NS || runner.was_held_up() {
+            let frame = FRAME_HEADER + call.body_len;
+            let alone = self.is_first && at + frame == self.inbox.waiting().len();
+            let (untimed, turn_ns) = (if alone { 0 } else { runner.untimed(index) }, self.turn_ns);
+            let ran = if untimed == 0 {
+                let clock = || if alone { turn_ns } else { now_ns() };
+                let started_ns = runner.begin_timed(index, (came_ns, alone), clock);
+                let ran = self.run_alike(at..at + frame, frame, index, runner, elsewhere);
+                started_ns.into_iter().for_each(|started_ns| runner.end_timed(index, started_ns));
+                ran
+            } else {
+                let whole = (most - count).min(untimed as usize).saturating_mul(frame).min(end - at);
+                let ran = self.run_alike(at..at + whole, frame, index, runner, elsewhere);
+                runner.ran_untimed(index, u32::try_from(ran.calls).unwrap_or(u32::MAX));
+                ran
+            };
+            self.is_first = false;
+            (at, count) = (at + ran.calls * frame, count + ran.calls);
+            runner.count_alike(index, Counter::TcpCalls, &ran.well);
+            if let Some(id) = ran.large {
+                runner.join_alike(call.body_len);
+                self.answer(id, index, runner, pool);
+            }
+            if ran.ends || runner.timing.ended_ns().saturating_sub(self.turn_ns) > TURN_NS {
                 break;
             }
         }
         self.handled(at);
-        if alike.calls > 0 {
-            runner.count_alike(index, Counter::TcpCalls, &alike);
-        }
         runner.meter.peers().called(self.row, count as u64);
         count
+    }
+
+    /// Runs the calls that lie there in frames of so many bytes, as long as their headers are as that of the first.
+    fn run_alike(
+        &mut self,
+        frames: Range<usize>,
+        frame: usize,
+        index: MethodIndex,
+        runner: &mut Runner,
+        elsewhere: &mut impl Elsewhere,
+    ) -> Ran {
+        let Self { inbox, outbox, order, .. } = self;
+        let (frames, mut ran) = (&inbox.waiting()[frames], Ran::default());
+        let Some(first) = frames.first_chunk::<FRAME_HEADER>() else { return ran };
+        for frame in frames.chunks_exact(frame) {
+            let Some((head, arguments)) = frame.split_first_chunk() else { break };
+            let Some(id) = frame::another_call(head, first).filter(|id| order.check(*id).is_ok()) else { break };
+            order.took(id);
+            context::serve_another(CallName::Frame(id));
+            elsewhere.running(Some(index));
+            runner.run_alike(index, arguments);
+            ran.calls += 1;
+            let Some(bytes_out) = append_reply(outbox, id, &runner.reply) else {
+                ran.large = Some(id);
+                break;
+            };
+            runner.answered_alike(index, Counter::TcpCalls, (arguments.len(), bytes_out), &mut ran.well);
+            if runner.was_held_up() || outbox.len() > UNSENT {
+                ran.ends = true;
+                break;
+            }
+        }
+        // Between two of them only the above was done.
+        elsewhere.running(None);
+        ran
     }
 
     /// Whether a call of this method that came now, with others and with much time left, would need nothing else than
@@ -70,29 +134,23 @@ impl Connection {
     fn goes_straight(&self, index: MethodIndex, runner: &Runner) -> bool {
         let is_served = self.greeted && self.stage == Stage::Serving && self.large.is_none() && self.skip == 0;
         let is_simple = self.is_plain() && self.trace.is_none();
-        let is_new = !self.is_first && !self.took_long;
-        is_served && is_simple && is_new && runner.is_short(index)
+        is_served && is_simple && !self.took_long && runner.is_short(index)
     }
+}
 
-    /// A byte string goes from where its method left it.
-    #[inline]
-    fn answer_short(
-        &mut self,
-        id: CallId,
-        index: MethodIndex,
-        alike: &mut Untimed,
-        runner: &mut Runner,
-        pool: &mut Pool,
-    ) {
-        let bytes = runner.reply.apart().filter(|bytes| bytes.len() < LARGE / 2);
-        if let Some((bytes, tail)) = bytes.and_then(|bytes| Some((bytes, Tail::of(bytes.len())?))) {
-            let status = runner.reply.status();
-            frame::append_plain_byte_string(&mut self.outbox, id, status, bytes, &tail);
-            runner.answered_alike(index, Counter::TcpCalls, status, alike);
-            return;
+/// Queues a reply that is not large, and tells how long its body is. A byte string goes from where its method left it.
+#[inline]
+fn append_reply(outbox: &mut Vec<u8>, id: CallId, reply: &Reply) -> Option<usize> {
+    let (status, body) = (reply.status(), reply.body());
+    match reply.apart() {
+        Some(bytes) if bytes.len() < LARGE / 2 && status == Status::Ok => {
+            frame::append_plain_byte_string(outbox, id, bytes)
         }
-        runner.reply.join();
-        self.answer(id, index, runner, pool);
+        None if body.len() < LARGE => {
+            frame::append_plain_reply(outbox, id, status, body);
+            Some(body.len())
+        }
+        _ => None,
     }
 }
 

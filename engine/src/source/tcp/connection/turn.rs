@@ -11,8 +11,9 @@ const FRAMES_PER_TURN: usize = 64;
 /// A turn that has taken so long ends, too: about what sending and receiving cost here (decision 0060). Replies that
 /// are ready wait no longer than that for others, and the client reads them meanwhile.
 pub(super) const TURN_NS: u64 = 6_000;
-/// Frames between two looks at the clock for that, when handlers are too short to be timed each.
+/// Frames between two looks at the clock for that, when handlers are too short to be timed each, or even tiny.
 const LOOK_EVERY: usize = 16;
+const LOOK_EVERY_TINY: usize = 32;
 
 impl Connection {
     /// Handles what has arrived. Whether there is more to handle at once.
@@ -33,7 +34,8 @@ impl Connection {
             if deaf || self.is_stuffed() {
                 return false;
             }
-            let short = self.run_stretch(LOOK_EVERY - frames % LOOK_EVERY, runner, elsewhere, pool);
+            let look_every = if runner.timing.is_tiny() { LOOK_EVERY_TINY } else { LOOK_EVERY };
+            let short = self.run_stretch(look_every - frames % look_every, runner, elsewhere, pool);
             frames += short.max(1);
             let next = match self.tongue {
                 _ if short > 0 => Ok(Next::Frame),
@@ -43,7 +45,9 @@ impl Connection {
             };
             match next {
                 // What came meanwhile is noted as having come now, before another handler runs.
-                Ok(Next::Frame) if runner.ran_long() || self.took_its_turn(frames, runner) => return true,
+                Ok(Next::Frame) if runner.ran_long() || self.took_its_turn((frames, look_every), runner) => {
+                    return true;
+                }
                 Ok(Next::Frame) => {}
                 Ok(Next::Wait) => {
                     self.note_missing();
@@ -60,8 +64,9 @@ impl Connection {
     }
 
     /// Whether what is ready should go out before more is handled.
-    fn took_its_turn(&mut self, frames: usize, runner: &Runner) -> bool {
-        let (is_due, ended_ns) = (frames.is_multiple_of(LOOK_EVERY), runner.timing.ended_ns());
+    fn took_its_turn(&mut self, (frames, look_every): (usize, usize), runner: &Runner) -> bool {
+        let has_more = frames < FRAMES_PER_TURN && !self.inbox.waiting().is_empty();
+        let (is_due, ended_ns) = (has_more && frames.is_multiple_of(look_every), runner.timing.ended_ns());
         // One of these may have been timed: then that is the time.
         let looks = runner.take_held_up() || (is_due && ended_ns <= self.looked_ns);
         self.looked_ns = self.looked_ns.max(if looks { now_ns() } else { ended_ns });

@@ -6,12 +6,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use speedysvc_protocol::archive::{self, Buffer};
 use speedysvc_protocol::byte_string;
 use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, Runs, ServiceSpec};
 use speedysvc_protocol::frame::{self, Header, Kind, Sent};
 use speedysvc_protocol::ids::{CallId, Codec, MethodId, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
-use speedysvc_protocol::service::{Call, Service};
+use speedysvc_protocol::service::{Call, Form, Service, arguments};
+use speedysvc_protocol::shm::peer_rows::PeerNow;
+use speedysvc_protocol::shm::stats_page::StatsReader;
+use speedysvc_protocol::stats::{Counter, MethodCounter};
 use speedysvc_protocol::status::{Code, Failure, Outcome, Status};
 
 use crate::bench::Frames;
@@ -34,9 +38,16 @@ const fn method(name: &'static str, signature: &'static str) -> MethodSpec {
     }
 }
 
-static METHODS: [MethodSpec; 2] = [method("echo", "echo(&[u8]) -> Vec<u8>"), method("turn", "turn(&[u8]) -> Vec<u8>")];
+static METHODS: [MethodSpec; 3] = [
+    method("echo", "echo(&[u8]) -> Vec<u8>"),
+    method("turn", "turn(&[u8]) -> Vec<u8>"),
+    method("shift", "shift(u128, &[u8]) -> u128"),
+];
 static SPEC: ServiceSpec = ServiceSpec { name: "mirror", version: 1, docs: "", methods: &METHODS };
 static CONTRACT: LazyLock<Contract> = LazyLock::new(|| SPEC.contract());
+
+/// What the last one takes.
+type Shift = (u128, Vec<u8>);
 
 struct Mirror;
 
@@ -49,8 +60,15 @@ impl Service for Mirror {
         &SPEC
     }
 
-    /// The bytes, or the bytes turned round; an empty string panics.
+    /// The bytes, or the bytes turned round; an empty string panics. Or the number, shifted by so many bits: it cannot
+    /// be read where it does not lie as archives should.
     fn call(&self, method: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
+        if method.0 == 2 {
+            let form = Form { names: &["number", "bytes"], defaults: &[], raw: false };
+            let both = arguments::<Shift, Shift>(call.codec, call.body.bytes(), &form, call.scratch, archive::encode)?;
+            let bits = u32::try_from(both.1.len()).expect("they are few");
+            return call.reply.ok(call.codec, &both.0.to_native().rotate_left(bits));
+        }
         let bytes = byte_string::slice(call.body.bytes());
         let mut bytes = bytes.ok_or_else(|| Failure::not_started(Code::InvalidArgument, "no byte string"))?.to_vec();
         assert!(!bytes.is_empty(), "nothing to see");
@@ -79,13 +97,15 @@ enum Op {
     Large(usize),
     Cancel,
     Goodbye,
-    /// The call before once more, which ends the connection.
-    Again,
+    /// The number of the call before once more, or all of its frame: if it was one, that ends the connection.
+    Again {
+        whole: bool,
+    },
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let call = (
-        prop_oneof![6 => Just(0_usize), 2 => Just(1), 1 => Just(2)],
+        prop_oneof![6 => Just(0_usize), 2 => Just(1), 2 => Just(2), 1 => Just(3)],
         prop_oneof![8 => Just(Codec::Rkyv), 1 => Just(Codec::Raw)],
         prop::collection::vec(any::<u8>(), 0..40),
         prop_oneof![6 => Just(30_000_000_u64), 1 => Just(900_000), 1 => Just(0), 1 => Just(u64::MAX)],
@@ -98,24 +118,27 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (60_000_usize..70_000).prop_map(Op::Large),
         2 => Just(Op::Cancel),
         1 => Just(Op::Goodbye),
-        1 => Just(Op::Again),
+        1 => any::<bool>().prop_map(|whole| Op::Again { whole }),
     ];
     prop::collection::vec(op, 1..150)
 }
 
 /// Each op as bytes.
 fn written(ops: &[Op]) -> Vec<Vec<u8>> {
-    let mut id = 0;
+    let mut id = BEFORE as u64;
     let mut frames = vec![];
     for op in ops {
-        id += u64::from(!matches!(op, Op::Again));
+        id += u64::from(!matches!(op, Op::Again { .. }));
         let named = |method: usize| CONTRACT.methods.get(method).map_or(MethodId(7), |method| method.id);
         let call = |method, codec, left_us| Kind::Call { id: CallId(id), method: named(method), codec, left_us };
-        let mut body = speedysvc_protocol::archive::Buffer::new(1 << 20);
+        let mut body = Buffer::new(1 << 20);
         let mut frame = vec![];
         match op {
             Op::Call { method, codec, bytes, left_us } => {
-                byte_string::encode(bytes, &mut body).unwrap();
+                match method {
+                    2 => archive::encode::<Shift>(&(u128::MAX << 99, bytes.clone()), &mut body).unwrap(),
+                    _ => byte_string::encode(bytes, &mut body).unwrap(),
+                }
                 frame::append(&mut frame, call(*method, *codec, *left_us), body.as_slice());
             }
             Op::Garbage(bytes) => frame::append(&mut frame, call(0, Codec::Rkyv, 0), bytes),
@@ -130,17 +153,45 @@ fn written(ops: &[Op]) -> Vec<Vec<u8>> {
             }
             Op::Cancel => frame::append_sent(&mut frame, Kind::Cancel { id: CallId(id) }, Sent::plain(&[]), false),
             Op::Goodbye => frame::append(&mut frame, Kind::Goodbye, &[]),
-            Op::Again => frame::append(&mut frame, call(0, Codec::Rkyv, 0), &[]),
+            Op::Again { whole: true } => frame.extend(frames.last().into_iter().flatten()),
+            Op::Again { whole: false } => frame::append(&mut frame, call(0, Codec::Rkyv, 0), &[]),
         }
         frames.push(frame);
     }
     frames
 }
 
-fn answers<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+/// What was counted of calls and bytes. How many of the calls were timed is another matter.
+#[derive(PartialEq, Debug)]
+struct Accounts {
+    counters: Vec<(Counter, u64)>,
+    methods: Vec<(String, [u64; 3], Vec<u64>)>,
+    peers: Vec<PeerNow>,
+}
+
+impl Accounts {
+    fn of(page: &StatsReader) -> Self {
+        let names: Vec<String> = CONTRACT.methods.iter().map(|method| method.name.clone()).collect();
+        let all = page.read(Some(&names));
+        let counters = Counter::ALL.iter().map(|counter| (*counter, all.counter(*counter))).collect();
+        let methods = all.methods().map(|(name, method)| {
+            let sums = [MethodCounter::Calls, MethodCounter::BytesIn, MethodCounter::BytesOut];
+            let errors = Code::ALL.map(|code| method.errors_with(code)).to_vec();
+            (name.to_owned(), sums.map(|sum| method.counter(sum)), errors)
+        });
+        Self { counters, methods: methods.collect(), peers: page.peers() }
+    }
+}
+
+/// Calls before those that are looked at: behind them it is known, mostly, that calls need not be timed each.
+const BEFORE: usize = 300;
+
+/// What is answered to these chunks behind others, and counted.
+fn answers<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Accounts) {
     let (mut frames, mut out) = (Frames::new(Arc::new(Mirror), 0, &[]).unwrap(), vec![]);
+    frames.exchange(&calls((0..BEFORE).map(|_| (&b"a"[..], Duration::from_secs(30)))), |_| {});
     chunks.for_each(|chunk| frames.exchange(chunk, |bytes| out.extend_from_slice(bytes)));
-    out
+    (out, Accounts::of(frames.page()))
 }
 
 proptest! {
@@ -155,13 +206,14 @@ proptest! {
         let alone = answers(frames.iter().map(Vec::as_slice));
         let all = frames.concat();
         let together = answers(all.chunks(chunk.min(all.len())));
-        prop_assert!(alone == together, "{} and {} bytes", alone.len(), together.len());
+        prop_assert!(alone.0 == together.0, "{} and {} bytes", alone.0.len(), together.0.len());
+        prop_assert_eq!(alone.1, together.1);
     }
 }
 
 /// Calls of the first method with these bytes and this time left, as one chunk.
 fn calls<'a>(calls: impl IntoIterator<Item = (&'a [u8], Duration)>) -> Vec<u8> {
-    let mut body = speedysvc_protocol::archive::Buffer::new(1 << 20);
+    let mut body = Buffer::new(1 << 20);
     let mut frames = vec![];
     for ((bytes, left), id) in calls.into_iter().zip(1..) {
         byte_string::encode(bytes, &mut body).unwrap();
@@ -217,14 +269,19 @@ fn behind_a_call_that_took_long_for_once_no_call_begins_too_late() {
     let mut frames = Frames::new(Arc::new(Slow(Arc::clone(&held_up))), 0, &[]).unwrap();
     frames.heed(held_up);
     let (long, short) = (Duration::from_secs(30), Duration::from_millis(1_100));
-    // So many that the method is known to be short. One call in sixteen is timed: the first of those behind, and not
-    // the one that takes long.
-    let known = (0..64).map(|_| (&b"a"[..], long));
+    // So many that the method is known to be short. One call in sixteen is timed, or in 61: the first of those behind,
+    // and not the one that takes long.
+    const KNOWN: usize = 16 * 61;
+    let known = (0..KNOWN).map(|_| (&b"a"[..], long));
     let all = calls(known.chain([(&b"a"[..], long), (b"", long), (b"b", short), (b"c", long)]));
-    let (known, last) = all.split_at(64 * (all.len() - EMPTY) / 67);
+    let (known, last) = all.split_at((all.len() - EMPTY) / (KNOWN + 3) * KNOWN);
     let mut sent = vec![];
     frames.exchange(known, |_| {});
     frames.exchange(last, |bytes| sent.extend(replies(bytes)));
     let late = Status::Failed(Code::DeadlineExceeded, Outcome::NotStarted);
-    assert_eq!(sent, [(65, Status::Ok), (66, Status::Ok), (67, late), (68, Status::Ok)]);
+    let numbers = [1, 2, 3, 4].map(|behind| KNOWN as u64 + behind);
+    assert_eq!(
+        sent,
+        [(numbers[0], Status::Ok), (numbers[1], Status::Ok), (numbers[2], late), (numbers[3], Status::Ok)]
+    );
 }
