@@ -13,6 +13,11 @@ use super::board::BoardLine;
 use super::layout::{ReplyLine, RequestLine};
 use super::sync::AtomicU64;
 
+/// More than this is copied in pieces of it. The C library copies less than a processor's own cache (L2: 512 KiB at
+/// least) by string instructions where those are fast, which write whole lines without fetching what was in them; and
+/// more than that by vectors, which fetch every line first: here from the processor that wrote it last (decision 0013).
+const PIECE: usize = 256 * 1024;
+
 /// Makes a memory file of exactly `len` bytes, all zero, that can neither shrink nor grow. `mode` says who may open it
 /// anew through `/proc`: never anybody but its owner.
 ///
@@ -112,7 +117,7 @@ impl Segment {
         // SAFETY: (1) the source lies inside the mapping by `bounds`; (2) `out` is a private slice, so they do not
         // overlap; (3) the source is only touched through this raw pointer: no reference to these bytes exists in this
         // process, and what a peer writes at the same time can only make the copied values arbitrary.
-        unsafe { ptr::copy_nonoverlapping(self.map.as_ptr().add(start), out.as_mut_ptr(), out.len()) };
+        unsafe { copy(self.map.as_ptr().add(start), out.as_mut_ptr(), out.len()) };
     }
 
     /// Bytes where they lie.
@@ -135,7 +140,7 @@ impl Segment {
         // SAFETY: (1) to (3) as in `copy_out`, into the room for `len` bytes that was just made; (4) they are set by
         // the copy before the vector has them.
         unsafe {
-            ptr::copy_nonoverlapping(self.map.as_ptr().add(start), out.as_mut_ptr(), len);
+            copy(self.map.as_ptr().add(start), out.as_mut_ptr(), len);
             out.set_len(len);
         }
         out
@@ -150,7 +155,7 @@ impl Segment {
         assert!(self.access == Access::ReadWrite, "a store into a read-only segment");
         let start = self.bounds(offset, bytes.len());
         // SAFETY: as in `copy_out`, with the roles exchanged; the mapping is writable, as was just asserted.
-        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(start), bytes.len()) };
+        unsafe { copy(bytes.as_ptr(), self.map.as_mut_ptr().add(start), bytes.len()) };
     }
 
     /// Gives the pages of a range back to the system; they read as zeros afterwards. Offset and length are whole pages.
@@ -164,6 +169,23 @@ impl Segment {
         // is one of the values that a peer could write, and no reference to them exists.
         unsafe { rustix::mm::madvise(self.map.as_mut_ptr().add(start).cast(), len, Advice::LinuxRemove)? };
         Ok(())
+    }
+}
+
+/// Copies bytes; many of them from the last piece to the first: who has just written them wrote the last ones last, so
+/// that these are still in its cache, and would be driven out by copying the first ones first.
+///
+/// # Safety
+/// As for [`ptr::copy_nonoverlapping`]: `from` may be read and `to` written for `len` bytes, which do not overlap.
+#[inline]
+unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    if len <= PIECE {
+        // SAFETY: the caller's promise.
+        return unsafe { ptr::copy_nonoverlapping(from, to, len) };
+    }
+    for at in (0..len).step_by(PIECE).rev() {
+        // SAFETY: `at` is below `len`, and no piece ends behind it: part of what the caller promises.
+        unsafe { ptr::copy_nonoverlapping(from.add(at), to.add(at), PIECE.min(len - at)) };
     }
 }
 
@@ -189,6 +211,21 @@ mod tests {
         first.release(4096, 4096).unwrap();
         second.copy_out(8000, &mut out);
         assert_eq!(out, [0; 6]);
+    }
+
+    #[test]
+    fn large_copies_are_whole_whatever_their_last_piece() {
+        let (_fd, segment) = segment(3 * PIECE as u64);
+        for len in [PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 2 * PIECE + 4095] {
+            // No period of it is a power of two.
+            let bytes: Vec<u8> = (0..=250).cycle().take(len).collect();
+            segment.copy_in(64, &vec![255; len + 1]);
+            segment.copy_in(64, &bytes);
+            let mut out = vec![0; len];
+            segment.copy_out(64, &mut out);
+            assert!(out == bytes && segment.copy_to_vec(64, len) == bytes, "{len} bytes");
+            assert_eq!(segment.copy_to_vec(64 + len as u64, 1), [255]);
+        }
     }
 
     #[test]
