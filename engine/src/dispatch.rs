@@ -26,6 +26,7 @@ use crate::beside::{Asks, Beside, NoRoom, Ticket, TicketId, Way};
 use crate::budget::KEEP;
 use crate::clock::now_ns;
 use crate::drain;
+use crate::idle::BYTES_PER_NS;
 use crate::meter::Meter;
 use crate::predict::Predictor;
 use crate::standard;
@@ -326,6 +327,11 @@ impl Runner {
         self.reply.let_go();
         self.meter.answered(method, transport, &stats::Call { status, bytes_in, bytes_out, times });
         (bytes_in, bytes_out)
+    }
+
+    /// Whoever was answered is back so much later than a client of ours, as if it had more bytes to copy.
+    pub(crate) fn back_later(&mut self, ns: u64) {
+        self.moved += ns * BYTES_PER_NS;
     }
 
     /// Bytes of arguments and replies since this was asked last.

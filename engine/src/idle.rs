@@ -8,7 +8,7 @@
 const PROBE: u32 = 16;
 /// How fast a client takes a large reply out and puts its next request in, at least: measured between processors far
 /// from each other, 64 KiB there and back took 14 to 17 us.
-const BYTES_PER_NS: u64 = 8;
+pub(crate) const BYTES_PER_NS: u64 = 8;
 /// Beyond this a wake is no longer a large part of the call.
 const MORE_MAX_NS: u64 = 500_000;
 /// Below this many nanoseconds looking is not worth its clock reads.
@@ -38,9 +38,12 @@ impl Idle {
         Self { longest_ns, budget_ns: longest_ns, more_ns: 0, rests: 0, since_ns: None }
     }
 
-    /// There was work, with payloads of so many bytes. If we were looking for it, that paid off.
+    /// There was work, with payloads of so many bytes. If we were looking for it, that paid off. Work without any, such
+    /// as that a reply has gone out, says nothing of when its client is back.
     pub(crate) fn worked(&mut self, bytes: u64) {
-        self.more_ns = (bytes / BYTES_PER_NS).min(MORE_MAX_NS);
+        if bytes > 0 {
+            self.more_ns = (bytes / BYTES_PER_NS).min(MORE_MAX_NS);
+        }
         if self.since_ns.take().is_some() {
             self.budget_ns = self.longest_ns;
         }
@@ -122,8 +125,10 @@ mod tests {
         while idle.rest(now) == Rest::Sleep {}
         idle.worked(1 << 40);
         assert_eq!(miss(&mut idle, &mut now), 20_000 + MORE_MAX_NS);
+        idle.worked(0);
+        assert_eq!(miss(&mut idle, &mut now), (20_000 + MORE_MAX_NS) / 2, "that a reply has gone out changes nothing");
         idle.worked(64);
-        assert_eq!(miss(&mut idle, &mut now), 10_100, "short calls are as before");
+        assert_eq!(miss(&mut idle, &mut now), 5_100, "short calls are as before");
         let mut never = Idle::new(0);
         never.worked(1 << 40);
         assert_eq!(miss(&mut never, &mut now), 0);

@@ -39,6 +39,23 @@ pub fn cpu_ns(pid: u32) -> u64 {
     threads.filter_map(|thread| of_thread(thread.ok()?.path())).sum()
 }
 
+/// Bytes of memory that a process really has; 0 when it is gone.
+#[must_use]
+pub fn resident_bytes(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// How often a process has touched a page that had to be given to it first; 0 when it is gone.
+#[must_use]
+pub fn minor_faults(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    // The tenth field of all.
+    after_name.split_whitespace().nth(7).and_then(|faults| faults.parse().ok()).unwrap_or(0)
+}
+
 /// The children of a process that have died and that it has not reaped.
 #[must_use]
 pub fn zombies_of(parent: u32) -> Vec<u32> {

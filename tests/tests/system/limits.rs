@@ -1,14 +1,17 @@
 //! Every size up to the limit crosses, and one byte more is an error that says so.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 
 use speedysvc::untyped::{self, Reply};
 use speedysvc::{Code, Error, Outcome};
-use speedysvc_tests::harness::Engine;
+use speedysvc_protocol::frame::Header;
+use speedysvc_tests::harness::{Engine, proc};
 use speedysvc_tests::test_service::{TestServiceClient, pattern};
 
 use crate::fixture::{LONG, addresses, connect, engine};
+use crate::frames::{ECHO, Peer};
 
 const SMALL_LIMIT: usize = 2 << 20;
 const SMALL: &str = "limits = { shm_message = \"2MiB\", tcp_message = \"2MiB\" }";
@@ -186,4 +189,54 @@ fn memory_of_a_burst_goes_back_to_the_system() {
     // The first 8 MiB stay, so that large calls find their pages warm; beside them there are lines and slots' buffers.
     assert!(after <= 10 << 20, "{after} bytes kept after a burst of {during}");
     still_works(&client, &engine);
+}
+
+/// Row C3: what is only announced takes no memory, neither by a frame nor by a head of HTTP.
+#[test]
+fn bodies_that_are_announced_take_no_memory_before_they_come() {
+    const EACH: u32 = 12 << 20;
+    const BEGUN: usize = 1000;
+    let engine = engine("");
+    let [worker] = engine.workers()[..] else { panic!("one worker") };
+    let address = engine.tcp_address("test");
+    let client = connect(&address);
+    assert_eq!(client.echo("before").unwrap(), "before");
+    let before = proc::resident_bytes(worker);
+    let begin = [b'x'; BEGUN];
+    let peers: Vec<Peer> = (0..60)
+        .map(|number| {
+            let http = number % 2 == 0;
+            let mut peer = if http { Peer::mute(&address) } else { Peer::plain(&address) };
+            let head = if http {
+                format!("POST /test/echo HTTP/1.1\r\nHost: a\r\nContent-Length: {EACH}\r\n\r\n").into_bytes()
+            } else {
+                Header::plain(peer.kind(1, ECHO), EACH).to_bytes().to_vec()
+            };
+            peer.socket.write_all(&[&head[..], &begin].concat()).unwrap();
+            peer
+        })
+        .collect();
+    // Who comes behind them is answered behind them.
+    assert_eq!(connect(&address).echo("behind").unwrap(), "behind");
+    let more = proc::resident_bytes(worker).saturating_sub(before);
+    assert!(more < 12 << 20, "{more} bytes more for {} beginnings of {EACH} bytes", peers.len());
+    drop(peers);
+    still_works(&client, &engine);
+}
+
+/// Large bodies over a socket come and go by memory that is there: no page is mapped anew for each.
+#[test]
+fn large_bodies_over_a_socket_take_no_new_pages() {
+    const CALLS: u64 = 50;
+    let engine = engine("");
+    let [worker] = engine.workers()[..] else { panic!("one worker") };
+    let client = connect(&engine.tcp_address("test"));
+    let bytes = pattern(1 << 20);
+    let call = || assert!(client.echo_bytes(&bytes).unwrap() == bytes);
+    (0..20).for_each(|_| call());
+    let before = proc::minor_faults(worker);
+    (0..CALLS).for_each(|_| call());
+    let each = (proc::minor_faults(worker) - before) / CALLS;
+    // Its request and its reply have 512 pages.
+    assert!(each < 16, "{each} pages were mapped anew for each call");
 }
