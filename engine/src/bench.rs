@@ -49,7 +49,9 @@ struct Alone;
 impl Elsewhere for Alone {
     fn step_aside(&mut self) {}
     fn step_back(&mut self) {}
-    fn running(&self, _: Option<MethodIndex>) {}
+    fn running(&self) -> impl Fn(Option<MethodIndex>) {
+        |_| {}
+    }
 }
 
 impl Dispatch {

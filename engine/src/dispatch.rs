@@ -39,8 +39,8 @@ pub(crate) trait Elsewhere {
     fn step_aside(&mut self);
     /// This loop looks again.
     fn step_back(&mut self);
-    /// Which method runs, for whoever reads the board after a crash.
-    fn running(&self, method: Option<MethodIndex>);
+    /// Where it is said which method runs, for whoever reads the board after a crash.
+    fn running(&self) -> impl Fn(Option<MethodIndex>);
 }
 
 /// Room for a reply.
@@ -284,9 +284,9 @@ impl Runner {
         if long {
             elsewhere.step_aside();
         }
-        elsewhere.running(Some(method));
+        elsewhere.running()(Some(method));
         self.call(method, codec, arguments);
-        elsewhere.running(None);
+        elsewhere.running()(None);
         started.into_iter().for_each(|started| self.end(index, started));
         self.bytes_out = self.replied_bytes();
         if long {

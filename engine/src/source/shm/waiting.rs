@@ -150,7 +150,9 @@ impl Elsewhere for Links {
         self.say(Mode::Scan);
     }
 
-    fn running(&self, method: Option<MethodIndex>) {
-        self.board.line(self.me.0.get()).set_running(method.map(|index| index.0));
+    #[inline]
+    fn running(&self) -> impl Fn(Option<MethodIndex>) {
+        let line = self.board.line(self.me.0.get());
+        move |method: Option<MethodIndex>| line.set_running(method.map(|index| index.0))
     }
 }

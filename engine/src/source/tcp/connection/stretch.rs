@@ -104,14 +104,14 @@ impl Connection {
         elsewhere: &mut impl Elsewhere,
     ) -> Ran {
         let Self { inbox, outbox, order, .. } = self;
-        let (frames, mut ran) = (&inbox.waiting()[frames], Ran::default());
+        let (frames, running, mut ran) = (&inbox.waiting()[frames], elsewhere.running(), Ran::default());
         let Some(first) = frames.first_chunk::<FRAME_HEADER>() else { return ran };
         for frame in frames.chunks_exact(frame) {
             let Some((head, arguments)) = frame.split_first_chunk() else { break };
             let Some(id) = frame::another_call(head, first).filter(|id| order.check(*id).is_ok()) else { break };
             order.took(id);
             context::serve_another(CallName::Frame(id));
-            elsewhere.running(Some(index));
+            running(Some(index));
             runner.run_alike(index, arguments);
             ran.calls += 1;
             let Some(bytes_out) = append_reply(outbox, id, &runner.reply) else {
@@ -125,7 +125,7 @@ impl Connection {
             }
         }
         // Between two of them only the above was done.
-        elsewhere.running(None);
+        running(None);
         ran
     }
 
