@@ -23,7 +23,7 @@ use crate::pending::{Boxed, Started, Starter};
 use crate::reply::{Reply, read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
 use crate::routes::{Addresses, Routes};
 use crate::scratch::{self, Scratch};
-use crate::shm::{Posted, ShmConnection, Short, ShortFlight};
+use crate::shm::{Posted, ShmConnection, Short, ShortFlight, Times};
 
 /// How long connecting may take when nobody says otherwise.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,8 +53,7 @@ struct Begun<'a> {
     posted: Posted<'a>,
     first: &'a ShmConnection,
     method: MethodIndex,
-    begun_ns: u64,
-    deadline: Deadline,
+    times: Times,
 }
 
 impl Channel {
@@ -216,10 +215,10 @@ impl Channel {
     /// begun, and an error when it is to be finished by [`finish_short`](Self::finish_short).
     #[inline]
     fn call_short(&self, method: MethodIndex, bytes: &[u8]) -> Option<Result<Vec<u8>, Begun<'_>>> {
-        let (first, (begun_ns, deadline)) = (self.line.first()?, self.short_times()?);
-        match first.call_short(method, bytes, (begun_ns, deadline)) {
+        let (first, times) = (self.line.first()?, self.short_times()?);
+        match first.call_short(method, bytes, times) {
             Short::Answered(bytes) => Some(Ok(bytes)),
-            Short::Posted(posted) => Some(Err(Begun { posted, first, method, begun_ns, deadline })),
+            Short::Posted(posted) => Some(Err(Begun { posted, first, method, times })),
             Short::NotMade => None,
         }
     }
@@ -227,7 +226,7 @@ impl Channel {
     /// When a call begins that is made now, and its deadline. `None` when there is more to its terms, as inside a
     /// handler.
     #[inline]
-    fn short_times(&self) -> Option<(u64, Deadline)> {
+    fn short_times(&self) -> Option<Times> {
         if self.trace.is_some() || context::is_serving() {
             return None;
         }
@@ -249,7 +248,7 @@ impl Channel {
         arguments: &W,
         read: impl FnOnce(Answer, &mut Reply) -> Result<Vec<u8>, X>,
     ) -> Result<Vec<u8>, X> {
-        let Begun { posted, first, method, begun_ns, deadline } = begun;
+        let Begun { posted, first, method, times: (begun_ns, deadline) } = begun;
         scratch::with(|scratch| {
             scratch.reply.wants_bytes = true;
             let ask = Ask { method, codec: W::CODEC, body: &[], begun_ns, deadline, trace: None };
@@ -282,6 +281,9 @@ impl Channel {
     #[inline]
     fn terms(&self) -> Terms {
         let (begun_ns, own) = clock::begin(self.timeout_ns.unwrap_or_else(|| self.line.default_deadline_ns()));
+        if self.trace.is_none() && !context::is_serving() {
+            return Terms { begun_ns, deadline: own, trace: None };
+        }
         let served = context::served();
         let deadline = match &served {
             Some(served) if served.deadline_ns != 0 => own.min(Deadline::at_ns(served.deadline_ns)),
@@ -331,7 +333,35 @@ impl Channel {
         }
         scratch.request.set_limit(self.line.message_max());
         arguments.write(&mut scratch.request).map_err(not_sent)?;
-        self.line.exchange(&ask(scratch.request.as_slice()), &mut scratch.reply)
+        let ask = ask(scratch.request.as_slice());
+        match self.exchange_short(&ask, &mut scratch.reply) {
+            Some(Ok(())) => Ok(Answer::Result),
+            Some(Err((posted, first))) => self.finish_archived(posted, first, &ask, &mut scratch.reply),
+            None => self.line.exchange(&ask, &mut scratch.reply),
+        }
+    }
+
+    /// The same in fewer steps. `None` when it has not begun, and an error when it is to be finished otherwise.
+    #[inline]
+    fn exchange_short(&self, ask: &Ask<'_>, reply: &mut Reply) -> Option<Result<(), (Posted<'_>, &ShmConnection)>> {
+        let is_plain = ask.trace.is_none() && ask.codec == Codec::Rkyv && ask.deadline.ns() > ask.begun_ns;
+        let first = self.line.first().filter(|_| is_plain)?;
+        match first.call_archived(ask.method, ask.body, (ask.begun_ns, ask.deadline), reply) {
+            Short::Answered(()) => Some(Ok(())),
+            Short::Posted(posted) => Some(Err((posted, first))),
+            Short::NotMade => None,
+        }
+    }
+
+    #[cold]
+    fn finish_archived(
+        &self,
+        posted: Posted<'_>,
+        first: &ShmConnection,
+        ask: &Ask<'_>,
+        reply: &mut Reply,
+    ) -> Result<Answer, Error> {
+        first.finish_posted(posted, ask, reply).or_else(|stop| self.line.exchange_again(ask, stop, reply))
     }
 
     /// A call of a method whose requests are mostly large.

@@ -42,7 +42,6 @@ pub use starter::Starter;
 pub struct Pending<T, E = Error> {
     /// Until it has ended.
     call: Option<Call>,
-    wants_bytes: bool,
     read: fn(Answer, &mut Reply) -> Result<T, E>,
 }
 
@@ -50,14 +49,17 @@ pub struct Pending<T, E = Error> {
 pub(crate) enum Call {
     Short(ShortFlight),
     Usual(Boxed),
+    /// The same, whose result is a byte string.
+    UsualForBytes(Boxed),
 }
 
 impl Call {
-    /// As one that was started in the usual way.
-    fn usual(self, scratch: &mut Scratch) -> Boxed {
+    /// As one that was started in the usual way, and whether its result is a byte string.
+    fn usual(self, scratch: &mut Scratch) -> (Boxed, bool) {
         match self {
-            Self::Usual(boxed) => boxed,
-            Self::Short(flight) => Started::resume(flight, scratch.boxes.pop().unwrap_or_default()),
+            Self::Usual(boxed) => (boxed, false),
+            Self::UsualForBytes(boxed) => (boxed, true),
+            Self::Short(flight) => (Started::resume(flight, scratch.boxes.pop().unwrap_or_default()), true),
         }
     }
 }
@@ -83,8 +85,8 @@ impl<T: 'static, E: From<Error>> Pending<T, E> {
             return Ok(result);
         }
         scratch::with(|scratch| {
-            scratch.reply.wants_bytes = self.wants_bytes;
-            let mut boxed = self.call.take().expect(OVER).usual(scratch);
+            let (mut boxed, for_bytes) = self.call.take().expect(OVER).usual(scratch);
+            scratch.reply.wants_bytes = for_bytes;
             let answer = started(&mut boxed).wait(&mut scratch.reply);
             scratch.keep_box(boxed);
             (self.read)(answer?, &mut scratch.reply)
@@ -102,11 +104,11 @@ impl<T: 'static, E: From<Error>> Future for Pending<T, E> {
             return Poll::Ready(Ok(result));
         }
         scratch::with(|scratch| {
-            scratch.reply.wants_bytes = self.wants_bytes;
-            let mut boxed = self.call.take().expect(OVER).usual(scratch);
+            let (mut boxed, for_bytes) = self.call.take().expect(OVER).usual(scratch);
+            scratch.reply.wants_bytes = for_bytes;
             match started(&mut boxed).poll(context, &mut scratch.reply) {
                 Poll::Pending => {
-                    self.call = Some(Call::Usual(boxed));
+                    self.call = Some(if for_bytes { Call::UsualForBytes(boxed) } else { Call::Usual(boxed) });
                     Poll::Pending
                 }
                 Poll::Ready(answer) => {

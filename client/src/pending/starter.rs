@@ -24,7 +24,7 @@ impl<'a> Starter<'a> {
         arguments: &W,
         read: fn(Answer, &mut Reply) -> Result<T, E>,
     ) -> Pending<T, E> {
-        Pending { call: Some(Call::Usual(self.0.begin(method, arguments))), wants_bytes: false, read }
+        Pending { call: Some(Call::Usual(self.0.begin(method, arguments))), read }
     }
 
     /// Starts a call of a method that has no error of its own; `method` is its place in the contract.
@@ -34,7 +34,7 @@ impl<'a> Starter<'a> {
 
     /// The same for a method whose result is a byte string.
     pub fn call_for_bytes<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Pending<Vec<u8>> {
-        Pending { call: Some(self.begin_for_bytes(method, arguments)), wants_bytes: true, read: read_plain_bytes }
+        Pending { call: Some(self.begin_for_bytes(method, arguments)), read: read_plain_bytes }
     }
 
     /// Starts a call of a method that has an error of its own.
@@ -53,14 +53,14 @@ impl<'a> Starter<'a> {
         arguments: &W,
     ) -> Pending<Vec<u8>, CallError<E>> {
         let call = Some(self.begin_for_bytes(method, arguments));
-        Pending { call, wants_bytes: true, read: read_fallible_bytes::<E> }
+        Pending { call, read: read_fallible_bytes::<E> }
     }
 
     #[inline]
     fn begin_for_bytes<W: Arguments>(&self, method: MethodIndex, arguments: &W) -> Call {
         match arguments.byte_string().and_then(|bytes| self.0.begin_short(method, bytes)) {
             Some(flight) => Call::Short(flight),
-            None => Call::Usual(self.0.begin(method, arguments)),
+            None => Call::UsualForBytes(self.0.begin(method, arguments)),
         }
     }
 }

@@ -55,7 +55,7 @@ pub(crate) use flight::Flight;
 pub(crate) use home::Home;
 pub(crate) use large::Write;
 pub(crate) use rescues::Rescues;
-pub(crate) use short::{Posted, Short, ShortFlight};
+pub(crate) use short::{Posted, Short, ShortFlight, Times};
 
 /// What some callers write, away from the lines that all of them read.
 #[repr(align(128))]

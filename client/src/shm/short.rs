@@ -1,5 +1,5 @@
-//! The short way of a blocking call: a thread that keeps a slot sends a short byte string and gets one, and nothing
-//! else is wanted of the call.
+//! The short way of a blocking call: of a thread that keeps a slot, with short arguments and a short result, and nothing
+//! else is wanted of the call. Byte strings are archived where they are read, other arguments have been before.
 //!
 //! Between a reply and the next request stands nothing but the caller's own code, so that each instruction there counts
 //! (decision 0074). What is in the way, a call that takes longer, an error, a reply of another kind, goes on in the
@@ -25,9 +25,9 @@ use crate::reply::Reply;
 pub(crate) use started::ShortFlight;
 
 /// What became of a call that was tried in the short way.
-pub(crate) enum Short<'a> {
-    /// It was answered.
-    Answered(Vec<u8>),
+pub(crate) enum Short<'a, T> {
+    /// It was answered, with a result.
+    Answered(T),
     /// It is under way, or has an answer of another kind.
     Posted(Posted<'a>),
     /// It has not begun.
@@ -37,47 +37,94 @@ pub(crate) enum Short<'a> {
 /// A call that ends by [`ShmConnection::finish_posted`].
 pub(crate) struct Posted<'a>(Lease<&'a ShmConnection>);
 
+/// When a call begins, and its deadline.
+pub(crate) type Times = (u64, Deadline);
+
+// Each part is in each of the two ways that it belongs to: between them a lease would go by way of memory (10 ns).
 impl ShmConnection {
     /// Makes one call with a byte string whose result is another.
     #[inline]
-    pub(crate) fn call_short(&self, method: MethodIndex, bytes: &[u8], times: (u64, Deadline)) -> Short<'_> {
-        if !self.looking.is_worth_while() {
-            return Short::NotMade;
+    pub(crate) fn call_short(&self, method: MethodIndex, bytes: &[u8], times: Times) -> Short<'_, Vec<u8>> {
+        match self.begin_short(method, bytes, times) {
+            Some(lease) => self.end_short(lease, |lease, caller, head| self.read_bytes(lease, caller, head)),
+            None => Short::NotMade,
         }
-        self.begin_short(method, bytes, times).map_or(Short::NotMade, |lease| self.end_short(lease))
     }
 
-    /// Posts the request, if it is one of those that go this way.
+    /// Makes one call with arguments that have been archived. The archive of its result goes into `reply`.
     #[inline]
-    fn begin_short(
+    pub(crate) fn call_archived(
         &self,
         method: MethodIndex,
-        bytes: &[u8],
-        (begun_ns, deadline): (u64, Deadline),
-    ) -> Option<Lease<&Self>> {
-        let mut lease = self.lease_for_short(method, bytes.len(), begun_ns)?;
-        self.post_short(&mut lease, method, bytes, deadline)?;
+        archive: &[u8],
+        times: Times,
+        reply: &mut Reply,
+    ) -> Short<'_, ()> {
+        match self.begin_archived(method, archive, times) {
+            Some(lease) => {
+                self.end_short(lease, |lease, caller, head| self.read(lease, caller, head, reply).ok().map(drop))
+            }
+            None => Short::NotMade,
+        }
+    }
+
+    /// Archives the byte string where it is read, and publishes the request, if it is one of those that go this way.
+    #[inline(always)]
+    fn begin_short(&self, method: MethodIndex, bytes: &[u8], times: Times) -> Option<Lease<&Self>> {
+        let mut lease = self.lease_for_short(method, byte_string::archived_len(bytes.len()), times)?;
+        if let Some(archive) = byte_string::words(bytes) {
+            self.post_words(&mut lease, method, archive, times.1)?;
+        } else {
+            let len = self.link.copy_in_byte_string(lease.grant(), bytes);
+            self.post_bytes(&mut lease, method, (len, &[]), times.1)?;
+        }
+        Some(self.posted(lease, times))
+    }
+
+    /// The same with an archive.
+    #[inline]
+    fn begin_archived(&self, method: MethodIndex, archive: &[u8], times: Times) -> Option<Lease<&Self>> {
+        let mut lease = self.lease_for_short(method, archive.len(), times)?;
+        let inline = if archive.len() <= INLINE {
+            archive
+        } else {
+            self.link.copy_in(lease.grant(), archive);
+            &[]
+        };
+        self.post_bytes(&mut lease, method, (archive.len(), inline), times.1)?;
+        Some(self.posted(lease, times))
+    }
+
+    /// The request is out.
+    #[inline(always)]
+    fn posted<'a>(&self, lease: Lease<&'a Self>, (begun_ns, _): Times) -> Lease<&'a Self> {
         lease.note_use(begun_ns);
         self.look_at_poller();
-        Some(lease)
+        lease
     }
 
     /// Looks for the reply, and reads it.
-    #[inline]
-    fn end_short<'a>(&'a self, mut lease: Lease<&'a Self>) -> Short<'a> {
+    #[inline(always)]
+    fn end_short<'a, T>(
+        &'a self,
+        mut lease: Lease<&'a Self>,
+        read: impl FnOnce(&Lease<&'a Self>, Caller<'_>, ReplyHead) -> Option<T>,
+    ) -> Short<'a, T> {
         let caller = self.link.slot(lease.slot());
         let Some(head) = self.look_quickly(caller, lease.seq()) else { return Short::Posted(Posted(lease)) };
         lease.settle();
-        match self.read_short(&lease, caller, head) {
-            Some(bytes) => Short::Answered(bytes),
+        // What is not so stays where it is, and is read in the usual way.
+        let is_short = head.status == Status::Ok && u64::from(head.len) <= SLOT_BUFFER;
+        match if is_short { read(&lease, caller, head) } else { None } {
+            Some(result) => Short::Answered(result),
             None => Short::Posted(Posted(lease)),
         }
     }
 
     /// The slot of this thread, when the call is of those that go this way.
-    #[inline]
-    fn lease_for_short(&self, method: MethodIndex, len: usize, begun_ns: u64) -> Option<Lease<&Self>> {
-        if !self.goes_short(method, byte_string::archived_len(len)) {
+    #[inline(always)]
+    fn lease_for_short(&self, method: MethodIndex, len: usize, (begun_ns, _): Times) -> Option<Lease<&Self>> {
+        if !self.looking.is_worth_while() || !self.goes_short(method, len) {
             return None;
         }
         Lease::take_kept(self).filter(|lease| lease.is_fresh(begun_ns))
@@ -91,26 +138,8 @@ impl ShmConnection {
             && self.sizes.get(usize::from(method.0)).is_some_and(Sizes::are_short)
     }
 
-    /// Archives the byte string where it is read, and publishes it.
-    #[inline]
-    fn post_short(
-        &self,
-        lease: &mut Lease<&Self>,
-        method: MethodIndex,
-        bytes: &[u8],
-        deadline: Deadline,
-    ) -> Option<()> {
-        if let Some(archive) = byte_string::words(bytes) {
-            return self.post_words(lease, method, archive, deadline);
-        }
-        let len = self.link.copy_in_byte_string(lease.grant(), bytes);
-        let post = self.short_post(lease, method, len, deadline)?;
-        self.link.slot(lease.slot()).post(lease.next_seq().ok()?, &post);
-        Some(())
-    }
-
     /// Publishes an archive of so many bytes, which are in these words.
-    #[inline]
+    #[inline(always)]
     fn post_words<H: Deref<Target = Self>>(
         &self,
         lease: &mut Lease<H>,
@@ -120,6 +149,20 @@ impl ShmConnection {
     ) -> Option<()> {
         let post = self.short_post(lease, method, len, deadline)?;
         self.link.slot(lease.slot()).post_words(lease.next_seq().ok()?, &post, words);
+        Some(())
+    }
+
+    /// The same of an archive that lies in the buffer, or is `inline`.
+    #[inline]
+    fn post_bytes(
+        &self,
+        lease: &mut Lease<&Self>,
+        method: MethodIndex,
+        (len, inline): (usize, &[u8]),
+        deadline: Deadline,
+    ) -> Option<()> {
+        let post = Post { inline, ..self.short_post(lease, method, len, deadline)? };
+        self.link.slot(lease.slot()).post(lease.next_seq().ok()?, &post);
         Some(())
     }
 
@@ -136,13 +179,10 @@ impl ShmConnection {
         Some(Post { head, deadline_ns: deadline.ns(), grant: lease.grant(), inline: &[] })
     }
 
-    /// The reply, if it is a short byte string.
+    /// The reply, if it is a byte string.
     #[inline]
-    fn read_short(&self, lease: &Lease<&Self>, caller: Caller<'_>, head: ReplyHead) -> Option<Vec<u8>> {
+    fn read_bytes(&self, lease: &Lease<&Self>, caller: Caller<'_>, head: ReplyHead) -> Option<Vec<u8>> {
         let len = head.len as usize;
-        if head.status != Status::Ok || u64::from(head.len) > SLOT_BUFFER {
-            return None;
-        }
         if len <= INLINE { caller.inline_byte_string(len) } else { self.link.byte_string(lease.grant(), len) }
     }
 
@@ -161,12 +201,24 @@ impl ShmConnection {
 
 #[cfg(test)]
 impl ShmConnection {
-    /// The first half of a call in the short way, to be answered before [`answered_short`](Self::answered_short).
-    pub(super) fn posted_short(&self, bytes: &[u8], times: (u64, Deadline)) -> Option<Posted<'_>> {
+    /// The first half of a call in the short way, to be answered before [`answered_short`](Self::answered_short). As if
+    /// the machine had processors to spare, whatever other tests do.
+    pub(super) fn posted_short(&self, bytes: &[u8], times: Times) -> Option<Posted<'_>> {
+        self.looking.ignore_the_crowd();
         self.begin_short(MethodIndex(0), bytes, times).map(Posted)
     }
 
-    pub(super) fn answered_short<'a>(&'a self, Posted(lease): Posted<'a>) -> Short<'a> {
-        self.end_short(lease)
+    pub(super) fn answered_short<'a>(&'a self, Posted(lease): Posted<'a>) -> Short<'a, Vec<u8>> {
+        self.end_short(lease, |lease, caller, head| self.read_bytes(lease, caller, head))
+    }
+
+    /// The same with an archive.
+    pub(super) fn posted_archived(&self, archive: &[u8], times: Times) -> Option<Posted<'_>> {
+        self.looking.ignore_the_crowd();
+        self.begin_archived(MethodIndex(0), archive, times).map(Posted)
+    }
+
+    pub(super) fn answered_archived<'a>(&'a self, Posted(lease): Posted<'a>, reply: &mut Reply) -> Short<'a, ()> {
+        self.end_short(lease, |lease, caller, head| self.read(lease, caller, head, reply).ok().map(drop))
     }
 }

@@ -2,11 +2,14 @@
 
 use speedysvc_protocol::shm::looks;
 
-use super::{CLOCK_EVERY, Worker};
+use super::Worker;
 use crate::clock::now_ns;
 
 /// Passes with work while spinning, before the other phases have their turn: bells, and what must be told the broker.
 const SERVED_MAX: u32 = 64;
+
+/// Of those, from one look at the clock to the next: it takes as long as half of a short call.
+const PASSES_BY_CLOCK: u32 = 32;
 
 impl Worker {
     /// Looks at memory only, until something is there for the kernel or it is time to look at the clock. Slots are
@@ -28,7 +31,7 @@ impl Worker {
                 if self.links.has_waiting() || self.runner.beside.has_done() {
                     return;
                 }
-                if served % CLOCK_EVERY == 0 {
+                if served % PASSES_BY_CLOCK == 0 {
                     self.now_ns = now_ns();
                 }
             } else {

@@ -163,6 +163,7 @@ impl Caller<'_> {
     }
 }
 
+#[cfg(not(all(target_arch = "x86_64", not(miri))))]
 #[inline]
 fn flattened(words: [[u8; 8]; INLINE_WORDS]) -> [u8; INLINE] {
     let mut bytes = [0; INLINE];
@@ -207,5 +208,27 @@ pub(super) fn load_bytes(words: &[AtomicU64; INLINE_WORDS], out: &mut [u8]) {
 /// All bytes of the words, each word loaded once.
 #[inline]
 pub(super) fn load_all(words: &[AtomicU64; INLINE_WORDS]) -> [u8; INLINE] {
-    flattened(std::array::from_fn(|place| words[place].load(Ordering::Relaxed).to_le_bytes()))
+    let words = std::array::from_fn(|place| words[place].load(Ordering::Relaxed));
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    return in_pairs(words);
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    return flattened(words.map(u64::to_le_bytes));
+}
+
+/// The bytes of these words, written by two words at once. They are mostly copied next, by pieces of 16 and more, and a
+/// processor waits for pieces that were written in smaller ones: 4 ns of a call (decision 0069).
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline]
+fn in_pairs([a, b, c, d, e]: [u64; INLINE_WORDS]) -> [u8; INLINE] {
+    use core::arch::x86_64::{__m128i, _mm_set_epi64x};
+
+    #[repr(C)]
+    struct Pairs(__m128i, __m128i, u64);
+    // SAFETY: it needs SSE2, which every processor with 64 bits has, and touches no memory.
+    let pair = |low: u64, high: u64| unsafe { _mm_set_epi64x(high.cast_signed(), low.cast_signed()) };
+    let pairs = Pairs(pair(a, b), pair(c, d), e);
+    const { assert!(std::mem::offset_of!(Pairs, 2) + size_of::<u64>() == INLINE) };
+    // SAFETY: the first `INLINE` bytes of `pairs` are its fields, as was just asserted, all of them initialised, and any
+    // bytes are a `[u8; INLINE]`, which needs no alignment.
+    unsafe { (&raw const pairs).cast::<[u8; INLINE]>().read() }
 }

@@ -28,9 +28,34 @@ pub(crate) struct ShortFlight {
     deadline: Deadline,
     /// The arguments, for another attempt.
     words: [u64; INLINE_WORDS],
-    slot: u16,
-    method: MethodIndex,
-    len: u8,
+    what: What,
+}
+
+/// The slot, the method and the length of the arguments. In one word: it is moved right after it is made, and a
+/// processor would wait for the pieces of a word.
+#[derive(Clone, Copy)]
+struct What(u64);
+
+impl What {
+    #[inline]
+    fn new(slot: usize, method: MethodIndex, len: usize) -> Self {
+        let slot = u32::try_from(slot).expect("a link has fewer slots");
+        Self(u64::from(slot) | u64::from(method.0) << 32 | (len as u64) << 48)
+    }
+
+    #[inline]
+    fn slot(self) -> usize {
+        (self.0 & u64::from(u32::MAX)) as usize
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
+    fn method(self) -> MethodIndex {
+        MethodIndex((self.0 >> 32) as u16)
+    }
+
+    fn len(self) -> usize {
+        (self.0 >> 48) as usize
+    }
 }
 
 impl ShortFlight {
@@ -57,9 +82,8 @@ impl ShortFlight {
         lease.note_use(begun_ns);
         // PAIR posted-or-looked: the request is out before the look is owed.
         link.owes_look.0.store(true, Ordering::Release);
-        let (line, seq) = (Some(kept), lease.leave_posted());
-        let (slot, len) = (u16::try_from(slot).expect(FEW), u8::try_from(len).expect(FEW));
-        Some(Self { line, seq, begun_ns, deadline, words, slot, method, len })
+        let (line, seq, what) = (Some(kept), lease.leave_posted(), What::new(slot, method, len));
+        Some(Self { line, seq, begun_ns, deadline, words, what })
     }
 
     /// The result, if it is there and is a byte string that fits into its line. Then the call is over.
@@ -67,7 +91,7 @@ impl ShortFlight {
     // written one by one, they would have to be waited for.
     #[inline(always)]
     pub(crate) fn answered(&mut self) -> Option<Vec<u8>> {
-        let (link, slot) = (self.line.as_ref()?.first_link()?, usize::from(self.slot));
+        let (link, slot) = (self.line.as_ref()?.first_link()?, self.what.slot());
         let caller = link.link.slot(slot);
         let head = caller.poll(self.seq)?;
         if head.status != Status::Ok || head.len as usize > INLINE {
@@ -86,19 +110,17 @@ impl ShortFlight {
     /// When it is over.
     pub(crate) fn into_parts(mut self) -> (Request, Flight) {
         let lease = self.take_lease().expect("a call that is over is not waited for");
-        let (method, begun_ns, deadline) = (self.method, self.begun_ns, self.deadline);
+        let (method, begun_ns, deadline) = (self.what.method(), self.begun_ns, self.deadline);
         let bytes = self.words.map(u64::to_le_bytes);
-        let body = &bytes.as_flattened()[..self.len.into()];
+        let body = &bytes.as_flattened()[..self.what.len()];
         let request = Request::new(&Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline, trace: None });
         (request, Flight::out(method, deadline, lease))
     }
 
     fn take_lease(&mut self) -> Option<Owned> {
-        Some(Lease::posted(Home::First(self.line.take()?), self.slot.into(), self.seq))
+        Some(Lease::posted(Home::First(self.line.take()?), self.what.slot(), self.seq))
     }
 }
-
-const FEW: &str = "a link has fewer slots, and a line fewer bytes";
 
 impl Drop for ShortFlight {
     #[inline]

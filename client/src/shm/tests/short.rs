@@ -62,6 +62,23 @@ fn byte_strings_cross_as_their_archives() {
 }
 
 #[test]
+fn archives_cross_as_they_are() {
+    settled(|link, worker| {
+        for len in (0..50).chain([1000, 4095, 4096]) {
+            let (sent, returned) = (bytes(len), bytes(4096 - len));
+            let posted = link.posted_archived(&sent, times()).unwrap();
+            let taken = worker.try_take().unwrap();
+            assert_eq!((worker.body(&taken), taken.request.head.codec), (sent, Codec::Rkyv as u8));
+            worker.answer(&taken, Status::Ok, &returned);
+            let mut reply = Reply::new();
+            assert!(matches!(link.answered_archived(posted, &mut reply), Short::Answered(())), "{len} bytes");
+            assert_eq!(reply.body.as_slice(), returned);
+        }
+        assert!(link.posted_archived(&bytes(4097), times()).is_none(), "larger than a slot's buffer");
+    });
+}
+
+#[test]
 fn who_keeps_no_slot_has_no_short_way() {
     let broker = Broker::new();
     let (line, worker) = attached(&broker, 4);
