@@ -71,7 +71,7 @@ impl Tail {
 /// The archive of a byte string as the words of a line, and its length. `None` when it is longer than those.
 ///
 /// By words, as they are stored so: what is written by bytes and then read in larger pieces a processor waits for.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn words(bytes: &[u8]) -> Option<([u64; INLINE_WORDS], usize)> {
     let (pointer, root) = root(bytes.len()).filter(|(pointer, _)| pointer + ROOT <= INLINE)?;

@@ -1,5 +1,5 @@
-//! The short way of a blocking call: of a thread that keeps a slot, with short arguments and a short result, and nothing
-//! else is wanted of the call. Byte strings are archived where they are read, other arguments have been before.
+//! The short way of a blocking call: of a thread that keeps a slot, with short arguments and a short result, and
+//! nothing else is wanted of the call. Byte strings are archived where they are read, other arguments have been before.
 //!
 //! Between a reply and the next request stands nothing but the caller's own code, so that each instruction there counts
 //! (decision 0074). What is in the way, a call that takes longer, an error, a reply of another kind, goes on in the

@@ -133,7 +133,8 @@ impl Caller<'_> {
     ///
     /// It goes from the line into the vector by registers: by way of other memory the copy would have to wait for the
     /// stores of that, as they are shorter than its loads.
-    #[inline]
+    // Part of its caller: handed over in memory, the vector would be read in larger pieces than it was written in.
+    #[inline(always)]
     #[must_use]
     pub fn inline_byte_string(self, len: usize) -> Option<Vec<u8>> {
         let words = &self.0.reply.inline;
@@ -228,7 +229,7 @@ fn in_pairs([a, b, c, d, e]: [u64; INLINE_WORDS]) -> [u8; INLINE] {
     let pair = |low: u64, high: u64| unsafe { _mm_set_epi64x(high.cast_signed(), low.cast_signed()) };
     let pairs = Pairs(pair(a, b), pair(c, d), e);
     const { assert!(std::mem::offset_of!(Pairs, 2) + size_of::<u64>() == INLINE) };
-    // SAFETY: the first `INLINE` bytes of `pairs` are its fields, as was just asserted, all of them initialised, and any
-    // bytes are a `[u8; INLINE]`, which needs no alignment.
+    // SAFETY: the first `INLINE` bytes of `pairs` are its fields, as was just asserted, all of them initialised, and
+    // any bytes are a `[u8; INLINE]`, which needs no alignment.
     unsafe { (&raw const pairs).cast::<[u8; INLINE]>().read() }
 }
