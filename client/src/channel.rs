@@ -1,5 +1,7 @@
 //! A connection to a service, as generated clients use it.
 
+mod short;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,10 +22,9 @@ pub use crate::error::{CallError, Error};
 use crate::in_process::{Faults, InProcess};
 use crate::line::Line;
 use crate::pending::{Boxed, Started, Starter};
-use crate::reply::{Reply, read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
+use crate::reply::{read_fallible, read_fallible_bytes, read_plain, read_plain_bytes};
 use crate::routes::{Addresses, Routes};
 use crate::scratch::{self, Scratch};
-use crate::shm::{Posted, ShmConnection, Short, ShortFlight, Times};
 
 /// How long connecting may take when nobody says otherwise.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -46,14 +47,6 @@ struct Terms {
     begun_ns: u64,
     deadline: Deadline,
     trace: Option<TraceContext>,
-}
-
-/// A call that was begun in the short way, and has not been answered yet, or otherwise than usual.
-struct Begun<'a> {
-    posted: Posted<'a>,
-    first: &'a ShmConnection,
-    method: MethodIndex,
-    times: Times,
 }
 
 impl Channel {
@@ -211,60 +204,6 @@ impl Channel {
         })
     }
 
-    /// Makes a call with a byte string whose result is another in as few steps as there can be. `None` when it has not
-    /// begun, and an error when it is to be finished by [`finish_short`](Self::finish_short).
-    #[inline]
-    fn call_short(&self, method: MethodIndex, bytes: &[u8]) -> Option<Result<Vec<u8>, Begun<'_>>> {
-        let (first, times) = (self.line.first()?, self.short_times()?);
-        match first.call_short(method, bytes, times) {
-            Short::Answered(bytes) => Some(Ok(bytes)),
-            Short::Posted(posted) => Some(Err(Begun { posted, first, method, times })),
-            Short::NotMade => None,
-        }
-    }
-
-    /// When a call begins that is made now, and its deadline. `None` when there is more to its terms, as inside a
-    /// handler.
-    #[inline]
-    fn short_times(&self) -> Option<Times> {
-        if self.trace.is_some() || context::is_serving() {
-            return None;
-        }
-        let times = clock::begin(self.timeout_ns.unwrap_or_else(|| self.line.default_deadline_ns()));
-        Some(times).filter(|(begun_ns, deadline)| deadline.ns() > *begun_ns)
-    }
-
-    /// Starts a call with a byte string in as few steps as there can be. `None` when nothing has happened.
-    #[inline]
-    pub(crate) fn begin_short(&self, method: MethodIndex, bytes: &[u8]) -> Option<ShortFlight> {
-        ShortFlight::start(&self.line, method, bytes, self.short_times()?)
-    }
-
-    /// Finishes such a call, and makes it again where any other would be.
-    #[cold]
-    fn finish_short<W: Arguments, X: From<Error>>(
-        &self,
-        begun: Begun<'_>,
-        arguments: &W,
-        read: impl FnOnce(Answer, &mut Reply) -> Result<Vec<u8>, X>,
-    ) -> Result<Vec<u8>, X> {
-        let Begun { posted, first, method, times: (begun_ns, deadline) } = begun;
-        scratch::with(|scratch| {
-            scratch.reply.wants_bytes = true;
-            let ask = Ask { method, codec: W::CODEC, body: &[], begun_ns, deadline, trace: None };
-            let answer = match first.finish_posted(posted, &ask, &mut scratch.reply) {
-                Ok(answer) => answer,
-                Err(stop) => {
-                    scratch.request.set_limit(self.line.message_max());
-                    arguments.write(&mut scratch.request).map_err(not_sent)?;
-                    let ask = Ask { body: scratch.request.as_slice(), ..ask };
-                    self.line.exchange_again(&ask, stop, &mut scratch.reply)?
-                }
-            };
-            read(answer, &mut scratch.reply)
-        })
-    }
-
     /// Calls the only method of a connection by name; the same codec in and out.
     pub(crate) fn call_bytes(&self, codec: Codec, body: &[u8]) -> Result<(Answer, Vec<u8>), Error> {
         scratch::with(|scratch| {
@@ -339,29 +278,6 @@ impl Channel {
             Some(Err((posted, first))) => self.finish_archived(posted, first, &ask, &mut scratch.reply),
             None => self.line.exchange(&ask, &mut scratch.reply),
         }
-    }
-
-    /// The same in fewer steps. `None` when it has not begun, and an error when it is to be finished otherwise.
-    #[inline]
-    fn exchange_short(&self, ask: &Ask<'_>, reply: &mut Reply) -> Option<Result<(), (Posted<'_>, &ShmConnection)>> {
-        let is_plain = ask.trace.is_none() && ask.codec == Codec::Rkyv && ask.deadline.ns() > ask.begun_ns;
-        let first = self.line.first().filter(|_| is_plain)?;
-        match first.call_archived(ask.method, ask.body, (ask.begun_ns, ask.deadline), reply) {
-            Short::Answered(()) => Some(Ok(())),
-            Short::Posted(posted) => Some(Err((posted, first))),
-            Short::NotMade => None,
-        }
-    }
-
-    #[cold]
-    fn finish_archived(
-        &self,
-        posted: Posted<'_>,
-        first: &ShmConnection,
-        ask: &Ask<'_>,
-        reply: &mut Reply,
-    ) -> Result<Answer, Error> {
-        first.finish_posted(posted, ask, reply).or_else(|stop| self.line.exchange_again(ask, stop, reply))
     }
 
     /// A call of a method whose requests are mostly large.

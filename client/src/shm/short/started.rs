@@ -44,8 +44,9 @@ impl What {
     }
 
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
     fn slot(self) -> usize {
-        (self.0 & u64::from(u32::MAX)) as usize
+        self.0 as u32 as usize
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
