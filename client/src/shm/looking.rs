@@ -125,13 +125,21 @@ impl Looking {
         self.always.store(true, Ordering::Relaxed);
     }
 
-    /// Whether to look at all.
+    /// Whether looking has been paying off. Who goes by this tries nothing: a call that it keeps from the short way is
+    /// to ask whether looking [is worth while](Self::is_worth_while), which counts.
     #[inline]
-    pub(super) fn is_worth_while(&self) -> bool {
+    pub(super) fn pays_off(&self) -> bool {
         #[cfg(test)]
         if self.always.load(Ordering::Relaxed) {
             return true;
         }
+        let misses = self.misses.load(Ordering::Relaxed);
+        misses < MISSES_MAX && !self.never && !CROWD.is_crowded.load(Ordering::Relaxed)
+    }
+
+    /// Whether to look at all.
+    #[inline]
+    pub(super) fn is_worth_while(&self) -> bool {
         let misses = self.misses.load(Ordering::Relaxed);
         !self.never && !CROWD.is_crowded.load(Ordering::Relaxed) && (misses < MISSES_MAX || self.tries_again(misses))
     }
@@ -197,6 +205,10 @@ mod tests {
         assert_eq!(looking.longest(1 << 40), LONGEST + MORE_MAX);
         assert_eq!(wait(), Some(60));
         assert_eq!(looking.longest(1 << 20), (LONGEST + Duration::from_nanos(131_072)) / 2);
-        assert!(!Looking::new(true).is_worth_while());
+        assert!(!Looking::new(true).is_worth_while() && !Looking::new(true).pays_off());
+        looking.hit();
+        (0..MISSES_MAX).for_each(|_| looking.missed());
+        assert!((0..PROBE * 2).all(|_| !looking.pays_off()), "asking for the short way is no try");
+        assert_eq!(looking.misses.load(Ordering::Relaxed), MISSES_MAX);
     }
 }

@@ -124,7 +124,7 @@ impl ShmConnection {
     /// The slot of this thread, when the call is of those that go this way.
     #[inline(always)]
     fn lease_for_short(&self, method: MethodIndex, len: usize, (begun_ns, _): Times) -> Option<Lease<&Self>> {
-        if !self.looking.is_worth_while() || !self.goes_short(method, len) {
+        if !self.looking.pays_off() || !self.goes_short(method, len) {
             return None;
         }
         Lease::take_kept(self).filter(|lease| lease.is_fresh(begun_ns))
