@@ -23,7 +23,12 @@ struct Berth {
     seq: AtomicU64,
     /// When it was taken last, in nanoseconds.
     used_ns: AtomicU64,
+    /// What its user wants to find again: a started call's beginnings.
+    kept: [AtomicU64; KEPT_WORDS],
 }
+
+/// Words that who has a slot may keep there.
+pub(super) const KEPT_WORDS: usize = 8;
 
 /// All slots of a link.
 pub(super) struct Slots {
@@ -51,6 +56,7 @@ impl Slots {
             taken: AtomicBool::new(false),
             seq: AtomicU64::new(Seq::NONE.word()),
             used_ns: AtomicU64::new(now_ns),
+            kept: [const { AtomicU64::new(0) }; KEPT_WORDS],
         };
         let berths = (0..count).map(berth).collect();
         Self { berths, waiting: AtomicUsize::new(0), kept: AtomicUsize::new(0) }
@@ -120,6 +126,17 @@ impl Slots {
     #[inline]
     pub(super) fn use_at(&self, slot: usize, now_ns: u64) {
         self.berths[slot].used_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// Keeps these words in a taken slot.
+    #[inline]
+    pub(super) fn keep_words(&self, slot: usize, words: [u64; KEPT_WORDS]) {
+        self.berths[slot].kept.iter().zip(words).for_each(|(kept, word)| kept.store(word, Ordering::Relaxed));
+    }
+
+    /// The words that were kept in a taken slot.
+    pub(super) fn kept_words(&self, slot: usize) -> [u64; KEPT_WORDS] {
+        std::array::from_fn(|place| self.berths[slot].kept[place].load(Ordering::Relaxed))
     }
 
     /// Notes the last number that was used in a taken slot, for its next user.

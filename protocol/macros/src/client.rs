@@ -180,8 +180,11 @@ fn call(declared: &Declaration, method: &Method, how: How) -> TokenStream {
         let (name, by) = (&argument.name, matches!(argument.kind, Kind::Owned(_)).then(|| quote!(&)));
         quote!(#by #name)
     });
+    // What is given back is moved about next, and need not be if it is made where it goes.
+    let inline = (how == How::Start).then(|| quote!(#[inline]));
     quote! {
         #docs
+        #inline
         pub fn #ident(&self, #(#parameters),*) -> #result {
             #inner
             typed::<#service>(&self.channel, #(#given),*)

@@ -15,47 +15,40 @@ use crate::line::Line;
 use crate::shm::flight::{Flight, Owned};
 use crate::shm::home::Home;
 use crate::shm::lease::Lease;
-use crate::shm::own;
+use crate::shm::slots::KEPT_WORDS;
+use crate::shm::{ShmConnection, Times, own};
 
 /// A call with a byte string that fits into its line, on its channel's first link. Dropping it gives it up.
 ///
-/// It is moved about by its caller, and so holds no more than it must.
+/// It is moved about by its caller, right after it was made. What is needed only if it does not go on as most do is
+/// kept with its slot: a processor waits 4 to 6 ns for what was written word by word and is copied in larger pieces.
 pub(crate) struct ShortFlight {
     /// Keeps the link. `None` when the call is over.
     line: Option<Arc<Line>>,
+    slot: usize,
     seq: Seq,
-    begun_ns: u64,
-    deadline: Deadline,
-    /// The arguments, for another attempt.
-    words: [u64; INLINE_WORDS],
-    what: What,
 }
 
-/// The slot, the method and the length of the arguments. In one word: it is moved right after it is made, and a
-/// processor would wait for the pieces of a word.
-#[derive(Clone, Copy)]
-struct What(u64);
+/// The beginnings of a started call, for another attempt.
+struct Beginnings {
+    begun_ns: u64,
+    deadline: Deadline,
+    method: MethodIndex,
+    archive: ([u64; INLINE_WORDS], usize),
+}
 
-impl What {
+impl Beginnings {
     #[inline]
-    fn new(slot: usize, method: MethodIndex, len: usize) -> Self {
-        let slot = u32::try_from(slot).expect("a link has fewer slots");
-        Self(u64::from(slot) | u64::from(method.0) << 32 | (len as u64) << 48)
-    }
-
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
-    fn slot(self) -> usize {
-        self.0 as u32 as usize
+    fn into_words(self) -> [u64; KEPT_WORDS] {
+        let ([a, b, c, d, e], len) = self.archive;
+        let what = u64::from(self.method.0) | (len as u64) << 16;
+        [self.begun_ns, self.deadline.ns(), what, a, b, c, d, e]
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the word is split into its fields")]
-    fn method(self) -> MethodIndex {
-        MethodIndex((self.0 >> 32) as u16)
-    }
-
-    fn len(self) -> usize {
-        (self.0 >> 48) as usize
+    fn of_words([begun_ns, deadline_ns, what, words @ ..]: [u64; KEPT_WORDS]) -> Self {
+        let (method, len) = (MethodIndex(what as u16), (what >> 16) as usize);
+        Self { begun_ns, deadline: Deadline::at_ns(deadline_ns), method, archive: (words, len) }
     }
 }
 
@@ -64,27 +57,12 @@ impl ShortFlight {
     /// happened. The caller sees to it that the link's [`look_if_owed`](crate::shm::ShmConnection::look_if_owed) is
     /// called.
     #[inline]
-    pub(crate) fn start(
-        line: &Arc<Line>,
-        method: MethodIndex,
-        bytes: &[u8],
-        (begun_ns, deadline): (u64, Deadline),
-    ) -> Option<Self> {
+    pub(crate) fn start(line: &Arc<Line>, method: MethodIndex, bytes: &[u8], times: Times) -> Option<Self> {
         let link = line.first()?;
-        let (words, len) = byte_string::words(bytes).filter(|(_, len)| link.goes_short(method, *len))?;
-        let slot = own::take(link).or_else(|| link.slots.take())?;
-        let mut lease = Lease::of(&**link, slot);
-        if !lease.is_fresh(begun_ns) {
-            return None;
-        }
         // Before the request: a locked instruction behind that would wait for its line.
         let kept = Arc::clone(line);
-        link.post_words(&mut lease, method, (words, len), deadline)?;
-        lease.note_use(begun_ns);
-        // PAIR posted-or-looked: the request is out before the look is owed.
-        link.owes_look.0.store(true, Ordering::Release);
-        let (line, seq, what) = (Some(kept), lease.leave_posted(), What::new(slot, method, len));
-        Some(Self { line, seq, begun_ns, deadline, words, what })
+        let (slot, seq) = link.post_started(method, bytes, times)?;
+        Some(Self { line: Some(kept), slot, seq })
     }
 
     /// The result, if it is there and is a byte string that fits into its line. Then the call is over.
@@ -92,7 +70,7 @@ impl ShortFlight {
     // written one by one, they would have to be waited for.
     #[inline(always)]
     pub(crate) fn answered(&mut self) -> Option<Vec<u8>> {
-        let (link, slot) = (self.line.as_ref()?.first_link()?, self.what.slot());
+        let (link, slot) = (self.line.as_ref()?.first_link()?, self.slot);
         let caller = link.link.slot(slot);
         let head = caller.poll(self.seq)?;
         if head.status != Status::Ok || head.len as usize > INLINE {
@@ -111,15 +89,41 @@ impl ShortFlight {
     /// When it is over.
     pub(crate) fn into_parts(mut self) -> (Request, Flight) {
         let lease = self.take_lease().expect("a call that is over is not waited for");
-        let (method, begun_ns, deadline) = (self.what.method(), self.begun_ns, self.deadline);
-        let bytes = self.words.map(u64::to_le_bytes);
-        let body = &bytes.as_flattened()[..self.what.len()];
+        let kept = lease.home().slots.kept_words(lease.slot());
+        let Beginnings { begun_ns, deadline, method, archive: (words, len) } = Beginnings::of_words(kept);
+        let bytes = words.map(u64::to_le_bytes);
+        let body = &bytes.as_flattened()[..len];
         let request = Request::new(&Ask { method, codec: Codec::Rkyv, body, begun_ns, deadline, trace: None });
         (request, Flight::out(method, deadline, lease))
     }
 
     fn take_lease(&mut self) -> Option<Owned> {
-        Some(Lease::posted(Home::First(self.line.take()?), self.what.slot(), self.seq))
+        Some(Lease::posted(Home::First(self.line.take()?), self.slot, self.seq))
+    }
+}
+
+impl ShmConnection {
+    /// Publishes a call: its slot and number.
+    // Apart, so that what starts it is short enough to be a part of its caller: the call is then made where it stays.
+    #[inline(never)]
+    fn post_started(
+        self: &Arc<Self>,
+        method: MethodIndex,
+        bytes: &[u8],
+        (begun_ns, deadline): Times,
+    ) -> Option<(usize, Seq)> {
+        let archive = byte_string::words(bytes).filter(|(_, len)| self.goes_short(method, *len))?;
+        let slot = own::take(self).or_else(|| self.slots.take())?;
+        let mut lease = Lease::of(&**self, slot);
+        if !lease.is_fresh(begun_ns) {
+            return None;
+        }
+        self.post_words(&mut lease, method, archive, deadline)?;
+        self.slots.keep_words(slot, Beginnings { begun_ns, deadline, method, archive }.into_words());
+        lease.note_use(begun_ns);
+        // PAIR posted-or-looked: the request is out before the look is owed.
+        self.owes_look.0.store(true, Ordering::Release);
+        Some((slot, lease.leave_posted()))
     }
 }
 
