@@ -73,8 +73,9 @@ fn a_kernel_with_less_than_we_need_is_told_from_one_that_works() {
         let home = Home::new(&file(""));
         let mut engine = home.start_by(forbidden(&home, lack));
         let line = said(&mut engine);
-        // Whoever forbids all of it to these tests is met first.
-        let reason = if is_forbidden_here(&home) { "seccomp profile" } else { reason };
+        // Of filters that both refuse a call the newer one says why. Where the older one refuses all of io_uring to
+        // these tests, a newer one that allows the first call is not asked for more.
+        let reason = if lack != "EINVAL" && is_forbidden_here(&home) { "seccomp profile" } else { reason };
         assert!(line.contains("epoll (Linux") && line.contains(reason), "{lack}: {line}");
         calls_work(&engine);
         assert_eq!(engine.stop(), 0);
