@@ -104,7 +104,7 @@ impl Channel {
         Ok(Self::on(line))
     }
 
-    fn on(line: Arc<Line>) -> Self {
+    pub(crate) fn on(line: Arc<Line>) -> Self {
         Self { line, timeout_ns: None, trace: None }
     }
 

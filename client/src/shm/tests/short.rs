@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use speedysvc_protocol::archive::{self, Buffer, Bytes};
 use speedysvc_protocol::byte_string;
+use speedysvc_protocol::context;
 use speedysvc_protocol::status::Failure;
+use speedysvc_protocol::trace::TraceContext;
 
 use super::own::kept_after_many_calls;
 use super::*;
 use crate::call::Stop;
+use crate::channel::Channel;
 use crate::pending::{Boxed, Started, started};
 use crate::shm::{Posted, ShmConnection, Short, ShortFlight};
 
@@ -31,8 +34,15 @@ fn settled(test: impl FnOnce(&ShmConnection, &mut Worker)) {
     test(line.first().unwrap(), &mut worker);
 }
 
+/// Long ago: then no slot was unused for long since, however slow the machine is.
+const BEGUN_NS: u64 = 1;
+
 fn times() -> (u64, Deadline) {
-    (now_ns(), Deadline::after(LONG))
+    times_after(0)
+}
+
+fn times_after(millis: u64) -> (u64, Deadline) {
+    (BEGUN_NS + millis * 1_000_000, Deadline::after(LONG))
 }
 
 fn finish(link: &ShmConnection, posted: Posted<'_>) -> Result<(Answer, Reply), Stop> {
@@ -148,10 +158,77 @@ fn a_reply_that_comes_late_or_is_large_is_finished_in_the_usual_way() {
 #[test]
 fn a_link_that_was_unused_for_long_is_looked_after_first() {
     settled(|link, worker| {
-        let later = now_ns() + 1_000_000_000;
-        assert!(link.posted_short(b"hi", (later, Deadline::after(LONG))).is_none());
-        assert!(worker.try_take().is_none());
+        for (millis, is_short) in [(0, true), (90, true), (180, true), (290, false), (270, true)] {
+            let posted = link.posted_short(b"hi", times_after(millis));
+            assert_eq!(posted.is_some(), is_short, "after {millis} ms");
+            let Some(posted) = posted else {
+                assert!(worker.try_take().is_none());
+                continue;
+            };
+            worker.answer(&worker.try_take().unwrap(), Status::Ok, &archive(b"hi"));
+            assert!(matches!(link.answered_short(posted), Short::Answered(_)));
+        }
     });
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 2);
+    let later = (now_ns() + 1_000_000_000, Deadline::after(LONG));
+    assert!(ShortFlight::start(&Arc::new(line), MethodIndex(0), b"hi", later).is_none());
+    assert!(worker.try_take().is_none());
+}
+
+#[test]
+fn a_worker_that_does_not_look_is_rung_for() {
+    settled(|link, worker| {
+        worker.rings();
+        let posted = link.posted_short(b"hi", times()).unwrap();
+        assert_eq!(worker.rings(), 1);
+        worker.answer(&worker.try_take().unwrap(), Status::Ok, &archive(b"hi"));
+        assert!(matches!(link.answered_short(posted), Short::Answered(_)));
+        worker.poll_openly();
+        let _posted = link.posted_short(b"hi", times()).unwrap();
+        assert_eq!(worker.rings(), 0, "it looks");
+    });
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 2);
+    let line = Arc::new(line);
+    let _flight = begun(&line, b"hi").unwrap();
+    assert_eq!(worker.rings(), 0, "others may follow");
+    line.flush();
+    assert_eq!(worker.rings(), 1);
+}
+
+#[test]
+fn once_in_a_while_a_thread_looks_for_a_better_slot_than_its_own() {
+    settled(|link, worker| {
+        let short = (0..2 * 1024).filter(|_| {
+            let Some(posted) = link.posted_short(b"hi", times()) else {
+                return false;
+            };
+            worker.answer(&worker.try_take().unwrap(), Status::Ok, &archive(b"hi"));
+            matches!(link.answered_short(posted), Short::Answered(_))
+        });
+        let short = short.count();
+        assert!((1..1024).contains(&short), "{short} in a row");
+    });
+}
+
+#[test]
+fn calls_with_more_to_their_terms_do_not_go_this_way() {
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 4);
+    let channel = Channel::on(Arc::new(line));
+    let begins = |channel: &Channel| channel.begin_short(MethodIndex(0), b"hi").is_some();
+    assert!(begins(&channel));
+    assert!(!begins(&channel.with_trace(TraceContext::root())), "its trace would be lost");
+    assert!(!begins(&channel.with_timeout(Duration::ZERO)), "there is no time for it");
+    let call = context::CallName::Http;
+    let served = context::Served { call, peer: context::Peer::Unknown, deadline_ns: 0, trace: None };
+    {
+        let _in = context::Context::new(served).enter();
+        assert!(!begins(&channel), "it has no more time than the call that is served");
+    }
+    assert!(begins(&channel));
+    drop(worker);
 }
 
 #[test]
@@ -210,10 +287,11 @@ fn a_started_call_of_any_other_end_goes_on_as_usual() {
         assert!(flight.answered().is_none());
         assert_eq!(waited(flight).unwrap(), body);
     }
-    let flight = begun(&line, b"hi").unwrap();
+    let mut flight = begun(&line, b"hi").unwrap();
     let failure = Failure::done(Code::NotFound, "nobody has it");
-    worker.answer(&worker.try_take().unwrap(), Status::Failed(failure.code, failure.outcome), b"nobody has it");
-    assert_eq!(waited(flight).unwrap_err().message(), "nobody has it");
+    worker.answer(&worker.try_take().unwrap(), Status::Failed(failure.code, failure.outcome), &archive(b"no result"));
+    assert!(flight.answered().is_none(), "a failure is no result, whatever its text looks like");
+    assert_eq!(waited(flight).unwrap_err().code(), Code::NotFound);
 
     let flight = begun(&line, b"hi").unwrap();
     thread::scope(|scope| {
@@ -231,13 +309,14 @@ fn a_started_call_that_certainly_did_not_begin_is_made_again_with_its_arguments(
     let broker = Broker::new();
     let (line, mut worker) = attached(&broker, 2);
     let line = Arc::new(line);
-    let flight = begun(&line, b"again").unwrap();
+    let arguments = bytes(32);
+    let flight = begun(&line, &arguments).unwrap();
     worker.hang_up();
     thread::scope(|scope| {
         scope.spawn(|| {
             let next = broker.attach(2, MESSAGE_MAX);
             let taken = next.take();
-            assert_eq!(next.body(&taken), archive(b"again"));
+            assert_eq!(next.body(&taken), archive(&arguments));
             next.answer(&taken, Status::Ok, b"done");
         });
         assert_eq!(waited(flight).unwrap(), b"done");
