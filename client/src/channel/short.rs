@@ -85,7 +85,7 @@ impl Channel {
     ) -> Option<Result<(), (Posted<'_>, &ShmConnection)>> {
         let is_plain = ask.trace.is_none() && ask.codec == Codec::Rkyv && ask.deadline.ns() > ask.begun_ns;
         let first = self.line.first().filter(|_| is_plain)?;
-        match first.call_archived(ask.method, ask.body, (ask.begun_ns, ask.deadline), reply) {
+        match first.call_archived(ask, reply) {
             Short::Answered(()) => Some(Ok(())),
             Short::Posted(posted) => Some(Err((posted, first))),
             Short::NotMade => None,

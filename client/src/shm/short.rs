@@ -53,14 +53,8 @@ impl ShmConnection {
 
     /// Makes one call with arguments that have been archived. The archive of its result goes into `reply`.
     #[inline]
-    pub(crate) fn call_archived(
-        &self,
-        method: MethodIndex,
-        archive: &[u8],
-        times: Times,
-        reply: &mut Reply,
-    ) -> Short<'_, ()> {
-        match self.begin_archived(method, archive, times) {
+    pub(crate) fn call_archived(&self, ask: &Ask<'_>, reply: &mut Reply) -> Short<'_, ()> {
+        match self.begin_archived(ask) {
             Some(lease) => {
                 self.end_short(lease, |lease, caller, head| self.read(lease, caller, head, reply).ok().map(drop))
             }
@@ -76,31 +70,22 @@ impl ShmConnection {
             self.post_words(&mut lease, method, archive, times.1)?;
         } else {
             let len = self.link.copy_in_byte_string(lease.grant(), bytes);
-            self.post_bytes(&mut lease, method, (len, &[]), times.1)?;
+            let post = self.short_post(&lease, method, len, times.1)?;
+            self.link.slot(lease.slot()).post(lease.next_seq().ok()?, &post);
         }
-        Some(self.posted(lease, times))
+        lease.note_use(times.0);
+        self.look_at_poller();
+        Some(lease)
     }
 
     /// The same with an archive.
     #[inline]
-    fn begin_archived(&self, method: MethodIndex, archive: &[u8], times: Times) -> Option<Lease<&Self>> {
-        let mut lease = self.lease_for_short(method, archive.len(), times)?;
-        let inline = if archive.len() <= INLINE {
-            archive
-        } else {
-            self.link.copy_in(lease.grant(), archive);
-            &[]
-        };
-        self.post_bytes(&mut lease, method, (archive.len(), inline), times.1)?;
-        Some(self.posted(lease, times))
-    }
-
-    /// The request is out.
-    #[inline(always)]
-    fn posted<'a>(&self, lease: Lease<&'a Self>, (begun_ns, _): Times) -> Lease<&'a Self> {
-        lease.note_use(begun_ns);
+    fn begin_archived(&self, ask: &Ask<'_>) -> Option<Lease<&Self>> {
+        let mut lease = self.lease_for_short(ask.method, ask.body.len(), (ask.begun_ns, ask.deadline))?;
+        let caller = self.link.slot(lease.slot());
+        self.post(&mut lease, caller, ask).ok()?;
         self.look_at_poller();
-        lease
+        Some(lease)
     }
 
     /// Looks for the reply, and reads it.
@@ -152,20 +137,6 @@ impl ShmConnection {
         Some(())
     }
 
-    /// The same of an archive that lies in the buffer, or is `inline`.
-    #[inline]
-    fn post_bytes(
-        &self,
-        lease: &mut Lease<&Self>,
-        method: MethodIndex,
-        (len, inline): (usize, &[u8]),
-        deadline: Deadline,
-    ) -> Option<()> {
-        let post = Post { inline, ..self.short_post(lease, method, len, deadline)? };
-        self.link.slot(lease.slot()).post(lease.next_seq().ok()?, &post);
-        Some(())
-    }
-
     #[inline]
     fn short_post<H: Deref<Target = Self>>(
         &self,
@@ -213,9 +184,9 @@ impl ShmConnection {
     }
 
     /// The same with an archive.
-    pub(super) fn posted_archived(&self, archive: &[u8], times: Times) -> Option<Posted<'_>> {
+    pub(super) fn posted_archived(&self, ask: &Ask<'_>) -> Option<Posted<'_>> {
         self.looking.ignore_the_crowd();
-        self.begin_archived(MethodIndex(0), archive, times).map(Posted)
+        self.begin_archived(ask).map(Posted)
     }
 
     pub(super) fn answered_archived<'a>(&'a self, Posted(lease): Posted<'a>, reply: &mut Reply) -> Short<'a, ()> {

@@ -45,11 +45,14 @@ fn times_after(millis: u64) -> (u64, Deadline) {
     (BEGUN_NS + millis * 1_000_000, Deadline::after(LONG))
 }
 
-fn finish(link: &ShmConnection, posted: Posted<'_>) -> Result<(Answer, Reply), Stop> {
+fn ask_for(body: &[u8]) -> Ask<'_> {
     let (begun_ns, deadline) = times();
-    let ask = Ask { method: MethodIndex(0), codec: Codec::Rkyv, body: &[], begun_ns, deadline, trace: None };
+    Ask { method: MethodIndex(0), codec: Codec::Rkyv, body, begun_ns, deadline, trace: None }
+}
+
+fn finish(link: &ShmConnection, posted: Posted<'_>) -> Result<(Answer, Reply), Stop> {
     let mut reply = Reply::new();
-    link.finish_posted(posted, &ask, &mut reply).map(|answer| (answer, reply))
+    link.finish_posted(posted, &ask_for(&[]), &mut reply).map(|answer| (answer, reply))
 }
 
 #[test]
@@ -76,7 +79,7 @@ fn archives_cross_as_they_are() {
     settled(|link, worker| {
         for len in (0..50).chain([1000, 4095, 4096]) {
             let (sent, returned) = (bytes(len), bytes(4096 - len));
-            let posted = link.posted_archived(&sent, times()).unwrap();
+            let posted = link.posted_archived(&ask_for(&sent)).unwrap();
             let taken = worker.try_take().unwrap();
             assert_eq!((worker.body(&taken), taken.request.head.codec), (sent, Codec::Rkyv as u8));
             worker.answer(&taken, Status::Ok, &returned);
@@ -84,7 +87,7 @@ fn archives_cross_as_they_are() {
             assert!(matches!(link.answered_archived(posted, &mut reply), Short::Answered(())), "{len} bytes");
             assert_eq!(reply.body.as_slice(), returned);
         }
-        assert!(link.posted_archived(&bytes(4097), times()).is_none(), "larger than a slot's buffer");
+        assert!(link.posted_archived(&ask_for(&bytes(4097))).is_none(), "larger than a slot's buffer");
     });
 }
 
@@ -229,6 +232,23 @@ fn calls_with_more_to_their_terms_do_not_go_this_way() {
     }
     assert!(begins(&channel));
     drop(worker);
+}
+
+#[test]
+fn a_call_without_time_is_not_sent() {
+    let broker = Broker::new();
+    let (line, worker) = attached(&broker, 4);
+    let (line, stop) = (Arc::new(line), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| worker.echo(&stop));
+        assert_eq!(kept_after_many_calls(&line), 1);
+        stop.store(true, Ordering::Relaxed);
+    });
+    line.first().unwrap().looking.ignore_the_crowd();
+    let channel = Channel::on(line).with_timeout(Duration::ZERO);
+    assert_eq!(channel.call::<u64, u64>(MethodIndex(0), &7).unwrap_err().code(), Code::DeadlineExceeded);
+    assert!(channel.call_for_bytes(MethodIndex(0), &byte_string::OnlyArgument(b"hi")).is_err());
+    assert!(worker.try_take().is_none());
 }
 
 #[test]
