@@ -213,8 +213,8 @@ pub fn decode<T: Decode>(bytes: &[u8]) -> Result<T, Failure> {
     take::<T>(view::<T>(bytes)?)
 }
 
-/// A `&str` argument, archived like a `String` without making one.
-#[derive(Clone, Copy, Debug)]
+/// A `&str`, archived like a `String` without making one.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Str<'a>(pub &'a str);
 
 impl Archive for Str<'_> {

@@ -1,6 +1,7 @@
 //! The handler's side of a call: the trait that the service macro implements, and what its output calls.
 
 mod arguments;
+mod bytes;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,11 +11,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::archive::{self, Buffer, Bytes, Decode, Encode, Sink};
+use crate::archive::{self, Buffer, Decode, Encode, Sink};
 use crate::byte_string;
 use crate::contract::{Contract, ServiceSpec};
 use crate::ids::{Codec, MethodIndex};
-use crate::json::{self, Base64};
+use crate::json;
 use crate::msgpack;
 use crate::shm::in_place::InPlace;
 use crate::status::{Code, Failure, Status};
@@ -273,40 +274,6 @@ impl Reply {
     pub fn ok<T: Encode + Serialize>(&mut self, codec: Codec, value: &T) -> Result<(), Failure> {
         self.status = Status::Ok;
         self.write(codec, value)
-    }
-
-    /// Writes the method's result where that is a byte string.
-    ///
-    /// # Errors
-    /// [`Failure`] when it is over the limit.
-    #[inline]
-    pub fn ok_bytes(&mut self, codec: Codec, value: Vec<u8>) -> Result<(), Failure> {
-        self.status = Status::Ok;
-        match codec {
-            Codec::Rkyv => {
-                let may_be_apart = matches!(self.apart, Apart::From(least) if value.len() >= least);
-                if may_be_apart && self.window.is_none() && self.has_room(value.len()) {
-                    self.apart = Apart::Is;
-                    self.written = value;
-                    return Ok(());
-                }
-                let written = match self.window {
-                    None => byte_string::encode(&value, &mut self.body),
-                    Some(_) => self.archive(&Bytes(&value)),
-                };
-                self.written = value;
-                written
-            }
-            Codec::Json => json::bytes::encode_bytes(&value, &mut self.body),
-            Codec::MsgPack => msgpack::encode(&Base64(value), &mut self.body),
-            Codec::Raw => self.body.append(&value),
-        }
-    }
-
-    /// Whether the archive of a byte string of so many bytes is within the limit.
-    #[inline]
-    fn has_room(&self, len: usize) -> bool {
-        byte_string::archived_len(len) <= self.body.limit()
     }
 
     /// Writes a JSON document: as its text where that is archived.

@@ -6,6 +6,7 @@ mod macros {
     mod calls;
     mod codecs;
     mod contracts;
+    mod lent;
 }
 
 #[test]

@@ -5,15 +5,16 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, Expr, FnArg, Generics, ItemTrait, Meta, Pat, PatType, ReceiverKind, Result, Safety, Signature,
-    TraitItem, TraitItemFn, Visibility,
+    Attribute, Error, Expr, FnArg, GenericParam, Generics, ItemTrait, Lifetime, Meta, Pat, PatType, ReceiverKind,
+    Result, Safety, Signature, TraitItem, TraitItemFn, Visibility,
 };
 
+use crate::lent::{self, Lent};
 use crate::method_settings::{self, MethodSettings};
 use crate::settings::{self, NAME_MAX, Settings};
 use crate::signature;
 use crate::text::docs;
-use crate::types::{Argument, Kind, Output};
+use crate::types::{self, Argument, Kind, Output};
 
 /// rkyv archives tuples of up to 13, serde reads up to 16.
 const ARGUMENTS_MAX: usize = 12;
@@ -41,6 +42,8 @@ pub struct Method {
     pub signature: String,
     pub settings: MethodSettings,
     pub is_async: bool,
+    /// The lifetime in `&'a self`.
+    pub own_lifetime: Option<Lifetime>,
     pub docs: String,
     pub carried: Vec<Attribute>,
     pub arguments: Vec<Argument>,
@@ -124,7 +127,10 @@ fn read_method(index: usize, item: &TraitItemFn) -> Result<Method> {
         FnArg::Receiver(_) => None,
     });
     let arguments: Vec<Argument> = typed.filter_map(|typed| errors.note(read_argument(typed))).collect();
-    let output = errors.note(Output::of(&item.sig.output));
+    let mut output = errors.note(Output::of(&item.sig.output));
+    let lent = output.as_mut().and_then(|output| output.lent.as_mut());
+    errors.note(check_method_generics(&item.sig.generics, lent.as_deref()));
+    errors.note(lent::check(&item.sig, &arguments, lent));
     let settings = errors.note(method_settings::read(&item.attrs));
     errors.note(settings.as_ref().map_or(Ok(()), |settings| settings.check(&item.sig)));
     if let (Some(output), Some((codec, place))) = (&output, settings.as_ref().and_then(|settings| settings.codec)) {
@@ -140,6 +146,7 @@ fn read_method(index: usize, item: &TraitItemFn) -> Result<Method> {
         name,
         settings,
         is_async: item.sig.asyncness.is_some(),
+        own_lifetime: item.sig.receiver().and_then(lent::lifetime_of).cloned(),
         docs: docs(&item.attrs),
         carried: carried(&item.attrs),
         arguments,
@@ -171,7 +178,20 @@ fn check_method(item: &TraitItemFn) -> Result<()> {
             format!("a method takes at most {ARGUMENTS_MAX} arguments: put some into a #[speedysvc::data] struct");
         return Err(Error::new_spanned(&signature.inputs, message));
     }
-    check_generics(&signature.generics, "a method of a service")
+    Ok(())
+}
+
+/// A method may have a lifetime, for what it lends.
+fn check_method_generics(generics: &Generics, lent: Option<&Lent>) -> Result<()> {
+    let mut others = generics.clone();
+    let is_lent = |parameter: &GenericParam| match parameter {
+        GenericParam::Lifetime(it) => {
+            it.bounds.is_empty() && lent.is_some_and(|lent| lent.lifetime.as_ref() == Some(&it.lifetime))
+        }
+        _ => false,
+    };
+    others.params = generics.params.iter().filter(|parameter| !is_lent(parameter)).cloned().collect();
+    check_generics(&others, "a method of a service")
 }
 
 fn odd_part(signature: &Signature) -> Option<TokenStream> {
@@ -191,7 +211,7 @@ fn check_receiver(signature: &Signature) -> Result<()> {
         return Err(Error::new_spanned(&signature.ident, message));
     };
     let message = match &receiver.kind {
-        ReceiverKind::Reference(_, None, None) => return Ok(()),
+        ReceiverKind::Reference(_, _, None) => return Ok(()),
         ReceiverKind::Reference(_, _, Some(_)) => {
             "many calls run at once, so a method takes `&self`: keep what changes in a Mutex or an atomic"
         }
@@ -203,7 +223,8 @@ fn check_receiver(signature: &Signature) -> Result<()> {
 fn read_argument(typed: &PatType) -> Result<Argument> {
     match &*typed.pat {
         Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => {
-            Ok(Argument { name: pat.ident.clone(), kind: Kind::of(&typed.ty)?, default: read_default(&typed.attrs)? })
+            let (name, lifetime) = (pat.ident.clone(), types::lifetime_of(&typed.ty));
+            Ok(Argument { name, kind: Kind::of(&typed.ty)?, lifetime, default: read_default(&typed.attrs)? })
         }
         other => Err(Error::new(other.span(), "an argument has a name, by which JSON callers send it: no pattern")),
     }
@@ -264,7 +285,8 @@ mod tests {
 
     #[test]
     fn all_errors_are_said_at_once() {
-        let message = read_text("trait Wrong<T> { fn a(&mut self, x: Rc<u8>) -> &str; const B: u8; }").err().unwrap();
+        let message =
+            read_text("trait Wrong<T> { fn a(&mut self, x: Rc<u8>) -> &mut u8; const B: u8; }").err().unwrap();
         assert_eq!(message.lines().count(), 5, "{message}");
     }
 

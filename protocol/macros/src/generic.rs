@@ -71,6 +71,11 @@ impl<'a> Names<'a> {
         quote!(<S: #types>)
     }
 
+    /// The hidden trait.
+    pub fn types(&self) -> &Ident {
+        &self.types
+    }
+
     /// The user's types with their names.
     fn own(&self) -> impl Iterator<Item = (Ident, &'a Type)> + use<'a> {
         let method = self.method;

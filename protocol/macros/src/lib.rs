@@ -5,7 +5,7 @@
 //! whatever features of `speedysvc` are on.
 //!
 //! * `declaration`: a trait as it was written becomes methods, arguments and results, or errors that say what to do.
-//!   `types` decides what an argument or a result is; `refused` knows what cannot travel.
+//!   `types` decides what an argument or a result is, `lent` who lends one; `refused` knows what cannot travel.
 //! * `settings` is what stands in the attribute's brackets, `method_settings` in `#[method(...)]` on a method, `codec`
 //!   what that says of codecs.
 //! * `spec`, `server`, `client`: what is generated from that. `signature`: a method's normal form.
@@ -19,6 +19,7 @@ mod data;
 mod declaration;
 mod generic;
 mod implementation;
+mod lent;
 mod method_settings;
 mod refused;
 mod server;
@@ -64,6 +65,24 @@ use syn::{Error, Item};
 /// Where a handler takes `&Vec<u8>` or a view of one, the client takes `&[u8]`. There are at most 12 arguments.
 ///
 /// Methods give nothing, a value, or a `Result` whose error is the method's own and reaches the caller with its type.
+/// What a handler holds, or was just given, it lends, and copies nothing to answer with it.
+///
+/// | result | who keeps it | what the client gives |
+/// |---|---|---|
+/// | `T` | nobody | `T` |
+/// | `&str`, `&[u8]` | the service | `String`, `Vec<u8>` |
+/// | `&T` | the service | `T` |
+/// | `&'a str`, `&'a [u8]`, `&'a T` | an argument that is a view `&'a`, or with `&'a self` the service | the same |
+///
+/// ```text
+/// fn row(&self, number: u64) -> Result<&Row, NoRow>;
+/// fn echo<'a>(&self, bytes: &'a [u8]) -> &'a [u8];
+/// ```
+///
+/// Only the whole of what is good is lent: no `Option<&T>`, and no `Vec<&T>`. To the contract and to the caller it is
+/// as if it were given, so a method may begin to lend, and cease to, when it likes. What is behind a lock cannot be
+/// lent.
+///
 /// Put [`macro@data`] on types of your own. Callers that write JSON name arguments as the trait does; a `&[u8]` or
 /// `Vec<u8>` is base64 text there.
 ///

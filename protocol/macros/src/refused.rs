@@ -8,18 +8,29 @@ const SHARED: &str = "shared pointers cannot travel in a call: send the value it
 const MAP: &str = "a HashMap cannot travel in a call: use BTreeMap, whose order is the same in every process";
 const SET: &str = "a HashSet cannot travel in a call: use BTreeSet, whose order is the same in every process";
 const BORROWED: &str = "a type that borrows cannot travel in a call: own it, as String or Vec<T>";
+const BORROWED_INSIDE: &str =
+    "only a result itself is lent (`&T`, `Result<&T, E>`): own what stands inside another type";
 const ARCHIVED: &str = "an archived view is for arguments only, and only as the whole of it: `&Archived<T>`";
 const SELF: &str = "the caller does not know `Self`: name a type that both programs know";
 const OPEN: &str = "both programs must know the type exactly: name one type, such as an enum, instead of a trait";
 
 /// What makes this field of a struct or enum unable to travel.
 pub fn in_field(ty: &Type) -> Option<Error> {
-    find(ty.to_token_stream(), &pointer_or_map)
+    find(ty.to_token_stream(), BORROWED, &pointer_or_map)
 }
 
-/// What makes this type unable to travel as an argument or a result.
+/// What makes this type unable to travel as an argument.
 pub fn in_method(ty: &Type) -> Option<Error> {
-    find(ty.to_token_stream(), &|word| pointer_or_map(word).or_else(|| unknown_to_the_caller(word)))
+    find(ty.to_token_stream(), BORROWED, &in_signature)
+}
+
+/// What makes this type unable to travel as a result.
+pub fn in_result(ty: &Type) -> Option<Error> {
+    find(ty.to_token_stream(), BORROWED_INSIDE, &in_signature)
+}
+
+fn in_signature(word: &str) -> Option<&'static str> {
+    pointer_or_map(word).or_else(|| unknown_to_the_caller(word))
 }
 
 fn pointer_or_map(word: &str) -> Option<&'static str> {
@@ -40,11 +51,11 @@ fn unknown_to_the_caller(word: &str) -> Option<&'static str> {
     }
 }
 
-fn find(tokens: TokenStream, judge: &dyn Fn(&str) -> Option<&'static str>) -> Option<Error> {
+fn find(tokens: TokenStream, borrowed: &str, judge: &dyn Fn(&str) -> Option<&'static str>) -> Option<Error> {
     tokens.into_iter().find_map(|token| match token {
         TokenTree::Ident(word) => judge_word(&word, judge),
-        TokenTree::Group(group) => find(group.stream(), judge),
-        TokenTree::Punct(mark) if matches!(mark.as_char(), '&' | '\'') => Some(Error::new(mark.span(), BORROWED)),
+        TokenTree::Group(group) => find(group.stream(), borrowed, judge),
+        TokenTree::Punct(mark) if matches!(mark.as_char(), '&' | '\'') => Some(Error::new(mark.span(), borrowed)),
         _ => None,
     })
 }

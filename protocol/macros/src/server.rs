@@ -1,13 +1,15 @@
 //! The handler's side: from a call's bytes to the trait's method, and its result to the reply.
 
-use proc_macro2::{Ident, Literal, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{format_ident, quote};
+use syn::Lifetime;
 use syn::ext::IdentExt;
 
 use crate::declaration::{Declaration, Method};
 use crate::generic::{Names, value_ident};
+use crate::lent::{Lent, What};
 use crate::spec::service_ident;
-use crate::types::Kind;
+use crate::types::{Argument, Kind};
 
 pub fn generate(declared: &Declaration) -> TokenStream {
     let (target, service) = (&declared.ident, service_ident(&declared.ident));
@@ -66,6 +68,16 @@ pub fn generate(declared: &Declaration) -> TokenStream {
     }
 }
 
+fn of_the_service() -> Lifetime {
+    Lifetime::new("'__service", Span::call_site())
+}
+
+/// How long a handler's service is borrowed, where it is the one that lends, or may be.
+fn own_lifetime(method: &Method) -> Option<Lifetime> {
+    let lent = method.output.lent.as_ref()?;
+    if lent.is_of_an_argument() { method.own_lifetime.clone() } else { Some(of_the_service()) }
+}
+
 fn runner_ident(method: &Method) -> Ident {
     format_ident!("run_{}", method.ident.unraw())
 }
@@ -74,39 +86,52 @@ fn runner_ident(method: &Method) -> Ident {
 fn runner(declared: &Declaration, method: &Method) -> TokenStream {
     let (run, name, names) = (runner_ident(method), &method.ident, Names::of(declared, method));
     let (target, service) = (&declared.ident, service_ident(&declared.ident));
-    let (generics, output) = (names.generics(), output(&names));
-    let taken = names.arguments().map(|(place, argument)| taken(&names, place, &argument.kind));
+    let lent = method.output.lent.as_ref();
+    let lives = lent.map(|lent| lent.lifetime.clone().unwrap_or_else(of_the_service));
+    let output = output(&names, lent.zip(lives.as_ref()));
+    let (bound, own) = (lives.iter().map(|life| quote!(for<#life>)), own_lifetime(method));
+    let types = names.types();
+    let taken = names.arguments().map(|(place, argument)| taken(&names, place, argument));
     let values: Vec<Ident> = names.arguments().map(|(place, _)| value_ident(place)).collect();
     let read = read_arguments(&names, method.index);
     let handed_over = names.arguments().map(|(place, argument)| handed_over(&names, place, &argument.kind));
-    let called = quote!(handler(#(#handed_over),*));
-    let (asyncness, bound, called, awaited) = match method.is_async {
+    let called = quote!(handler(target, #(#handed_over),*));
+    let (asyncness, called_once, called, awaited) = match method.is_async {
         true => (quote!(async), quote!(::core::ops::AsyncFnOnce), quote!(#called.await), quote!(.await)),
         false => (quote!(), quote!(::core::ops::FnOnce), called, quote!()),
     };
-    let write = write_result(&names, &called);
+    let write = write_result(&names, lent, &called);
     quote! {
         #asyncness fn #run<Target_: #target + ?::core::marker::Sized>(
             target: &Target_,
             call: ::speedysvc::__private::service::Call<'_>,
         ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
-            #asyncness fn typed #generics(
+            #asyncness fn typed<S: #types, Target_: ?::core::marker::Sized>(
+                target: &Target_,
                 call: ::speedysvc::__private::service::Call<'_>,
-                handler: impl #bound(#(#taken),*) -> #output,
+                handler: impl #(#bound)* #called_once(&#own Target_, #(#taken),*) -> #output,
             ) -> ::core::result::Result<(), ::speedysvc::__private::status::Failure> {
                 #read
                 #write
             }
-            typed::<#service>(
+            typed::<#service, Target_>(
+                target,
                 call,
-                #asyncness |#(#values),*| <Target_ as #target>::#name(target, #(#values),*) #awaited,
+                #asyncness |target, #(#values),*| <Target_ as #target>::#name(target, #(#values),*) #awaited,
             ) #awaited
         }
     }
 }
 
-fn output(names: &Names<'_>) -> TokenStream {
+/// What a handler gives, or lends for as long as that.
+fn output(names: &Names<'_>, lent: Option<(&Lent, &Lifetime)>) -> TokenStream {
     let ok = names.ok();
+    let ok = match lent {
+        None => ok,
+        Some((Lent { what: What::Str, .. }, life)) => quote!(&#life ::core::primitive::str),
+        Some((Lent { what: What::Bytes, .. }, life)) => quote!(&#life [::core::primitive::u8]),
+        Some((Lent { what: What::Value, .. }, life)) => quote!(&#life #ok),
+    };
     match names.error() {
         Some(error) => quote!(::core::result::Result<#ok, #error>),
         None => ok,
@@ -114,12 +139,12 @@ fn output(names: &Names<'_>) -> TokenStream {
 }
 
 /// The type of an argument as the handler takes it.
-fn taken(names: &Names<'_>, place: usize, kind: &Kind) -> TokenStream {
-    let wire = names.wire(place, kind);
-    match kind {
-        Kind::Str => quote!(&::core::primitive::str),
-        Kind::Bytes => quote!(&[::core::primitive::u8]),
-        Kind::View(_) => quote!(&::speedysvc::__private::archive::Archived<#wire>),
+fn taken(names: &Names<'_>, place: usize, argument: &Argument) -> TokenStream {
+    let (wire, life) = (names.wire(place, &argument.kind), &argument.lifetime);
+    match &argument.kind {
+        Kind::Str => quote!(&#life ::core::primitive::str),
+        Kind::Bytes => quote!(&#life [::core::primitive::u8]),
+        Kind::View(_) => quote!(&#life ::speedysvc::__private::archive::Archived<#wire>),
         Kind::Shared(_) => quote!(&#wire),
         Kind::Owned(_) => wire,
     }
@@ -185,21 +210,25 @@ fn handed_over(names: &Names<'_>, place: usize, kind: &Kind) -> TokenStream {
     }
 }
 
-fn write_result(names: &Names<'_>, call: &TokenStream) -> TokenStream {
-    let write = if names.is_byte_string() {
-        quote!(call.reply.ok_bytes(call.codec, value))
-    } else {
-        quote!(call.reply.ok(call.codec, &value))
+fn write_result(names: &Names<'_>, lent: Option<&Lent>, call: &TokenStream) -> TokenStream {
+    let write = match (lent.map(|lent| lent.what), names.is_byte_string()) {
+        (None, true) => quote!(call.reply.ok_bytes(call.codec, value)),
+        (None, false) => quote!(call.reply.ok(call.codec, &value)),
+        (Some(What::Str), _) => quote!(call.reply.ok(call.codec, &::speedysvc::__private::archive::Str(value))),
+        (Some(_), true) => quote!(call.reply.ok_lent_bytes(call.codec, value)),
+        (Some(_), false) => quote!(call.reply.ok(call.codec, value)),
     };
+    // What is lent may lie in the arguments.
+    let over = (!lent.is_some_and(Lent::is_of_an_argument)).then(|| quote!(call.reply.over(call.body);));
     match names.error() {
         None => quote! {
             let value = #call;
-            call.reply.over(call.body);
+            #over
             #write
         },
         Some(_) => quote! {
             let result = #call;
-            call.reply.over(call.body);
+            #over
             match result {
                 ::core::result::Result::Ok(value) => #write,
                 ::core::result::Result::Err(error) => call.reply.application(call.codec, &error),

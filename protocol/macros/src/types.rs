@@ -1,13 +1,18 @@
 //! What an argument or a result is, decided by how its type is written.
 
 use proc_macro2::Ident;
-use syn::{Error, Expr, GenericArgument, PathArguments, PathSegment, Result, ReturnType, Type, TypeReference};
+use syn::{
+    Error, Expr, GenericArgument, Lifetime, PathArguments, PathSegment, Result, ReturnType, Type, TypeReference,
+};
 
+use crate::lent::Lent;
 use crate::refused;
 
 pub struct Argument {
     pub name: Ident,
     pub kind: Kind,
+    /// Of what is lent from it.
+    pub lifetime: Option<Lifetime>,
     /// What it is when a caller leaves it out.
     pub default: Option<Expr>,
 }
@@ -28,8 +33,11 @@ pub enum Kind {
 
 /// A result: `()` is no type at all.
 pub struct Output {
+    /// What the caller gets.
     pub ok: Option<Type>,
     pub error: Option<Type>,
+    /// Where the handler does not give that, but lends it.
+    pub lent: Option<Lent>,
 }
 
 impl Kind {
@@ -44,10 +52,6 @@ impl Kind {
     }
 
     fn of_reference(reference: &TypeReference) -> Result<Self> {
-        if let Some(lifetime) = reference.lifetime.as_ref().filter(|lifetime| lifetime.ident != "_") {
-            let message = "an argument lives as long as its call: leave the lifetime out, or take an owned value";
-            return Err(Error::new_spanned(lifetime, message));
-        }
         if reference.mutability.is_some() {
             let message = "the caller would not see a change: take the value by `&`, and give the new one back";
             return Err(Error::new_spanned(reference, message));
@@ -87,18 +91,38 @@ impl Kind {
 impl Output {
     pub fn of(output: &ReturnType) -> Result<Self> {
         let ReturnType::Type(_, ty) = output else {
-            return Ok(Self { ok: None, error: None });
+            return Ok(Self { ok: None, error: None, lent: None });
         };
         let Some(arguments) = last_segment(peel(ty)).filter(|last| last.ident == "Result").map(types_in) else {
-            return Ok(Self { ok: unless_unit(ty)?, error: None });
+            return Self::of_both(ty, None);
         };
         match arguments[..] {
-            [ok, error] => Ok(Self { ok: unless_unit(ok)?, error: Some(checked(error)?) }),
+            [ok, error] => Self::of_both(ok, Some(in_result(error)?)),
             _ => {
                 let message = "write both types, `Result<T, E>`: the caller gets the error with its type";
                 Err(Error::new_spanned(ty, message))
             }
         }
+    }
+
+    fn of_both(ok: &Type, error: Option<Type>) -> Result<Self> {
+        let (ok, lent) = match peel(ok) {
+            Type::Tuple(tuple) if tuple.elems.is_empty() => (None, None),
+            Type::Reference(reference) => {
+                let (lent, owned) = Lent::of(reference)?;
+                (Some(owned), Some(lent))
+            }
+            other => (Some(in_result(other)?), None),
+        };
+        Ok(Self { ok, error, lent })
+    }
+}
+
+/// The lifetime of an argument that is a reference.
+pub fn lifetime_of(ty: &Type) -> Option<Lifetime> {
+    match peel(ty) {
+        Type::Reference(reference) => reference.lifetime.clone().filter(|lifetime| lifetime.ident != "_"),
+        _ => None,
     }
 }
 
@@ -115,14 +139,11 @@ fn checked(ty: &Type) -> Result<Type> {
     refused::in_method(ty).map_or_else(|| Ok(ty.clone()), Err)
 }
 
-fn unless_unit(ty: &Type) -> Result<Option<Type>> {
-    match peel(ty) {
-        Type::Tuple(tuple) if tuple.elems.is_empty() => Ok(None),
-        other => checked(other).map(Some),
-    }
+fn in_result(ty: &Type) -> Result<Type> {
+    refused::in_result(ty).map_or_else(|| Ok(ty.clone()), Err)
 }
 
-fn last_segment(ty: &Type) -> Option<&PathSegment> {
+pub fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match ty {
         Type::Path(path) => path.path.segments.last(),
         _ => None,
@@ -130,7 +151,7 @@ fn last_segment(ty: &Type) -> Option<&PathSegment> {
 }
 
 /// `T` of `Name<T>`, wherever `Name` is imported from; `Some(None)` when it has no one type.
-fn generic_of<'a>(ty: &'a Type, name: &str) -> Option<Option<&'a Type>> {
+pub fn generic_of<'a>(ty: &'a Type, name: &str) -> Option<Option<&'a Type>> {
     let last = last_segment(ty).filter(|last| last.ident == name)?;
     match types_in(last)[..] {
         [one] => Some(Some(one)),
@@ -149,7 +170,7 @@ fn types_in(segment: &PathSegment) -> Vec<&Type> {
     types.collect()
 }
 
-fn is_u8(ty: &Type) -> bool {
+pub fn is_u8(ty: &Type) -> bool {
     matches!(peel(ty), Type::Path(path) if path.path.is_ident("u8"))
 }
 

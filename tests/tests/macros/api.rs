@@ -125,7 +125,7 @@ pub fn call_within(limit: usize, name: &str, codec: Codec, body: &[u8]) -> Resul
 
 /// What a client sends.
 pub fn archived(arguments: &impl Encode) -> Buffer {
-    let mut buffer = Buffer::new(1 << 16);
+    let mut buffer = Buffer::new(1 << 20);
     archive::encode(arguments, &mut buffer).expect("the arguments fit");
     buffer
 }
@@ -135,4 +135,16 @@ pub fn aligned(bytes: &[u8]) -> Buffer {
     let mut buffer = Buffer::new(1 << 16);
     buffer.append(bytes).expect("the bytes fit");
     buffer
+}
+
+/// Runs the service, and a check with each of its addresses: shared memory and TCP.
+pub fn served(name: &str, service: impl Service, check: impl Fn(&str)) {
+    let folder = std::env::temp_dir().join(format!("macros-{name}-{}", std::process::id()));
+    let server = speedysvc::Server::new(service).folder(&folder).listen("tcp://127.0.0.1:0");
+    let running = server.start().unwrap();
+    let addresses: Vec<String> = running.addresses().collect();
+    assert!(addresses.len() >= 2, "{addresses:?}");
+    addresses.iter().for_each(|address| check(address));
+    drop(running);
+    std::fs::remove_dir_all(&folder).unwrap();
 }

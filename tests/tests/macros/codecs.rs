@@ -10,6 +10,8 @@ use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::service::Call;
 use speedysvc_protocol::status::Failure;
 
+use super::api::served;
+
 #[speedysvc::data]
 #[derive(Clone, PartialEq, Debug)]
 pub struct Point {
@@ -251,18 +253,6 @@ impl newer::Search for NewIndex {
     fn changed(&self, text: String) -> String {
         text
     }
-}
-
-/// Runs the service, and a check with each of its addresses: shared memory and TCP.
-fn served(name: &str, service: impl Service, check: impl Fn(&str)) {
-    let folder = std::env::temp_dir().join(format!("codecs-{name}-{}", std::process::id()));
-    let server = speedysvc::Server::new(service).folder(&folder).listen("tcp://127.0.0.1:0");
-    let running = server.start().unwrap();
-    let addresses: Vec<String> = running.addresses().collect();
-    assert!(addresses.len() >= 2, "{addresses:?}");
-    addresses.iter().for_each(|address| check(address));
-    drop(running);
-    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

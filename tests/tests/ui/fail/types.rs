@@ -20,7 +20,7 @@ pub trait Arguments {
 
 #[speedysvc::service]
 pub trait Results {
-    fn borrowed(&self) -> &str;
+    fn borrowed(&self) -> Option<&str>;
     fn view(&self) -> Archived<u8>;
     fn own(&self) -> Self;
     fn open(&self) -> impl ToString;

@@ -64,6 +64,20 @@ pub mod api {
         fn raw(&self, bytes: &[u8]) -> Result<Vec<u8>, TooBig> {
             Ok(bytes.to_vec())
         }
+        /// Lends its own.
+        fn shape(&self, text: &str) -> Result<&Shape, TooBig> {
+            let _ = text;
+            Err(TooBig)
+        }
+        /// Lends what it is given.
+        fn same<'a>(&'a self, bytes: &[u8], text: &'a str) -> &'a str {
+            let _ = bytes;
+            text
+        }
+        /// Lends that later.
+        async fn same_later<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+            bytes
+        }
         /// Once drew one.
         #[deprecated = "it is slow"]
         fn old(&self, points: Vec<Shape>, text: String) {
@@ -142,6 +156,7 @@ mod shadowed {
     #[speedysvc::service]
     trait Shadows {
         fn get(&self, channel: &str, call: &[u8], target: u8, reply: u8, codec: u8, body: u8, archived: u8) -> u8;
+        fn lend<'target>(&'target self, target: &'target str, value: &str) -> &'target str;
     }
 
     pub(crate) struct Names;
@@ -150,6 +165,10 @@ mod shadowed {
     impl Shadows for Names {
         fn get(&self, _: &str, _: &[u8], _: u8, _: u8, _: u8, _: u8, _: u8) -> u8 {
             0
+        }
+
+        fn lend<'target>(&'target self, target: &'target str, _: &str) -> &'target str {
+            target
         }
     }
 }
