@@ -61,8 +61,13 @@ impl Service for Adder {
     }
 }
 
-/// Says what it is told, as the built-in service does.
-struct Echo;
+/// Says what it is told.
+#[derive(Clone, Copy)]
+enum Echo {
+    /// As the built-in service does.
+    Lends,
+    Gives,
+}
 
 impl Service for Echo {
     fn contract(&self) -> &'static Contract {
@@ -76,7 +81,10 @@ impl Service for Echo {
     fn call(&self, _: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
         let bytes = byte_string::slice(call.body.bytes());
         let bytes = bytes.ok_or_else(|| Failure::not_started(Code::InvalidArgument, "no byte string"))?;
-        call.reply.ok_bytes(call.codec, black_box(bytes).to_vec())
+        match self {
+            Self::Lends => call.reply.ok_lent_bytes(call.codec, black_box(bytes)),
+            Self::Gives => call.reply.ok_bytes(call.codec, black_box(bytes).to_vec()),
+        }
     }
 }
 
@@ -103,7 +111,7 @@ fn passes(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("passes");
     let mut arguments = Buffer::new(4096);
     byte_string::encode(&[7; 32], &mut arguments).expect("it fits");
-    let mut passes = Passes::new(black_box(Arc::new(Echo))).expect("memory for a link");
+    let mut passes = Passes::new(black_box(Arc::new(Echo::Lends))).expect("memory for a link");
     for slots in [1, 64] {
         group.throughput(Throughput::Elements(slots as u64));
         group.bench_function(format!("{slots} found, 32 bytes"), |bencher| {
@@ -125,11 +133,12 @@ fn frames(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("frames");
     let mut arguments = Buffer::new(4096);
     byte_string::encode(&[7; 32], &mut arguments).expect("it fits");
-    for together in [1, 64] {
-        let mut frames = Frames::new(black_box(Arc::new(Echo)), together, arguments.as_slice()).expect("a connection");
+    for (together, echo, how) in [(1, Echo::Lends, "lent"), (64, Echo::Lends, "lent"), (64, Echo::Gives, "given")] {
+        let mut frames = Frames::new(black_box(Arc::new(echo)), together, arguments.as_slice()).expect("a connection");
         assert_eq!(frames.call(), together * (48 + 40), "all are answered");
         group.throughput(Throughput::Elements(together as u64));
-        group.bench_function(format!("{together} in a chunk, 32 bytes"), |bencher| bencher.iter(|| frames.call()));
+        let name = format!("{together} in a chunk, 32 bytes, {how}");
+        group.bench_function(name, |bencher| bencher.iter(|| frames.call()));
     }
     group.finish();
 }

@@ -137,6 +137,13 @@ impl Body<'_> {
             Self::InPlace { place, .. } => place.bytes(),
         }
     }
+
+    /// Whether [`Reply::over`] would let the reply go over them.
+    #[inline]
+    #[must_use]
+    pub fn is_written_over(&self) -> bool {
+        matches!(self, Self::InPlace { reply_over: true, .. })
+    }
 }
 
 /// A reply as it is written.

@@ -1,4 +1,5 @@
-//! speedysvc as users get it: a supervisor, a worker, a typed client. The argument is borrowed, the reply owned.
+//! speedysvc as users get it: a supervisor, a worker, a typed client. The handler lends what it was given; the client's
+//! argument is borrowed, its reply owned.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,9 +18,9 @@ use crate::run::parent::Parent;
 #[speedysvc::service]
 pub(crate) trait Echo {
     /// The same text.
-    fn echo(&self, text: &str) -> String;
+    fn echo<'a>(&self, text: &'a str) -> &'a str;
     /// The same bytes.
-    fn echo_bytes(&self, bytes: &[u8]) -> Vec<u8>;
+    fn echo_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8];
 }
 
 pub(super) const FILE: &str = "\

@@ -4,20 +4,20 @@
 #[speedysvc::service]
 pub trait Echo {
     /// The same text.
-    fn echo(&self, text: &str) -> String;
+    fn echo<'a>(&self, text: &'a str) -> &'a str;
     /// The same bytes.
-    fn echo_bytes(&self, bytes: &[u8]) -> Vec<u8>;
+    fn echo_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8];
 }
 
 pub(crate) struct BuiltinEcho;
 
 #[speedysvc::service]
 impl Echo for BuiltinEcho {
-    fn echo(&self, text: &str) -> String {
-        text.to_owned()
+    fn echo<'a>(&self, text: &'a str) -> &'a str {
+        text
     }
 
-    fn echo_bytes(&self, bytes: &[u8]) -> Vec<u8> {
-        bytes.to_vec()
+    fn echo_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes
     }
 }

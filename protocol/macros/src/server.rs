@@ -218,8 +218,9 @@ fn write_result(names: &Names<'_>, lent: Option<&Lent>, call: &TokenStream) -> T
         (Some(_), true) => quote!(call.reply.ok_lent_bytes(call.codec, value)),
         (Some(_), false) => quote!(call.reply.ok(call.codec, value)),
     };
-    // What is lent may lie in the arguments.
-    let over = (!lent.is_some_and(Lent::is_of_an_argument)).then(|| quote!(call.reply.over(call.body);));
+    let is_of_an_argument = lent.is_some_and(Lent::is_of_an_argument);
+    let over = (!is_of_an_argument).then(|| quote!(call.reply.over(call.body);));
+    let write = if is_of_an_argument { unless_over(names, lent, &write) } else { write };
     match names.error() {
         None => quote! {
             let value = #call;
@@ -230,9 +231,27 @@ fn write_result(names: &Names<'_>, lent: Option<&Lent>, call: &TokenStream) -> T
             let result = #call;
             #over
             match result {
-                ::core::result::Result::Ok(value) => #write,
+                ::core::result::Result::Ok(value) => { #write }
                 ::core::result::Result::Err(error) => call.reply.application(call.codec, &error),
             }
         },
+    }
+}
+
+/// Writes what may lie in the arguments. Over those goes a copy: so a large one costs no more than one that is given.
+fn unless_over(names: &Names<'_>, lent: Option<&Lent>, write: &TokenStream) -> TokenStream {
+    let give = match (lent.map(|lent| lent.what), names.is_byte_string()) {
+        (Some(What::Str), _) => quote!(call.reply.ok(call.codec, &value)),
+        (_, true) => quote!(call.reply.ok_bytes(call.codec, value)),
+        (_, false) => return write.clone(),
+    };
+    quote! {
+        if call.body.is_written_over() {
+            let value = ::std::borrow::ToOwned::to_owned(value);
+            call.reply.over(call.body);
+            #give
+        } else {
+            #write
+        }
     }
 }
