@@ -35,7 +35,10 @@ const clock = (at, to = 19) => (at === null || at === undefined ? "–" : new Da
 const STEPS = [1, 5, 10, 15, 30, 60, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
 const time = { stroke: colour("--soft"), grid: { show: false }, ticks: { stroke: colour("--grid"), size: 4 }, size: 26, space: 64, font: "11px system-ui, sans-serif",
   incrs: STEPS, values: (_, splits, __, ___, step) => splits.map((at) => clock(at, step < 60 ? 19 : 16)) };
-const x = { range: (_, min, max) => [Math.min(min ?? 0, (max ?? 60) - 60), max ?? 60] };
+// All moments, and a minute at least: to one alone uPlot adds a thousand days.
+const whole = (u) => { const at = u.data[0], last = at.at(-1) ?? 60; return [Math.min(at[0] ?? 0, last - 60), last]; };
+const isAll = (at, min, max) => !at.length || (min === at[0] && (max === at.at(-1) || at.length === 1));
+const x = { range: (u, min, max) => (isAll(u.data[0], min, max) ? whole(u) : [Math.min(min, max - 60), max]) };
 const when = { label: "UTC", value: (_, at) => clock(at) };
 // A value without neighbours makes no line: it is a point.
 const alone = (u, series) => { const d = u.data[series]; return [...d.keys()].filter((at) => d[at] != null && d[at - 1] == null && d[at + 1] == null); };
@@ -137,9 +140,9 @@ const figures = [...document.querySelectorAll("[data-chart]")].map((figure) => (
 
 // Whoever has dragged across a chart keeps what was chosen until a double click, whatever comes meanwhile.
 function isZoomed(u) {
-  const at = u.data[0], { min, max } = u.scales.x;
-  if (!u.cursor.drag.x || !at.length) return false;
-  const [from, to] = x.range(u, at[0], at.at(-1));
+  const { min, max } = u.scales.x;
+  if (!u.cursor.drag.x || !u.data[0].length) return false;
+  const [from, to] = whole(u);
   return min !== from || max !== to;
 }
 // The figure says which span it shows.

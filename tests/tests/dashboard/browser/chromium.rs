@@ -1,11 +1,13 @@
-//! One browser for all tests of this program: whoever has its turn has it as new. The last one ends it.
+//! A browser: started, and told what to do.
 
+use std::cell::Cell;
 use std::env;
+use std::error::Error;
 use std::fs;
-use std::ops::Deref;
+use std::io::{Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
@@ -22,63 +24,38 @@ pub const ENTER: &str = "\u{e007}";
 
 /// Pixels of a picture, at most.
 const TALLEST: f64 = 4000.0;
+/// What a picture may take. Without it a test goes on from its beginning, so it may be less than a slow machine needs.
+const PICTURE: Duration = Duration::from_secs(30);
+
+/// Where they are, or why there is none, and nobody insists on it.
+fn programs() -> Option<[PathBuf; 2]> {
+    let found = PROGRAMS.map(|(name, usual)| env::var_os(name).map_or_else(|| PathBuf::from(usual), PathBuf::from));
+    if found.iter().all(|program| program.exists()) {
+        return Some(found);
+    }
+    assert!(env::var_os("CI").is_none(), "there is no {} or no {}", found[0].display(), found[1].display());
+    say("SKIPPED: no chromium; apt-get install chromium chromium-driver");
+    None
+}
+
+/// Also where a test passes, whose output is kept back otherwise.
+pub fn say(line: &str) {
+    writeln!(stderr(), "{line}").ok();
+}
 
 pub struct Browser {
     session: Session,
+    /// Whether a test's pictures are taken.
+    has_eyes: Cell<bool>,
     /// Ended behind the session.
     _driver: Process,
     _profile: tempfile::TempDir,
 }
 
-/// A test's turn with the browser.
-pub struct Turn {
-    browser: Arc<Browser>,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Turn {
-    /// Waits for it. `None` where there is no browser, which is said, and where nobody insists on it.
-    pub fn take() -> Option<Self> {
-        static SHARED: Mutex<Weak<Browser>> = Mutex::new(Weak::new());
-        static TURN: Mutex<()> = Mutex::new(());
-        // A test that failed leaves nothing behind that the next one does not set anew.
-        let browser = {
-            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-            match shared.upgrade() {
-                Some(browser) => browser,
-                None => {
-                    let browser = Arc::new(Browser::start()?);
-                    *shared = Arc::downgrade(&browser);
-                    browser
-                }
-            }
-        };
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        browser.set_scripts(true);
-        browser.set(1440, 900, false);
-        browser.open("about:blank");
-        browser.complaints();
-        Some(Self { browser, _turn: turn })
-    }
-}
-
-impl Deref for Turn {
-    type Target = Browser;
-
-    fn deref(&self) -> &Browser {
-        &self.browser
-    }
-}
-
 impl Browser {
-    fn start() -> Option<Self> {
-        let [chromium, chromedriver] =
-            PROGRAMS.map(|(variable, usual)| env::var_os(variable).map_or_else(|| PathBuf::from(usual), PathBuf::from));
-        if !chromium.exists() || !chromedriver.exists() {
-            assert!(env::var_os("CI").is_none(), "there is no {} or no {}", chromium.display(), chromedriver.display());
-            eprintln!("SKIPPED: no chromium; apt-get install chromium chromium-driver");
-            return None;
-        }
+    /// Starts one; `None` where there is none.
+    pub fn start() -> Option<Self> {
+        let [chromium, chromedriver] = programs()?;
         // A profile of its own, so that nothing of another run is in it.
         let profile = tempfile::Builder::new().prefix("spb").tempdir().expect("a folder can be made");
         let mut command = Command::new(&chromedriver);
@@ -87,7 +64,34 @@ impl Browser {
         let line = driver.wait_for_line("was started successfully on port ");
         let port = line.rsplit(' ').next().expect("a port").trim_end_matches('.').to_owned();
         let session = Session::begin(format!("127.0.0.1:{port}"), capabilities(&chromium, profile.path()));
-        Some(Self { session, _driver: driver, _profile: profile })
+        Some(Self { session, has_eyes: Cell::new(true), _driver: driver, _profile: profile })
+    }
+
+    /// Forgets what the test before has set.
+    pub fn renew(&self) {
+        self.has_eyes.set(true);
+        self.set_scripts(true);
+        self.set(1440, 900, false);
+        self.open("about:blank");
+        self.complaints();
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.session.pid()
+    }
+
+    /// From now on until the end of this test no picture is taken.
+    pub fn close_eyes(&self) {
+        self.has_eyes.set(false);
+    }
+
+    /// Does something in this time, or throws [`super::webdriver::Silent`].
+    pub fn within<T>(&self, patience: Duration, act: impl FnOnce() -> T) -> T {
+        let usual = self.session.set_patience(patience);
+        let done = act();
+        self.session.set_patience(usual);
+        done
     }
 
     pub fn open(&self, url: &str) {
@@ -188,16 +192,31 @@ impl Browser {
         self.value(over).as_i64().expect("a number of pixels")
     }
 
-    /// Keeps a picture of the whole page.
+    /// Keeps a picture of the whole page, to be looked at: that there is none is said, and fails nothing.
     pub fn picture(&self, name: &str) {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
-        fs::create_dir_all(&folder).expect("a folder can be made");
-        let size = &self.tool("Page.getLayoutMetrics", &json!({}))["cssContentSize"];
+        if !self.has_eyes.get() {
+            return say(&format!("no picture `{name}`: the browser before this one did not answer"));
+        }
+        // In the middle of a navigation there is no page: its width is 0, and who waits for its next frame waits in vain.
+        self.wait_for("document.readyState === 'complete' && document.documentElement.clientWidth > 0");
+        if let Err(why) = self.within(PICTURE, || self.take_picture(name)) {
+            say(&format!("no picture `{name}`: {why}"));
+        }
+    }
+
+    fn take_picture(&self, name: &str) -> Result<(), Box<dyn Error>> {
+        let ask = |name: &str, parameters: &Value| {
+            self.session.ask("goog/cdp/execute", &json!({ "cmd": name, "params": parameters }))
+        };
+        let size = &ask("Page.getLayoutMetrics", &json!({}))?["cssContentSize"];
         let height = size["height"].as_f64().map(|height| height.min(TALLEST));
         let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": height, "scale": 1 });
-        let picture = self.tool("Page.captureScreenshot", &json!({ "captureBeyondViewport": true, "clip": clip }));
-        let picture = base64::engine::general_purpose::STANDARD.decode(picture["data"].as_str().expect("text"));
-        fs::write(folder.join(format!("{name}.png")), picture.expect("base64")).expect("it can be written");
+        let picture = ask("Page.captureScreenshot", &json!({ "captureBeyondViewport": true, "clip": clip }))?;
+        let picture = picture["data"].as_str().ok_or("it is no text")?;
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(format!("{name}.png")), base64::engine::general_purpose::STANDARD.decode(picture)?)?;
+        Ok(())
     }
 }
 

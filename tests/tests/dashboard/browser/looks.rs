@@ -4,7 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::chromium::{Browser, Turn};
+use super::chromium::Browser;
+use super::turn::browse;
 use crate::fixture::Dashboard;
 
 pub const PAGES: [(&str, &str); 8] = [
@@ -79,23 +80,24 @@ const FAINT: &str = "(() => {
 
 #[test]
 fn no_page_has_an_error_wide_or_narrow_light_or_dark() {
-    let dashboard = dashboard_in_use();
-    let Some(browser) = Turn::take() else { return };
-    for (width, dark) in [(1440, false), (1440, true), (390, false), (390, true)] {
-        browser.set(width, 900, dark);
-        for (name, path) in PAGES {
-            let name = format!("{name}-{width}-{}", if dark { "dark" } else { "light" });
-            browser.open(&format!("http://{}{path}", dashboard.address));
-            settle(&browser);
-            assert_eq!(browser.overhang(), 0, "{name} is wider than its window");
-            browser.picture(&name);
-            for (what, script) in [("is cut off", CUT_OFF), ("is too faint", FAINT)] {
-                assert_eq!(browser.value(script), Value::Array(Vec::new()), "{name}: {what}");
+    browse(|browser| {
+        let dashboard = dashboard_in_use();
+        for (width, dark) in [(1440, false), (1440, true), (390, false), (390, true)] {
+            browser.set(width, 900, dark);
+            for (name, path) in PAGES {
+                let name = format!("{name}-{width}-{}", if dark { "dark" } else { "light" });
+                browser.open(&format!("http://{}{path}", dashboard.address));
+                settle(browser);
+                assert_eq!(browser.overhang(), 0, "{name} is wider than its window");
+                browser.picture(&name);
+                for (what, script) in [("is cut off", CUT_OFF), ("is too faint", FAINT)] {
+                    assert_eq!(browser.value(script), Value::Array(Vec::new()), "{name}: {what}");
+                }
+                assert_eq!(browser.complaints(), Vec::<String>::new(), "{name}");
             }
-            assert_eq!(browser.complaints(), Vec::<String>::new(), "{name}");
         }
-    }
-    let hosts = "performance.getEntriesByType('resource').map((one) => new URL(one.name).host)";
-    let foreign = format!("{hosts}.filter((host) => host !== location.host)");
-    assert_eq!(browser.value(&foreign), Value::Array(Vec::new()), "nothing comes from elsewhere");
+        let hosts = "performance.getEntriesByType('resource').map((one) => new URL(one.name).host)";
+        let foreign = format!("{hosts}.filter((host) => host !== location.host)");
+        assert_eq!(browser.value(&foreign), Value::Array(Vec::new()), "nothing comes from elsewhere");
+    });
 }

@@ -4,7 +4,9 @@
 //! | module      | idea |
 //! |-------------|------|
 //! | `webdriver` | the protocol by which a browser is steered |
-//! | `chromium`  | the one browser that all tests share, and whose turn it is |
+//! | `chromium`  | a browser: started, and told what to do |
+//! | `turn`      | the one browser that all tests share, whose turn it is, and when there is a new one |
+//! | `silent`    | a browser that stops answering |
 //! | `looks`     | every page, wide and narrow, light and dark |
 //! | `keyboard`  | every button and link without a mouse |
 //! | `lives`     | numbers that follow, tables that are sorted, with scripts and without |
@@ -22,5 +24,7 @@ mod keyboard;
 mod lives;
 mod log;
 mod looks;
+mod silent;
+mod turn;
 mod webdriver;
 mod zoom;
