@@ -29,3 +29,23 @@ fn health(spec: &ServiceSpec, up_ms: u64) -> Value {
         "pid": std::process::id(), "up_ms": up_ms,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn what_health_says_is_what_its_schema_names() {
+        let spec = ServiceSpec { name: "pen", version: 3, docs: "", methods: &[] };
+        let (said, schema) = (health(&spec, 7), Standard::Health.result("pen"));
+        let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<String>>();
+        assert_eq!(names(&said), names(&schema["properties"]));
+        let required: BTreeSet<String> = serde_json::from_value(schema["required"].clone()).unwrap();
+        assert_eq!(names(&said), required, "each is always there");
+        for name in ["status", "service"] {
+            assert_eq!(said[name], schema["properties"][name]["const"], "{name}");
+        }
+    }
+}

@@ -1,11 +1,12 @@
 //! A service as an OpenAPI 3.1 document, from the same declaration as its contract: every method is
-//! `POST /SERVICE/METHOD` with JSON.
+//! `POST /SERVICE/METHOD` with JSON, also those that every service answers.
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::contract::{MethodSpec, ServiceSpec};
+use crate::standard::Standard;
 
 impl ServiceSpec {
     /// The document. `timeout_field` is the header field with which a caller says how long it will wait.
@@ -15,11 +16,9 @@ impl ServiceSpec {
             settings.definitions_path = "/components/schemas".into();
         });
         let mut generator = SchemaGenerator::new(settings);
-        let paths: Map<String, Value> = self
-            .methods
-            .iter()
-            .map(|method| (format!("/{}/{}", self.name, method.name), method.path(&mut generator)))
-            .collect();
+        let own = self.methods.iter().map(|method| (method.name, method.path(&mut generator)));
+        let all = own.chain(Standard::ALL.map(|standard| (standard.name(), standard.path(self))));
+        let paths: Map<String, Value> = all.map(|(name, path)| (format!("/{}/{name}", self.name), path)).collect();
         let mut schemas = generator.take_definitions(true);
         schemas.insert("Failure".to_owned(), failure());
         let mut document = json!({
@@ -36,10 +35,7 @@ impl ServiceSpec {
 impl MethodSpec {
     fn path(&self, generator: &mut SchemaGenerator) -> Value {
         let types = self.schema_with_defaults(generator);
-        let mut responses = json!({
-            "200": content("What the method gives.", &types.result.into()),
-            "default": content("It gave nothing, and says whether the call ran.", &json!({ "$ref": FAILURE })),
-        });
+        let mut responses = responses(&types.result.into());
         if let Some(error) = types.error {
             let schema = json!({
                 "type": "object", "required": ["code", "outcome", "error"],
@@ -52,18 +48,33 @@ impl MethodSpec {
             [one] => !has_default(one),
             _ => true,
         };
-        json!({ "post": {
-            "operationId": self.name,
-            "summary": self.docs.lines().next().unwrap_or_default(),
-            "description": self.docs,
-            "parameters": [{ "$ref": "#/components/parameters/Timeout" }],
-            "requestBody": {
-                "required": needs_body,
-                "content": { "application/json": { "schema": body(self.arguments, types.arguments) } },
-            },
-            "responses": responses,
-        } })
+        path(self.name, self.docs, needs_body, &body(self.arguments, types.arguments), &responses)
     }
+}
+
+impl Standard {
+    fn path(self, spec: &ServiceSpec) -> Value {
+        path(self.name(), self.docs(), false, &body(&[], Vec::new()), &responses(&self.result(spec.name)))
+    }
+}
+
+/// A method's place; `arguments` is the schema of its body.
+fn path(name: &str, docs: &str, needs_body: bool, arguments: &Value, responses: &Value) -> Value {
+    json!({ "post": {
+        "operationId": name,
+        "summary": docs.lines().next().unwrap_or_default(),
+        "description": docs,
+        "parameters": [{ "$ref": "#/components/parameters/Timeout" }],
+        "requestBody": { "required": needs_body, "content": { "application/json": { "schema": arguments } } },
+        "responses": responses,
+    } })
+}
+
+fn responses(result: &Value) -> Value {
+    json!({
+        "200": content("What the method gives.", result),
+        "default": content("It gave nothing, and says whether the call ran.", &json!({ "$ref": FAILURE })),
+    })
 }
 
 const FAILURE: &str = "#/components/schemas/Failure";
@@ -163,4 +174,66 @@ fn timeout(name: &str) -> Value {
 
 fn content(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::contract::{MethodSchema, Runs};
+    use crate::ids::Codec;
+
+    fn methods() -> &'static [MethodSpec] {
+        const METHODS: &[MethodSpec] = &[MethodSpec {
+            name: "write",
+            signature: "write(&str) -> Result<u32, Dry>",
+            docs: "Writes.\n\nUntil it is dry.",
+            idempotent: false,
+            runs: Runs::OnTheLoop,
+            codec: Codec::Rkyv,
+            arguments: &["text"],
+            defaults: &[None],
+            schema: |generator| MethodSchema {
+                arguments: vec![generator.subschema_for::<String>()],
+                result: generator.subschema_for::<u32>(),
+                error: Some(generator.subschema_for::<bool>()),
+            },
+        }];
+        METHODS
+    }
+
+    #[test]
+    fn every_method_that_a_service_answers_has_its_path() {
+        let document = ServiceSpec { name: "pen", version: 3, docs: "Pens.", methods: methods() }.openapi("T");
+        let paths = document["paths"].as_object().unwrap();
+        assert_eq!(paths.keys().collect::<Vec<_>>(), ["/pen/write", "/pen/health", "/pen/describe"]);
+        let ids: Vec<&Value> = paths.values().map(|path| &path["post"]["operationId"]).collect();
+        assert_eq!(ids, ["write", "health", "describe"]);
+        for (name, path) in paths {
+            let post = &path["post"];
+            assert!(post["summary"].as_str().is_some_and(|summary| summary.len() > 5), "{name}: {post}");
+            assert_eq!(post["responses"]["default"]["content"]["application/json"]["schema"]["$ref"], FAILURE);
+            assert_eq!(post["requestBody"]["required"], name == "/pen/write", "{name}");
+            assert_eq!(post["responses"].get("422").is_some(), name == "/pen/write", "{name}");
+        }
+        let answer = |name: &str| &paths[name]["post"]["responses"]["200"]["content"]["application/json"]["schema"];
+        assert_eq!(answer("/pen/health")["properties"]["service"]["const"], "pen");
+        assert_eq!(answer("/pen/health")["properties"]["up_ms"]["maximum"], u64::MAX);
+        assert_eq!(answer("/pen/write")["maximum"], u32::MAX);
+    }
+
+    #[test]
+    fn the_schema_of_a_description_names_what_is_in_one() {
+        let spec = ServiceSpec { name: "pen", version: 3, docs: "", methods: methods() };
+        let (description, schema) = (spec.describe(), Standard::Describe.result("pen"));
+        let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<BTreeSet<String>>();
+        for (object, schema) in
+            [(&description, &schema), (&description["methods"][0], &schema["properties"]["methods"]["items"])]
+        {
+            assert_eq!(names(object), names(&schema["properties"]));
+            let required: BTreeSet<String> = serde_json::from_value(schema["required"].clone()).unwrap();
+            assert_eq!(names(object), required, "each is always there");
+        }
+    }
 }

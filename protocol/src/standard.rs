@@ -6,6 +6,8 @@
 
 use std::sync::LazyLock;
 
+use serde_json::{Value, json};
+
 use crate::contract::{Contract, Method};
 use crate::ids::{Codec, MethodId, MethodIndex, Shape};
 
@@ -40,6 +42,50 @@ impl Standard {
         }
     }
 
+    /// What it is for, in Markdown.
+    #[must_use]
+    pub const fn docs(self) -> &'static str {
+        match self {
+            Self::Health => {
+                "Whether the service is well, who answers, and for how long it has run.\n\nThat it is answered \
+                             at all is the news: a worker that hangs, drains or is gone does not begin the call."
+            }
+            Self::Describe => "The service, its own methods and their types as JSON Schema.",
+        }
+    }
+
+    /// The JSON Schema of what it gives, for a service of this name. More fields may come: callers skip those that they
+    /// do not know.
+    #[must_use]
+    pub fn result(self, service: &str) -> Value {
+        match self {
+            Self::Health => json!({
+                "type": "object", "required": ["status", "service", "version", "library", "pid", "up_ms"],
+                "properties": {
+                    "status": { "const": "serving" },
+                    "service": { "const": service },
+                    "version": { "type": "integer", "format": "uint32", "description": "Of the service's trait." },
+                    "library": { "type": "string", "description": "Name and version of what answers." },
+                    "pid": { "type": "integer", "format": "uint32", "description": "Of the worker." },
+                    "up_ms": { "type": "integer", "format": "uint64", "description": "How long it has served." },
+                },
+            }),
+            Self::Describe => {
+                let schema = json!({ "type": ["object", "boolean"], "description": "A JSON Schema." });
+                json!({
+                    "type": "object", "required": ["service", "version", "docs", "methods", "$defs"],
+                    "properties": {
+                        "service": { "const": service },
+                        "version": { "type": "integer", "format": "uint32", "description": "Of the service's trait." },
+                        "docs": { "type": "string" },
+                        "methods": { "type": "array", "items": described_method(&schema) },
+                        "$defs": { "type": "object", "additionalProperties": schema },
+                    },
+                })
+            }
+        }
+    }
+
     /// Which one an index means in a service that has `own` methods.
     #[must_use]
     pub fn at(index: MethodIndex, own: usize) -> Option<Self> {
@@ -52,6 +98,23 @@ impl Standard {
         let (name, signature) = (self.name().to_owned(), signature.to_owned());
         Method { name, signature, id, shape: *TEXT, idempotent: true, codec: Codec::Json }
     }
+}
+
+fn described_method(schema: &Value) -> Value {
+    json!({
+        "type": "object",
+        "required": ["name", "signature", "docs", "idempotent", "codec", "arguments", "result", "error"],
+        "properties": {
+            "name": { "type": "string" },
+            "signature": { "type": "string" },
+            "docs": { "type": "string" },
+            "idempotent": { "type": "boolean", "description": "Whether twice does no more than once." },
+            "codec": { "type": "string", "description": "In which clients that are built from the trait call it." },
+            "arguments": { "type": "object", "additionalProperties": schema },
+            "result": schema,
+            "error": { "type": ["object", "boolean", "null"], "description": "Its JSON Schema, where there is one." },
+        },
+    })
 }
 
 /// The shape of a method that takes nothing and gives a text.

@@ -6,7 +6,7 @@ set -euo pipefail
 url=$1
 shift
 methods=()
-for method in echo echo_bytes sum pid fail print log steady; do
+for method in echo echo_bytes sum pid fail print log steady health describe; do
     methods+=(--include-operation-id "$method")
 done
 exec schemathesis --config-file "$(dirname "$0")/schemathesis.toml" run "$url/openapi.json" --url "$url" \

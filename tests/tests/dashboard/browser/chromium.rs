@@ -197,7 +197,7 @@ impl Browser {
         if !self.has_eyes.get() {
             return say(&format!("no picture `{name}`: the browser before this one did not answer"));
         }
-        // In the middle of a navigation there is no page: its width is 0, and who waits for its next frame waits in vain.
+        // In the middle of a navigation there is no page: its width is 0, and its next frame never comes.
         self.wait_for("document.readyState === 'complete' && document.documentElement.clientWidth > 0");
         if let Err(why) = self.within(PICTURE, || self.take_picture(name)) {
             say(&format!("no picture `{name}`: {why}"));

@@ -92,8 +92,8 @@ fn the_policy_stops_what_would_get_in() {
     browse(|browser| {
         let dashboard = Dashboard::start("", "");
         browser.open(&format!("http://{}/", dashboard.address));
-        let inline =
-            "const one = document.createElement('script'); one.textContent = 'window.hit = 1'; document.body.append(one);
+        let inline = "const one = document.createElement('script'); one.textContent = 'window.hit = 1';
+            document.body.append(one);
             const image = document.createElement('div'); image.innerHTML = '<img src=x onerror=\"window.hit = 1\">';
             document.body.append(image)";
         browser.value(&format!("(() => {{ {inline} }})()"));

@@ -63,7 +63,8 @@ fn a_log_that_is_followed_stays_at_its_end_and_one_that_is_read_does_not() {
             ));
         };
         let is_at_end = "(() => { const log = document.getElementById('log');
-            return log.scrollHeight > log.clientHeight && log.scrollTop + log.clientHeight >= log.scrollHeight - 2; })()";
+            return log.scrollHeight > log.clientHeight
+                && log.scrollTop + log.clientHeight >= log.scrollHeight - 2; })()";
         print("first", 150);
         browser.wait_for(is_at_end);
         browser.click("#follow");
