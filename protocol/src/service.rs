@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bytes;
+mod straight;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::archive::{self, Buffer, Decode, Encode, Sink};
 use crate::byte_string;
 use crate::contract::{Contract, ServiceSpec};
-use crate::ids::{Codec, MethodIndex};
+use crate::ids::{CallId, Codec, MethodIndex};
 use crate::json;
 use crate::msgpack;
 use crate::shm::in_place::InPlace;
@@ -155,24 +156,31 @@ pub struct Reply {
     /// A result that has been written. Its memory is given back when the reply is out: nobody waits for that.
     written: Vec<u8>,
     apart: Apart,
+    /// Frames of replies, while others go behind them.
+    frames: Vec<u8>,
 }
 
-/// Whether the body is the archive of the byte string in `written`, and is still to be made.
+/// Where the archive of a byte string is, when it is not the body.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Apart {
-    /// It must not be.
+    /// It must be.
     Never,
-    /// It may be, from so many bytes on.
+    /// It need not be made, from so many bytes on.
     From(usize),
-    /// It is.
+    /// It is still to be made, of what is in `written`.
     Is,
+    /// It may go behind `frames` as the reply to this call, when it is of fewer bytes than these.
+    Straight(CallId, usize),
+    /// It has gone there, where its frame begins at this byte, with so many bytes.
+    Gone(usize, usize),
 }
 
 impl Reply {
     /// An empty reply with room for at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self { body: Buffer::new(limit), window: None, status: Status::Ok, written: Vec::new(), apart: Apart::Never }
+        let (status, written, apart, frames) = (Status::Ok, Vec::new(), Apart::Never, Vec::new());
+        Self { body: Buffer::new(limit), window: None, status, written, apart, frames }
     }
 
     /// What the body is.
@@ -264,7 +272,7 @@ impl Reply {
     /// Replaces whatever was written by a failure.
     pub fn fail(&mut self, failure: &Failure) {
         self.window = None;
-        self.apart = Apart::Never;
+        self.call_back();
         self.status = failure.status();
         let text = failure.wire_text().as_bytes();
         if let Err(no_room) = self.body.room(text.len()).map(|room| room.copy_from_slice(text)) {

@@ -5,13 +5,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use speedysvc_protocol::contract::Runs;
-use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::ids::{CallId, Codec, MethodIndex};
 use speedysvc_protocol::service::{Body, Call};
 use speedysvc_protocol::stats::{Counter, Untimed};
 use speedysvc_protocol::status::Status;
 
 use super::Runner;
-use crate::budget::KEEP;
+use crate::budget::{KEEP, LARGE};
 
 impl Runner {
     /// Whether this method is the service's own, runs on the loop, takes no time and gives no large replies.
@@ -36,15 +36,15 @@ impl Runner {
         self.reply.prepare(limit, KEEP, None);
         let started = self.start(index);
         running(Some(method));
-        self.call_short(method, arguments, apart_from);
+        self.reply.let_apart(apart_from);
+        self.call_short(method, arguments);
         running(None);
         started.into_iter().for_each(|started| self.end(index, started));
         (self.bytes_in, self.bytes_out) = (arguments.len(), self.replied_bytes());
     }
 
     #[inline]
-    fn call_short(&mut self, method: MethodIndex, arguments: &[u8], apart_from: usize) {
-        self.reply.let_apart(apart_from);
+    fn call_short(&mut self, method: MethodIndex, arguments: &[u8]) {
         let (body, scratch, reply) = (Body::Own(arguments), &mut self.scratch, &mut self.reply);
         let call = Call { codec: Codec::Rkyv, body, scratch, reply };
         // As in `call`.
@@ -60,11 +60,14 @@ impl Runner {
         self.scratch.set_limit(arguments_max);
     }
 
-    /// Runs one of them. Any byte string lies apart in the reply.
+    /// Runs one of them. Its reply goes behind the frames that were given for that, unless it is large; then nothing is
+    /// told of its length.
     #[inline]
-    pub(crate) fn run_alike(&mut self, method: MethodIndex, arguments: &[u8]) {
+    pub(crate) fn run_alike(&mut self, method: MethodIndex, id: CallId, arguments: &[u8]) -> Option<usize> {
         self.reply.prepare_another();
-        self.call_short(method, arguments, 0);
+        self.reply.let_straight(id, LARGE / 2);
+        self.call_short(method, arguments);
+        self.reply.go_straight(id, LARGE)
     }
 
     /// How many of the next ones are run without a look at the clock.
@@ -116,7 +119,6 @@ impl Runner {
         others.calls += 1;
         others.bytes_in += bytes_in as u64;
         others.bytes_out += bytes_out as u64;
-        self.reply.let_go();
     }
 
     /// Counts what was added up.
@@ -131,7 +133,6 @@ impl Runner {
     /// One of them has a reply that does not go straight out, of arguments of so many bytes: it is answered as any is.
     #[cold]
     pub(crate) fn join_alike(&mut self, bytes_in: usize) {
-        self.reply.join();
         (self.bytes_in, self.bytes_out) = (bytes_in, self.replied_bytes());
     }
 }

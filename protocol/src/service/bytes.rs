@@ -13,19 +13,23 @@ impl Reply {
     ///
     /// # Errors
     /// [`Failure`] when it is over the limit.
-    #[inline]
+    // Always: what moves a `Vec` about and gives back a `Failure` costs more than all that is done here.
+    #[inline(always)]
     pub fn ok_bytes(&mut self, codec: Codec, value: Vec<u8>) -> Result<(), Failure> {
+        self.status = Status::Ok;
         if codec != Codec::Rkyv {
-            return self.ok_lent_bytes(codec, &value);
+            return self.write_words(codec, &value);
+        }
+        if self.goes_ahead(&value) {
+            return Ok(());
         }
         let may_be_apart = matches!(self.apart, Apart::From(least) if value.len() >= least);
-        if may_be_apart && self.window.is_none() && byte_string::archived_len(value.len()) <= self.body.limit() {
-            self.status = Status::Ok;
+        if may_be_apart && self.window.is_none() && self.has_room(value.len()) {
             self.apart = Apart::Is;
             self.written = value;
             return Ok(());
         }
-        let written = self.ok_lent_bytes(codec, &value);
+        let written = self.archive_bytes(&value);
         self.written = value;
         written
     }
@@ -37,13 +41,34 @@ impl Reply {
     #[inline]
     pub fn ok_lent_bytes(&mut self, codec: Codec, value: &[u8]) -> Result<(), Failure> {
         self.status = Status::Ok;
-        match codec {
-            Codec::Rkyv if self.window.is_none() => byte_string::encode(value, &mut self.body),
-            Codec::Rkyv => self.archive(&Bytes(value)),
-            Codec::Json => json::bytes::encode_bytes(value, &mut self.body),
-            Codec::MsgPack => msgpack::encode(&Base64(value), &mut self.body),
-            Codec::Raw => self.body.append(value),
+        if codec != Codec::Rkyv {
+            return self.write_words(codec, value);
         }
+        if self.goes_ahead(value) { Ok(()) } else { self.archive_bytes(value) }
+    }
+
+    #[inline]
+    fn archive_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        match self.window {
+            None => byte_string::encode(bytes, &mut self.body),
+            Some(_) => self.archive(&Bytes(bytes)),
+        }
+    }
+
+    /// A byte string as what is no archive.
+    #[inline(never)]
+    fn write_words(&mut self, codec: Codec, bytes: &[u8]) -> Result<(), Failure> {
+        match codec {
+            Codec::Json => json::bytes::encode_bytes(bytes, &mut self.body),
+            Codec::MsgPack => msgpack::encode(&Base64(bytes), &mut self.body),
+            Codec::Raw | Codec::Rkyv => self.body.append(bytes),
+        }
+    }
+
+    /// Whether the archive of a byte string of so many bytes is within the limit.
+    #[inline]
+    pub(super) fn has_room(&self, len: usize) -> bool {
+        byte_string::archived_len(len) <= self.body.limit()
     }
 }
 

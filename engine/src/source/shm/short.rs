@@ -6,7 +6,8 @@ use speedysvc_protocol::byte_string;
 use speedysvc_protocol::context::{self, CallName, Peer, Served};
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::claim::Request;
-use speedysvc_protocol::shm::layout::INLINE;
+use speedysvc_protocol::shm::layout::{Grant, INLINE};
+use speedysvc_protocol::shm::link::WorkerLink;
 use speedysvc_protocol::stats::Counter;
 
 use super::Links;
@@ -55,6 +56,10 @@ impl Links {
                 taker.publish(self.me, seq, status, u32::try_from(len).expect("a grant has less than 4 GiB"), &[]);
             }
             None if body.len() <= INLINE => taker.publish(self.me, seq, status, wire_len(body), body),
+            None if body.len() as u64 <= grant.capacity => {
+                copy_in(link, grant, body);
+                taker.publish(self.me, seq, status, wire_len(body), &[]);
+            }
             _ => {
                 runner.reply.join();
                 self.answer(at, grant, method, runner, now_ns);
@@ -68,6 +73,12 @@ impl Links {
         self.meter.peers().answered(row, bytes_in, bytes_out);
         true
     }
+}
+
+// A call, as what is inline above needs its registers.
+#[inline(never)]
+fn copy_in(link: &WorkerLink, grant: Grant, body: &[u8]) {
+    link.copy_in(grant, body);
 }
 
 /// Room for the arguments of a short call that lie in a client's buffer, aligned for archives.

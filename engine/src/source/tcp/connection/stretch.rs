@@ -8,14 +8,12 @@ use speedysvc_protocol::context::{self, CallName, Served};
 use speedysvc_protocol::frame;
 use speedysvc_protocol::ids::{CallId, Codec, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
-use speedysvc_protocol::service::Reply;
 use speedysvc_protocol::stats::{Counter, Untimed};
-use speedysvc_protocol::status::Status;
 
 use super::admit::NEAR_NS;
 use super::turn::TURN_NS;
 use super::{Connection, Stage};
-use crate::budget::{LARGE, UNSENT};
+use crate::budget::UNSENT;
 use crate::clock::now_ns;
 use crate::dispatch::{Elsewhere, Runner};
 use crate::source::tcp::pool::Pool;
@@ -106,24 +104,26 @@ impl Connection {
         let Self { inbox, outbox, order, .. } = self;
         let (frames, running, mut ran) = (&inbox.waiting()[frames], elsewhere.running(), Ran::default());
         let Some(first) = frames.first_chunk::<FRAME_HEADER>() else { return ran };
+        runner.reply.swap_frames(outbox);
         for frame in frames.chunks_exact(frame) {
             let Some((head, arguments)) = frame.split_first_chunk() else { break };
             let Some(id) = frame::another_call(head, first).filter(|id| order.check(*id).is_ok()) else { break };
             order.took(id);
             context::serve_another(CallName::Frame(id));
             running(Some(index));
-            runner.run_alike(index, arguments);
+            let bytes_out = runner.run_alike(index, id, arguments);
             ran.calls += 1;
-            let Some(bytes_out) = append_reply(outbox, id, &runner.reply) else {
+            let Some(bytes_out) = bytes_out else {
                 ran.large = Some(id);
                 break;
             };
             runner.answered_alike(index, Counter::TcpCalls, (arguments.len(), bytes_out), &mut ran.well);
-            if runner.was_held_up() || outbox.len() > UNSENT {
+            if runner.was_held_up() || runner.reply.frames_len() > UNSENT {
                 ran.ends = true;
                 break;
             }
         }
+        runner.reply.swap_frames(outbox);
         // Between two of them only the above was done.
         running(None);
         ran
@@ -135,22 +135,6 @@ impl Connection {
         let is_served = self.greeted && self.stage == Stage::Serving && self.large.is_none() && self.skip == 0;
         let is_simple = self.is_plain() && self.trace.is_none();
         is_served && is_simple && !self.took_long && runner.is_short(index)
-    }
-}
-
-/// Queues a reply that is not large, and tells how long its body is. A byte string goes from where its method left it.
-#[inline]
-fn append_reply(outbox: &mut Vec<u8>, id: CallId, reply: &Reply) -> Option<usize> {
-    let (status, body) = (reply.status(), reply.body());
-    match reply.apart() {
-        Some(bytes) if bytes.len() < LARGE / 2 && status == Status::Ok => {
-            frame::append_plain_byte_string(outbox, id, bytes)
-        }
-        None if body.len() < LARGE => {
-            frame::append_plain_reply(outbox, id, status, body);
-            Some(body.len())
-        }
-        _ => None,
     }
 }
 

@@ -60,8 +60,8 @@ impl Service for Mirror {
         &SPEC
     }
 
-    /// The bytes, or the bytes turned round; an empty string panics. Or the number, shifted by so many bits: it cannot
-    /// be read where it does not lie as archives should.
+    /// The bytes, lent, or the bytes turned round; an empty string panics, and one of 39 bytes when it was lent. Or the
+    /// number, shifted by so many bits: it cannot be read where it does not lie as archives should.
     fn call(&self, method: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
         if method.0 == 2 {
             let form = Form { names: &["number", "bytes"], defaults: &[], raw: false };
@@ -70,12 +70,14 @@ impl Service for Mirror {
             return call.reply.ok(call.codec, &both.0.to_native().rotate_left(bits));
         }
         let bytes = byte_string::slice(call.body.bytes());
-        let mut bytes = bytes.ok_or_else(|| Failure::not_started(Code::InvalidArgument, "no byte string"))?.to_vec();
+        let bytes = bytes.ok_or_else(|| Failure::not_started(Code::InvalidArgument, "no byte string"))?;
         assert!(!bytes.is_empty(), "nothing to see");
         if method.0 == 1 {
-            bytes.reverse();
+            return call.reply.ok_bytes(call.codec, bytes.iter().rev().copied().collect());
         }
-        call.reply.ok_bytes(call.codec, bytes)
+        call.reply.ok_lent_bytes(call.codec, bytes)?;
+        assert!(bytes.len() != 39, "too much to see");
+        Ok(())
     }
 }
 
