@@ -147,12 +147,17 @@ impl Body<'_> {
     }
 }
 
+/// [`Status::Ok`] as on the wire.
+const OK: u32 = 0;
+
 /// A reply as it is written.
 pub struct Reply {
     body: Buffer,
     /// Where an archive may be written instead; empty until one is there.
     window: Option<Box<dyn Sink + Send>>,
-    status: Status,
+    /// As on the wire, a word that is written and read as one: what is written by its first byte and then read whole a
+    /// processor waits for.
+    status: u32,
     /// A result that has been written. Its memory is given back when the reply is out: nobody waits for that.
     written: Vec<u8>,
     apart: Apart,
@@ -179,7 +184,7 @@ impl Reply {
     /// An empty reply with room for at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        let (status, written, apart, frames) = (Status::Ok, Vec::new(), Apart::Never, Vec::new());
+        let (status, written, apart, frames) = (OK, Vec::new(), Apart::Never, Vec::new());
         Self { body: Buffer::new(limit), window: None, status, written, apart, frames }
     }
 
@@ -187,7 +192,7 @@ impl Reply {
     #[inline]
     #[must_use]
     pub fn status(&self) -> Status {
-        self.status
+        if self.status == OK { Status::Ok } else { Status::from_wire(self.status) }
     }
 
     /// The body as it goes to the caller, unless it is in the window.
@@ -223,7 +228,7 @@ impl Reply {
     #[inline]
     pub fn prepare_another(&mut self) {
         self.body.clear();
-        self.status = Status::Ok;
+        self.status = OK;
         self.apart = Apart::Never;
     }
 
@@ -273,7 +278,7 @@ impl Reply {
     pub fn fail(&mut self, failure: &Failure) {
         self.window = None;
         self.call_back();
-        self.status = failure.status();
+        self.status = failure.status().to_wire();
         let text = failure.wire_text().as_bytes();
         if let Err(no_room) = self.body.room(text.len()).map(|room| room.copy_from_slice(text)) {
             debug_assert!(self.body.limit() < text.len(), "{no_room}");
@@ -287,7 +292,7 @@ impl Reply {
     /// [`Failure`] when it is over the limit.
     #[inline]
     pub fn ok<T: Encode + Serialize>(&mut self, codec: Codec, value: &T) -> Result<(), Failure> {
-        self.status = Status::Ok;
+        self.status = OK;
         self.write(codec, value)
     }
 
@@ -296,7 +301,7 @@ impl Reply {
     /// # Errors
     /// [`Failure`] when it is over the limit.
     pub fn document(&mut self, codec: Codec, document: &serde_json::Value) -> Result<(), Failure> {
-        self.status = Status::Ok;
+        self.status = OK;
         match codec {
             Codec::Rkyv => self.archive(&document.to_string()),
             Codec::Json | Codec::Raw => json::encode(document, &mut self.body),
@@ -309,7 +314,7 @@ impl Reply {
     /// # Errors
     /// [`Failure`] when it is over the limit.
     pub fn application<E: Encode + Serialize>(&mut self, codec: Codec, error: &E) -> Result<(), Failure> {
-        self.status = Status::Application;
+        self.status = Status::Application.to_wire();
         self.write(codec, error)
     }
 

@@ -26,7 +26,7 @@ use crate::source::tcp::{Connections, Neighbours, Settings};
 /// Where the id is in a frame of a call.
 const ID: std::ops::Range<usize> = 8..16;
 
-/// A loop's connections, of which there is one. No kernel is between the two ends.
+/// A loop's connections, of which there is one as a rule. No kernel is between the two ends.
 pub struct Frames {
     connections: Connections,
     runner: Runner,
@@ -38,7 +38,8 @@ pub struct Frames {
     next_id: u64,
     /// Where it is counted.
     page: StatsReader,
-    _client: UnixStream,
+    address: SocketAddr,
+    clients: Vec<UnixStream>,
 }
 
 impl Frames {
@@ -53,7 +54,7 @@ impl Frames {
         let name = format!("speedysvc-bench-{}-{count}", std::process::id());
         let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
         listener.set_nonblocking(true)?;
-        let client = UnixStream::connect_addr(&listener.local_addr()?)?;
+        let address = listener.local_addr()?;
         let (file, page) = create_page()?;
         let (contract, runner) = (service.contract(), runner_in(Arc::clone(&service), &file)?);
         let settings = Settings { message_max: MESSAGE_MAX, deadline_us: 30_000_000, compression: None };
@@ -65,13 +66,22 @@ impl Frames {
         let mut calls = Vec::new();
         (0..together).for_each(|_| frame::append(&mut calls, kind, arguments));
         let frame = FRAME_HEADER + arguments.len();
-        let driver = Memory { tag: Tag(0), chunk: vec![], sending: None };
-        let mut frames = Self { connections, runner, driver, calls, frame, next_id: 1, page, _client: client };
-        frames.connections.serve(&mut frames.runner, &mut Alone, &mut frames.driver);
-        let mut hello = Vec::new();
-        frame::append(&mut hello, Kind::Hello, &serde_json::to_vec(&Hello::typed(contract))?);
-        frames.exchange(&hello, |_| {});
+        let driver = Memory { tag: Tag(0), chunks: vec![], free: vec![], sending: vec![] };
+        let clients = vec![];
+        let mut frames = Self { connections, runner, driver, calls, frame, next_id: 1, page, address, clients };
+        frames.connect(&Hello::typed(contract))?;
         Ok(frames)
+    }
+
+    /// One more client, which is what is meant from now on where nobody else is.
+    pub(crate) fn connect(&mut self, hello: &Hello) -> io::Result<Tag> {
+        self.clients.push(UnixStream::connect_addr(&self.address)?);
+        self.connections.knock();
+        self.turn(|_| {});
+        let mut frame = Vec::new();
+        frame::append(&mut frame, Kind::Hello, &serde_json::to_vec(hello)?);
+        self.exchange(&frame, |_| {});
+        Ok(self.driver.tag)
     }
 
     /// They come, and are answered; returns the bytes of all replies.
@@ -100,26 +110,61 @@ impl Frames {
     }
 
     /// These bytes come at once; tells what goes out until there is nothing more to do.
-    pub(crate) fn exchange(&mut self, bytes: &[u8], mut out: impl FnMut(&[u8])) {
-        self.driver.chunk.clear();
-        self.driver.chunk.extend_from_slice(bytes);
-        let (tag, chunk) = (self.driver.tag, Chunk { id: 0, len: bytes.len() });
+    pub(crate) fn exchange(&mut self, bytes: &[u8], out: impl FnMut(&[u8])) {
+        self.receive(self.driver.tag, bytes);
+        self.serve(out);
+    }
+
+    /// These bytes come at once from this client, before the next turn.
+    pub(crate) fn receive(&mut self, tag: Tag, bytes: &[u8]) {
+        let chunk = self.driver.fill(bytes);
         let received = Completion::Received { tag, received: Ok(Some(chunk)), more: true };
         self.connections.completed(received, &mut self.driver);
-        while self.connections.serve(&mut self.runner, &mut Alone, &mut self.driver) {
-            while let Some(sent) = self.driver.sending.take() {
-                out(sent.bytes());
-                self.connections.completed(Completion::Sent { tag, sent, result: Ok(()) }, &mut self.driver);
-            }
+    }
+
+    /// Turns until there is nothing more to do; tells what goes out.
+    pub(crate) fn serve(&mut self, mut out: impl FnMut(&[u8])) {
+        while self.turn(&mut out) {}
+    }
+
+    /// One turn; tells what goes out. Whether anything was done.
+    pub(crate) fn turn(&mut self, mut out: impl FnMut(&[u8])) -> bool {
+        let worked = self.connections.serve(&mut self.runner, &mut Alone, &mut self.driver);
+        assert_eq!(self.driver.free.len(), self.driver.chunks.len(), "no chunk is kept beyond a turn");
+        for (tag, sent) in self.driver.sending.split_off(0) {
+            out(sent.bytes());
+            self.connections.completed(Completion::Sent { tag, sent, result: Ok(()) }, &mut self.driver);
         }
+        worked
+    }
+
+    /// The client that was connected last.
+    #[cfg(test)]
+    pub(crate) fn last(&self) -> Tag {
+        self.driver.tag
     }
 }
 
 /// Takes what is sent, and hands out what was put into it.
 struct Memory {
     tag: Tag,
-    chunk: Vec<u8>,
-    sending: Option<Outgoing>,
+    chunks: Vec<Vec<u8>>,
+    free: Vec<u16>,
+    sending: Vec<(Tag, Outgoing)>,
+}
+
+impl Memory {
+    /// A chunk with these bytes.
+    fn fill(&mut self, bytes: &[u8]) -> Chunk {
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.chunks.push(vec![]);
+            u16::try_from(self.chunks.len() - 1).expect("they are few")
+        });
+        let chunk = &mut self.chunks[usize::from(id)];
+        chunk.clear();
+        chunk.extend_from_slice(bytes);
+        Chunk { id, len: bytes.len() }
+    }
 }
 
 impl Driver for Memory {
@@ -129,8 +174,8 @@ impl Driver for Memory {
 
     fn stop_receiving(&mut self, _: Tag) {}
 
-    fn send(&mut self, _: &Rc<OwnedFd>, _: Tag, bytes: Outgoing, _: bool) {
-        self.sending = Some(bytes);
+    fn send(&mut self, _: &Rc<OwnedFd>, tag: Tag, bytes: Outgoing, _: bool) {
+        self.sending.push((tag, bytes));
     }
 
     fn forget(&mut self, _: &Rc<OwnedFd>, _: Tag) {}
@@ -144,10 +189,12 @@ impl Driver for Memory {
     }
 
     fn bytes(&self, chunk: &Chunk) -> &[u8] {
-        &self.chunk[..chunk.len]
+        &self.chunks[usize::from(chunk.id)][..chunk.len]
     }
 
-    fn recycle(&mut self, _: Chunk) {}
+    fn recycle(&mut self, chunk: Chunk) {
+        self.free.push(chunk.id);
+    }
 
     fn has_work(&mut self) -> bool {
         false

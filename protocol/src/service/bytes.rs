@@ -6,7 +6,7 @@ use crate::byte_string;
 use crate::ids::Codec;
 use crate::json::{self, Base64};
 use crate::msgpack;
-use crate::status::{Failure, Status};
+use crate::status::Failure;
 
 impl Reply {
     /// Writes the method's result where that is a byte string.
@@ -16,7 +16,7 @@ impl Reply {
     // Always: what moves a `Vec` about and gives back a `Failure` costs more than all that is done here.
     #[inline(always)]
     pub fn ok_bytes(&mut self, codec: Codec, value: Vec<u8>) -> Result<(), Failure> {
-        self.status = Status::Ok;
+        self.status = super::OK;
         if codec != Codec::Rkyv {
             return self.write_words(codec, &value);
         }
@@ -40,7 +40,7 @@ impl Reply {
     /// [`Failure`] when it is over the limit.
     #[inline]
     pub fn ok_lent_bytes(&mut self, codec: Codec, value: &[u8]) -> Result<(), Failure> {
-        self.status = Status::Ok;
+        self.status = super::OK;
         if codec != Codec::Rkyv {
             return self.write_words(codec, value);
         }

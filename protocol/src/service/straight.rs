@@ -33,9 +33,9 @@ impl Reply {
         if let Apart::Gone(_, len) = self.apart {
             return Some(len);
         }
-        let body = self.body.as_slice();
+        let (status, body) = (self.status(), self.body.as_slice());
         (body.len() < below).then(|| {
-            frame::append_plain_reply(&mut self.frames, id, self.status, body);
+            frame::append_plain_reply(&mut self.frames, id, status, body);
             body.len()
         })
     }

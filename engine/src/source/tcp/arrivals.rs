@@ -45,6 +45,11 @@ impl Arrivals {
         }
     }
 
+    /// Bytes that came and were not handled.
+    pub(super) fn left(&self) -> usize {
+        usize::try_from(self.came - self.handled).unwrap_or(usize::MAX)
+    }
+
     /// An idle connection keeps next to no memory.
     pub(super) fn rest(&mut self) {
         if self.moments.len() <= KEPT_IDLE {

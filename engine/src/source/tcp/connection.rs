@@ -2,6 +2,7 @@
 
 mod admit;
 mod answers;
+mod arriving;
 mod away;
 mod debts;
 mod large;
@@ -80,6 +81,9 @@ pub(super) struct Connection {
     /// Which the next call belongs to. In a box, as most connections never hear of one.
     trace: Option<Box<TraceContext>>,
     inbox: ReceiveBuffer,
+    /// What came last, where the driver received it: nothing else waits then. Not for longer than until the next turn
+    /// here, as the driver has few of these.
+    held: Option<Chunk>,
     /// When what is in it came.
     arrivals: Arrivals,
     /// The calls that were taken.
@@ -144,6 +148,7 @@ impl Connection {
             wire: Wire::default(),
             trace: None,
             inbox: ReceiveBuffer::default(),
+            held: None,
             arrivals: Arrivals::default(),
             order: Order::default(),
             large: None,
@@ -182,55 +187,6 @@ impl Connection {
         driver.receive(&self.socket, self.tag);
     }
 
-    pub(super) fn received(
-        &mut self,
-        received: io::Result<Option<Chunk>>,
-        (more, came_ns): (bool, u64),
-        pool: &mut Pool,
-        driver: &mut dyn Driver,
-    ) {
-        self.receiving = more;
-        self.stopping &= more;
-        match received {
-            Ok(Some(chunk)) => {
-                if matches!(self.stage, Stage::Greeting | Stage::Serving) {
-                    self.arrive(driver.bytes(&chunk), came_ns, pool);
-                } else {
-                    self.ignored += driver.bytes(&chunk).len();
-                }
-                driver.recycle(chunk);
-                self.part();
-            }
-            Ok(None) if matches!(self.stage, Stage::Greeting | Stage::Serving) => self.stage = Stage::Closing,
-            Ok(None) => {
-                if let Stage::Parting(why) = self.stage {
-                    self.shut_down(why);
-                }
-            }
-            Err(error) if is_passing(&error) => {}
-            Err(_) => self.shut_down(Counter::ClosedError),
-        }
-    }
-
-    fn arrive(&mut self, mut bytes: &[u8], came_ns: u64, pool: &mut Pool) {
-        self.arrivals.came(bytes.len(), came_ns);
-        if let Some(large) = &mut self.large {
-            let came = bytes.len();
-            bytes = large.arrive(bytes);
-            self.arrivals.handled(came - bytes.len());
-        }
-        if !bytes.is_empty() {
-            self.inbox.arrive(bytes, pool);
-        }
-    }
-
-    /// So much of what arrived has been dealt with.
-    #[inline]
-    fn handled(&mut self, bytes: usize) {
-        self.inbox.handle(bytes);
-        self.arrivals.handled(bytes);
-    }
-
     /// Bytes went out, or did not. Whether there is something to do now.
     pub(super) fn sent(&mut self, sent: Outgoing, result: &io::Result<()>, pool: &mut Pool) -> bool {
         self.sending = None;
@@ -256,7 +212,7 @@ impl Connection {
         if self.outbox.capacity() == 0 {
             self.outbox = pool.small();
         }
-        let again = self.handle_frames(runner, elsewhere, pool);
+        let again = self.handle(runner, elsewhere, pool, driver);
         runner.meter.peers().set_in_flight(self.row, self.away.len() as u64);
         self.flush(driver);
         self.regulate(driver);
@@ -264,6 +220,7 @@ impl Connection {
             pool.keep_small(mem::take(&mut self.outbox));
         }
         self.inbox.rest(pool);
+        debug_assert_eq!(self.arrivals.left(), self.inbox.waiting().len(), "what came is handled or waits");
         self.arrivals.rest();
         again
     }
@@ -355,6 +312,7 @@ impl Connection {
             && self.away.is_empty()
             && self.large.is_none()
             && self.inbox.waiting().is_empty()
+            && self.held.is_none()
             && self.skip == 0
             && self.is_between_requests()
     }
@@ -384,11 +342,4 @@ impl Connection {
             _ => None,
         }
     }
-}
-
-/// Errors that end a multishot receive and not the connection: no buffer was free, it was cancelled by us, or a signal
-/// came.
-fn is_passing(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(Errno::from_io_error(error), Some(Errno::NOBUFS | Errno::CANCELED | Errno::INTR | Errno::AGAIN))
 }

@@ -126,8 +126,7 @@ impl Connections {
         match completion {
             Completion::Received { tag, received, more } => {
                 let open = self.open.find(tag);
-                let bytes =
-                    received.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| driver.bytes(chunk).len());
+                let bytes = received.as_ref().ok().and_then(Option::as_ref).map_or(0, |chunk| chunk.len);
                 self.meter.add(Counter::TcpBytesIn, bytes as u64);
                 match (open, received) {
                     (Some(key), received) => {
@@ -218,10 +217,18 @@ impl Connections {
             if runner.take_ran_long() {
                 // The others have their turn after a look at everything else: what comes meanwhile is seen to come, and
                 // this reply goes out. Those who waited are in front.
+                self.settle(driver);
                 break;
             }
         }
         self.accept(driver) || worked
+    }
+
+    /// Who waits here for the next turn leaves the driver's buffers to others.
+    fn settle(&mut self, driver: &mut dyn Driver) {
+        for key in &self.dirty {
+            self.open.wake(*key).settle(&mut self.pool, driver);
+        }
     }
 
     /// Whether so much time has passed since a turn with work, this one's last or one shortly before, that a caller may

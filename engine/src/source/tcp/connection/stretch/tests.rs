@@ -10,6 +10,7 @@ use speedysvc_protocol::archive::{self, Buffer};
 use speedysvc_protocol::byte_string;
 use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, Runs, ServiceSpec};
 use speedysvc_protocol::frame::{self, Header, Kind, Sent};
+use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::{CallId, Codec, MethodId, MethodIndex};
 use speedysvc_protocol::limits::FRAME_HEADER;
 use speedysvc_protocol::service::{Call, Form, Service, arguments};
@@ -188,11 +189,17 @@ impl Accounts {
 /// Calls before those that are looked at: behind them it is known, mostly, that calls need not be timed each.
 const BEFORE: usize = 300;
 
-/// What is answered to these chunks behind others, and counted.
-fn answers<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Accounts) {
+/// What is answered to these chunks behind others, of which so many come before a turn, and counted.
+fn answers<'a>(chunks: impl Iterator<Item = &'a [u8]>, a_turn: usize) -> (Vec<u8>, Accounts) {
     let (mut frames, mut out) = (Frames::new(Arc::new(Mirror), 0, &[]).unwrap(), vec![]);
     frames.exchange(&calls((0..BEFORE).map(|_| (&b"a"[..], Duration::from_secs(30)))), |_| {});
-    chunks.for_each(|chunk| frames.exchange(chunk, |bytes| out.extend_from_slice(bytes)));
+    for (chunk, number) in chunks.zip(1_usize..) {
+        frames.receive(frames.last(), chunk);
+        if number.is_multiple_of(a_turn) {
+            frames.serve(|bytes| out.extend_from_slice(bytes));
+        }
+    }
+    frames.serve(|bytes| out.extend_from_slice(bytes));
     (out, Accounts::of(frames.page()))
 }
 
@@ -203,11 +210,12 @@ proptest! {
     fn calls_that_come_together_are_answered_as_if_each_had_come_alone(
         ops in ops(),
         chunk in prop_oneof![Just(usize::MAX), 1_usize..5_000],
+        a_turn in 1_usize..4,
     ) {
         let frames = written(&ops);
-        let alone = answers(frames.iter().map(Vec::as_slice));
+        let alone = answers(frames.iter().map(Vec::as_slice), 1);
         let all = frames.concat();
-        let together = answers(all.chunks(chunk.min(all.len())));
+        let together = answers(all.chunks(chunk.min(all.len())), a_turn);
         prop_assert!(alone.0 == together.0, "{} and {} bytes", alone.0.len(), together.0.len());
         prop_assert_eq!(alone.1, together.1);
     }
@@ -286,4 +294,75 @@ fn behind_a_call_that_took_long_for_once_no_call_begins_too_late() {
         sent,
         [(numbers[0], Status::Ok), (numbers[1], Status::Ok), (numbers[2], late), (numbers[3], Status::Ok)]
     );
+}
+
+/// Takes longer than a loop may for long.
+struct Long;
+
+impl Service for Long {
+    fn contract(&self) -> &'static Contract {
+        &CONTRACT
+    }
+
+    fn spec(&self) -> &'static ServiceSpec {
+        &SPEC
+    }
+
+    fn call(&self, method: MethodIndex, call: Call<'_>) -> Result<(), Failure> {
+        let began = Instant::now();
+        while method.0 == 0 && began.elapsed() < Duration::from_micros(100) {}
+        Mirror.call(method, call)
+    }
+}
+
+#[test]
+fn who_waits_behind_a_long_call_keeps_no_buffer_of_the_driver() {
+    let mut frames = Frames::new(Arc::new(Long), 0, &[]).unwrap();
+    let call = |id| {
+        let (mut body, mut frame) = (Buffer::new(1 << 10), vec![]);
+        byte_string::encode(b"a", &mut body).unwrap();
+        let (method, codec) = (CONTRACT.methods[0].id, Codec::Rkyv);
+        frame::append(&mut frame, Kind::Call { id: CallId(id), method, codec, left_us: 30_000_000 }, body.as_slice());
+        frame
+    };
+    let first = frames.last();
+    let second = frames.connect(&Hello::typed(&CONTRACT)).unwrap();
+    let mut answered = 0;
+    for id in 1..20 {
+        frames.receive(first, &call(id));
+        frames.receive(second, &call(id));
+        // Once it is known that they are long, each has a turn of its own; `turn` looks for the buffers.
+        let mut turns = 0;
+        while frames.turn(|_| answered += 1) {
+            turns += 1;
+        }
+        assert!(id < 10 || turns >= 2, "{turns} turns");
+    }
+    assert_eq!(answered, 2 * 19);
+}
+
+#[test]
+fn a_frame_within_what_a_call_says_is_no_call_wherever_the_chunks_are_cut() {
+    let long = Duration::from_secs(30);
+    // Its number is one that none had: it would be taken.
+    let mut inner = calls([(&b"inner"[..], long)]);
+    inner[8..16].copy_from_slice(&1_000_u64.to_le_bytes());
+    // Behind more bytes than it has, and with as many that are cut.
+    let (padding, cuts) = (200, 100);
+    inner.splice(..0, vec![0; padding]);
+    const BEFORE: usize = 8;
+    let before = (0..BEFORE).map(|_| (&b"a"[..], long));
+    let all = calls(before.chain([(&inner[..], long), (b"behind", long)]));
+    let begins = all.len() - calls([(&inner[..], long), (b"behind", long)]).len();
+    // Behind a turn that took long nothing goes straight for a while: so the calls before come one by one.
+    let one = begins / BEFORE;
+    for cut in (begins + FRAME_HEADER + padding - cuts..).take(2 * cuts) {
+        let mut sent = vec![];
+        let mut frames = Frames::new(Arc::new(Mirror), 0, &[]).unwrap();
+        for chunk in all[..begins].chunks(one).chain([&all[begins..cut], &all[cut..]]) {
+            frames.exchange(chunk, |bytes| sent.extend(replies(bytes)));
+        }
+        let expected = (1..=BEFORE as u64 + 2).map(|id| (id, Status::Ok));
+        assert!(expected.eq(sent.iter().copied()), "cut at {cut}: {sent:?}");
+    }
 }
