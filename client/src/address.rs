@@ -109,14 +109,6 @@ impl Address {
         };
         parsed.map_err(|why| Error::not_started(Code::InvalidArgument, format!("`{text}` is no address: {why}")))
     }
-
-    /// The service's name, when the address says it.
-    pub(crate) fn service(&self) -> Option<&str> {
-        match self {
-            Self::Shm { name, .. } => name.as_deref().and_then(|name| name.rsplit('/').next()),
-            Self::Tcp { .. } | Self::Unix { .. } => None,
-        }
-    }
 }
 
 impl fmt::Display for Address {
@@ -237,7 +229,7 @@ mod tests {
         ] {
             let address = Address::parse("shm://echo", &environment).unwrap();
             assert_eq!(address, Address::Shm { path: path.into(), name: Some("echo".into()) });
-            assert_eq!((address.to_string().as_str(), address.service()), ("shm://echo", Some("echo")));
+            assert_eq!(address.to_string(), "shm://echo");
         }
     }
 
@@ -247,7 +239,7 @@ mod tests {
         for (text, path) in [("shm://echo", "/r/blue/echo.sock"), ("shm://green/echo", "/r/green/echo.sock")] {
             let address = Address::parse(text, &environment).unwrap();
             assert!(matches!(&address, Address::Shm { path: there, .. } if there == Path::new(path)), "{address:?}");
-            assert_eq!((address.to_string().as_str(), address.service()), (text, Some("echo")));
+            assert_eq!(address.to_string(), text);
         }
     }
 
@@ -283,7 +275,7 @@ mod tests {
         assert_eq!(by_path.to_string(), "shm:///tmp/x.sock");
         let unix = parse("unix:///tmp/x.sock").unwrap();
         assert_eq!(unix, Address::Unix { path: "/tmp/x.sock".into(), wishes: Wishes::default() });
-        assert_eq!((unix.to_string().as_str(), unix.service()), ("unix:///tmp/x.sock", None));
+        assert_eq!(unix.to_string(), "unix:///tmp/x.sock");
         for text in ["tcp://a:1?compression=zlib&checksum=crc32c", "unix:///x?checksum=crc32c"] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }

@@ -86,16 +86,11 @@ impl Channel {
         Self::open(routes, Hello::typed(contract).in_order(), CONNECT)
     }
 
-    /// Connects for one method that is known by name only; without a service's name, to whatever the address serves.
-    pub(crate) fn connect_by_name(
-        service: Option<&str>,
-        address: &str,
-        method: &str,
-        timeout: Option<Duration>,
-    ) -> Result<Self, Error> {
+    /// Connects for one method that is known by name only, of whatever the address serves: a file may give a service
+    /// another name than its trait does.
+    pub(crate) fn connect_by_name(address: &str, method: &str, timeout: Option<Duration>) -> Result<Self, Error> {
         let routes = Routes::parse(address, &Environment::of_process())?;
-        let service = service.or(routes.service()).unwrap_or_default().to_owned();
-        Self::open(routes, Hello::by_name(&service, method), timeout.unwrap_or(CONNECT))
+        Self::open(routes, Hello::by_name("", method), timeout.unwrap_or(CONNECT))
     }
 
     fn open(routes: Routes, hello: Hello, timeout: Duration) -> Result<Self, Error> {

@@ -98,14 +98,6 @@ impl Routes {
         Self(Vec::new())
     }
 
-    /// The service's name, when the first address says it.
-    pub(crate) fn service(&self) -> Option<&str> {
-        match self.0.first()? {
-            Wish::One(address) => address.service(),
-            Wish::Named(named) => named.service(),
-        }
-    }
-
     /// Opens the first that can be. None of them may use up the time of those behind it.
     pub(crate) fn open<T>(
         &self,

@@ -20,7 +20,7 @@ pub enum Reply {
     Application(Vec<u8>),
 }
 
-/// Calls a method of whatever service `address` names or serves. Without a timeout, connecting may take 5 seconds, and
+/// Calls a method of whatever service `address` leads to. Without a timeout, connecting may take 5 seconds, and
 /// the call as long as the service allows.
 ///
 /// # Errors
@@ -34,12 +34,12 @@ pub fn call(address: &str, method: &str, json_body: &[u8], timeout: Option<Durat
 pub struct Method(Channel);
 
 impl Method {
-    /// Connects to whatever service `address` names or serves. The timeout is as for [`call`], for each call.
+    /// Connects to whatever service `address` leads to. The timeout is as for [`call`], for each call.
     ///
     /// # Errors
     /// [`Error`], also when the service has no such method.
     pub fn connect(address: &str, method: &str, timeout: Option<Duration>) -> Result<Self, Error> {
-        let channel = Channel::connect_by_name(None, address, method, timeout)?;
+        let channel = Channel::connect_by_name(address, method, timeout)?;
         Ok(Self(match timeout {
             Some(timeout) => channel.with_timeout(timeout),
             None => channel,

@@ -38,7 +38,8 @@ impl Supervisor<'_, '_> {
                 let line = self.service_line(service);
                 self.journal.announce(&line);
                 self.relieve(service);
-                self.hands.warnings(service).iter().for_each(|line| self.journal.say(Level::Warn, line));
+                let (name, warnings) = (self.hands.name(service), self.hands.warnings(service));
+                warnings.iter().for_each(|line| self.journal.say_of(name, Level::Warn, line));
             }
             Action::AllReady => {
                 self.announce_all();
@@ -50,6 +51,7 @@ impl Supervisor<'_, '_> {
                 self.journal.say(Level::Info, &line);
             }
             Action::Say(level, line) => self.journal.say(level, &line),
+            Action::SayOf(service, level, line) => self.journal.say_of(self.hands.name(service), level, &line),
             Action::Exit(code) => self.exit = Some(code),
         }
         Ok(None)

@@ -50,7 +50,8 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Taken { address, .. } => {
-                write!(f, "{address} is taken; `listen` in [web] names another address, or false for no dashboard")
+                let remedy = "`listen` in [web] names another address, or false for no dashboard";
+                write!(f, "{address} is taken: `ss -ltnp 'sport = :{}'` shows by whom; {remedy}", address.port())
             }
             Self::Token(error) => error.fmt(f),
             Self::Machine { address, source } => write!(f, "the dashboard cannot listen on {address}: {source}"),

@@ -45,11 +45,6 @@ impl Named {
         Some(parsed.map_err(invalid))
     }
 
-    /// The service's own name.
-    pub(crate) fn service(&self) -> Option<&str> {
-        self.shm.service()
-    }
-
     /// Looks where the service says that it is.
     pub(crate) fn find(&self) -> Found {
         let mut addresses = vec![self.shm.clone()];
@@ -110,9 +105,8 @@ mod tests {
     #[test]
     fn without_a_file_shared_memory_is_left_and_the_file_is_named() {
         let run = tempfile::tempdir().unwrap();
-        let named = named(run.path(), "service://echo");
-        let found = named.find();
-        assert_eq!((shown(&found), named.service()), (vec!["shm://echo".to_owned()], Some("echo")));
+        let found = named(run.path(), "service://echo").find();
+        assert_eq!(shown(&found), ["shm://echo"]);
         assert!(found.no_others.unwrap().contains("default/echo.addresses"));
     }
 

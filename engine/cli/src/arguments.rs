@@ -66,6 +66,9 @@ pub(crate) enum Verb {
     #[command(after_help = FILE_EXITS)]
     Check {
         /// The file; without it, ./service.toml
+        #[arg(value_name = "FILE", conflicts_with = "config", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        /// The same, as the engine itself takes it
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
         config: Option<PathBuf>,
         /// Show every value in force and where it came from, as a file that says the same

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         None => run::run(arguments.config.as_deref(), &arguments.only),
         Some(Verb::Init { file }) => files::init(&file),
         Some(Verb::Import { ini, output }) => files::import(&ini, output.as_deref()),
-        Some(Verb::Check { config, print }) => check::check(config.as_deref(), print),
+        Some(Verb::Check { file, config, print }) => check::check(file.or(config).as_deref(), print),
         Some(Verb::Call(what)) => call::call(&what),
         Some(Verb::Describe { address, json, timeout }) => describe::describe(&address, json, timeout),
         Some(Verb::Ping(what)) => ping::ping(&what),

@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::{Counter, Histogram, MethodCounter, Snapshot, Timing};
-use crate::trace::LogTrace;
+
+mod line;
+
+pub use line::LogLine;
 
 /// The socket's name in `<run folder>/<namespace>`. No service can have it: their names begin with a letter.
 pub const SOCKET_NAME: &str = "_control.sock";
@@ -183,31 +186,6 @@ pub enum Reason {
     Failed,
     /// Everything is being stopped.
     Stopping,
-}
-
-/// One line of the log.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct LogLine {
-    /// Microseconds since 1970, UTC. For people: nothing is decided by it.
-    pub time_us: u64,
-    /// How bad.
-    pub level: Level,
-    /// Whose; `None` for the engine's own.
-    pub service: Option<String>,
-    /// Which worker; `None` for the engine's own.
-    pub worker: Option<u32>,
-    /// `stdout` or `stderr` when it was printed, the module's path when it was logged.
-    pub target: String,
-    /// The call that was being served.
-    pub call: Option<String>,
-    /// The trace that this call belongs to.
-    #[serde(flatten)]
-    pub trace: Option<LogTrace>,
-    /// The text, with control characters escaped.
-    pub text: String,
-    /// Whether it was too long, and cut.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub cut: bool,
 }
 
 /// How everything is.

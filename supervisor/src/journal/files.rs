@@ -80,7 +80,7 @@ impl Folder {
         for line in lines {
             let Ok(mut text) = serde_json::to_vec(&line) else { continue };
             text.push(b'\n');
-            let names = [Some(ALL.to_owned()), line.service.as_deref().map(file_name)];
+            let names = [Some(ALL.to_owned()), line.whose().map(file_name)];
             // A line counts as lost once, however many files it is missing in.
             let failed = names.into_iter().flatten().filter(|name| self.write(name, &text).is_err()).count();
             if failed > 0 {
@@ -162,6 +162,7 @@ mod tests {
             level: Level::Info,
             service,
             worker: Some(0),
+            about: None,
             target,
             call: None,
             trace: None,

@@ -82,13 +82,19 @@ impl<'l> Journal<'l> {
     /// To standard output, for whoever waits for the start.
     pub(crate) fn announce(&mut self, text: &str) {
         self.lines.announce(text);
-        self.keep(engines(Level::Info, text));
+        self.keep(engines(None, Level::Info, text));
     }
 
     /// A line of the engine itself: always on standard error, too.
     pub(crate) fn say(&mut self, level: Level, text: &str) {
         self.lines.say(text);
-        self.keep(engines(level, text));
+        self.keep(engines(None, level, text));
+    }
+
+    /// The same, about a service: whoever looks for that service's lines finds it, too.
+    pub(crate) fn say_of(&mut self, service: &str, level: Level, text: &str) {
+        self.lines.say(text);
+        self.keep(engines(Some(service), level, text));
     }
 
     /// A line that a worker wrote.
@@ -156,12 +162,13 @@ fn line_of(entry: &LogLine) -> String {
     format!("{service}{worker}:{about}{call}{trace}{} {}{cut}", if printed { "" } else { ":" }, entry.text)
 }
 
-fn engines(level: Level, text: &str) -> LogLine {
+fn engines(about: Option<&str>, level: Level, text: &str) -> LogLine {
     LogLine {
         time_us: now_us(),
         level,
         service: None,
         worker: None,
+        about: about.map(str::to_owned),
         target: "engine".to_owned(),
         call: None,
         trace: None,

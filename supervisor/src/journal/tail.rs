@@ -55,7 +55,7 @@ impl Tail {
 }
 
 fn fits(line: &LogLine, query: &LogQuery) -> bool {
-    query.service.as_ref().is_none_or(|service| line.service.as_ref() == Some(service))
+    query.service.as_ref().is_none_or(|service| line.is_of(service))
         && query.worker.is_none_or(|worker| line.worker == Some(worker))
         && query.level.is_none_or(|level| line.level >= level)
         && query.text.as_ref().is_none_or(|text| has(line, text))
@@ -78,6 +78,7 @@ mod tests {
             level,
             service,
             worker: Some(0),
+            about: None,
             target,
             call: None,
             trace: None,
@@ -110,6 +111,10 @@ mod tests {
         assert_eq!(found(LogQuery { level: Some(Level::Warn), ..all.clone() }), ["two", "three"]);
         assert_eq!(found(LogQuery { text: Some("ne".to_owned()), ..all.clone() }), ["one"]);
         assert_eq!(found(LogQuery { service: Some("other".to_owned()), ..all.clone() }), [""; 0]);
+        let about = |service: &str| Some(service.to_owned());
+        let own = LogLine { service: None, worker: None, about: about("other"), ..line(Level::Warn, "it died") };
+        assert!(fits(&own, &LogQuery { service: about("other"), ..all.clone() }), "what the engine says of a service");
+        assert!(!fits(&own, &LogQuery { service: about("echo"), ..all.clone() }));
         assert_eq!(found(LogQuery { worker: Some(1), ..all }), [""; 0]);
     }
 }

@@ -28,7 +28,7 @@ pub(super) fn died(state: &mut State, death: &Death, now: Duration, todo: &mut V
         let slot = service.slots.remove(index);
         // Who never served and was told to go lost nothing, however it went.
         if !death.clean && slot.ready_since.is_some() {
-            todo.push(Action::Say(Level::Warn, who));
+            todo.push(Action::SayOf(service.key, Level::Warn, who));
         }
         return;
     }
@@ -51,7 +51,7 @@ pub(super) fn died(state: &mut State, death: &Death, now: Duration, todo: &mut V
     if service.gave_up || service.count_death_over_limit(now) {
         give_up(service, &who, todo);
     } else {
-        todo.push(Action::Say(Level::Warn, format!("{who}; restarting in {}", show(pause))));
+        todo.push(Action::SayOf(service.key, Level::Warn, format!("{who}; restarting in {}", show(pause))));
     }
 }
 
@@ -67,7 +67,7 @@ fn roll_back(service: &mut Service, who: &str, todo: &mut Vec<Action>) {
     let left = count(left.count(), "worker");
     let name = &service.plan.name;
     let line = format!("{who}; {name} goes back to the version before, of which {left} serve");
-    todo.push(Action::Say(Level::Error, line));
+    todo.push(Action::SayOf(service.key, Level::Error, line));
     todo.push(Action::RolledBack(service.key, before.version));
 }
 
@@ -87,6 +87,6 @@ fn give_up(service: &mut Service, who: &str, todo: &mut Vec<Action>) {
         }
         _ => format!("{who}; {name} has failed before, so it is not restarted; {rest}"),
     };
-    todo.push(Action::Say(Level::Error, line));
+    todo.push(Action::SayOf(service.key, Level::Error, line));
     service.gave_up = true;
 }

@@ -211,6 +211,8 @@ pub enum Action {
     /// A line for the operator: `Info` for what was wanted or is as it should be, `Warn` for what is coped with,
     /// `Error` for what stays so until somebody does something.
     Say(Level, String),
+    /// The same, about a service.
+    SayOf(ServiceKey, Level, String),
     /// Nobody is alive: end with this exit code.
     Exit(u8),
 }

@@ -108,7 +108,7 @@ fn settle(service: &mut Service, todo: &mut Vec<Action>) {
         service.before = None;
         let workers = super::count(service.slots.len(), "worker");
         let line = format!("{}: the new version runs in {workers}", service.plan.name);
-        todo.push(Action::Say(Level::Info, line));
+        todo.push(Action::SayOf(service.key, Level::Info, line));
     }
 }
 

@@ -78,7 +78,7 @@ fn obey(state: &mut State, key: ServiceKey, order: Order, todo: &mut Vec<Action>
             if service.wanted == Wanted::Running && service.alive() > 0 {
                 let workers = count(service.alive(), "worker");
                 let line = format!("{} is being stopped: waiting for the calls in {workers}", service.plan.name);
-                todo.push(Action::Say(Level::Info, line));
+                todo.push(Action::SayOf(service.key, Level::Info, line));
             }
             service.wanted = if order == Order::Stop { Wanted::Stopped } else { Wanted::Removed };
             // The next start is a new beginning.
@@ -145,7 +145,7 @@ fn ready(state: &mut State, key: ServiceKey, worker: WorkerId, now: Duration, to
         let more = ready > all;
         let all = count(all, "worker");
         let how = if more { "it takes the place of an older one".to_owned() } else { format!("{ready} of {all} are") };
-        todo.push(Action::Say(Level::Info, format!("{name} worker {} is ready; {how}", worker.0)));
+        todo.push(Action::SayOf(service.key, Level::Info, format!("{name} worker {} is ready; {how}", worker.0)));
     } else if ready >= all {
         service.said_ready = true;
         todo.push(Action::ServiceReady(key));
@@ -174,7 +174,8 @@ fn needs_time(
     // Said once: how far it is `status` tells.
     if slot.doing.is_none() {
         let (name, may) = (&service.plan.name, show(more));
-        todo.push(Action::Say(
+        todo.push(Action::SayOf(
+            service.key,
             Level::Info,
             format!("{name} worker {} asks for {may} until it is ready: {what}", worker.0),
         ));
@@ -193,7 +194,11 @@ fn gives_up(
 ) {
     let Some((service, index)) = state.find(key, worker) else { return };
     if let Some(why) = why {
-        todo.push(Action::Say(Level::Error, format!("{} worker {} cannot serve: {why}", service.plan.name, worker.0)));
+        todo.push(Action::SayOf(
+            service.key,
+            Level::Error,
+            format!("{} worker {} cannot serve: {why}", service.plan.name, worker.0),
+        ));
     }
     let slot = &mut service.slots[index];
     // Who is draining already has a fuse, or was killed.
@@ -209,7 +214,8 @@ fn hung(state: &mut State, key: ServiceKey, worker: WorkerId, how: &str, todo: &
     let slot = &mut service.slots[index];
     if slot.phase == Phase::Ready {
         slot.phase = Phase::Draining;
-        todo.push(Action::Say(
+        todo.push(Action::SayOf(
+            service.key,
             Level::Warn,
             format!("{} worker {}: its loop {how}; killing it", service.plan.name, worker.0),
         ));
@@ -223,7 +229,7 @@ fn too_large(state: &mut State, key: ServiceKey, worker: WorkerId, how: &str, to
     let slot = &mut service.slots[index];
     if slot.phase == Phase::Ready && !std::mem::replace(&mut slot.outgrown, true) {
         let line = format!("{} worker {} {how}: it ends when another serves", service.plan.name, worker.0);
-        todo.push(Action::Say(Level::Warn, line));
+        todo.push(Action::SayOf(service.key, Level::Warn, line));
     }
 }
 
@@ -282,8 +288,9 @@ fn burn(service: &mut Service, index: usize, worker: WorkerId, end: End, now: Du
     let doing = slot.doing.take();
     slot.phase = Phase::Draining;
     slot.fuse = None;
-    let mut say =
-        |what: String| todo.push(Action::Say(Level::Warn, format!("{} worker {} {what}", plan.name, worker.0)));
+    let mut say = |what: String| {
+        todo.push(Action::SayOf(service.key, Level::Warn, format!("{} worker {} {what}", plan.name, worker.0)))
+    };
     match end {
         End::Start => say(match doing {
             None => format!("was not ready within {}; killing it", show(plan.start_timeout)),

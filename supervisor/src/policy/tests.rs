@@ -48,11 +48,11 @@ fn spawn(worker: u32) -> Action {
 }
 
 fn without_words(actions: Vec<Action>) -> Vec<Action> {
-    actions.into_iter().filter(|action| !matches!(action, Action::Say(..))).collect()
+    actions.into_iter().filter(|action| !matches!(action, Action::Say(..) | Action::SayOf(..))).collect()
 }
 
 fn words(actions: Vec<Action>) -> String {
-    let word = |action| if let Action::Say(_, line) = action { Some(line) } else { None };
+    let word = |action| if let Action::Say(_, line) | Action::SayOf(_, _, line) = action { Some(line) } else { None };
     actions.into_iter().filter_map(word).collect::<Vec<_>>().join("\n")
 }
 
@@ -110,7 +110,7 @@ fn the_fifth_death_within_the_window_fails_the_service_and_the_engine() {
 #[test]
 fn lines_are_as_bad_as_what_they_tell() {
     let levels = |actions: Vec<Action>| {
-        let level = |action| if let Action::Say(level, _) = action { Some(level) } else { None };
+        let level = |action| if let Action::SayOf(_, level, _) = action { Some(level) } else { None };
         actions.into_iter().filter_map(level).collect::<Vec<_>>()
     };
     let limit = Some(RestartLimit { deaths: 2, within: ms(60_000) });
@@ -171,7 +171,7 @@ fn who_asks_for_time_has_it_as_often_as_it_asks() {
     let end = next_deadline(&state).unwrap();
     let actions = step(&mut state, Event::Tick, end);
     let line = "echo worker 0 was not ready in the time that it asked for last (loading the index); killing it";
-    assert_eq!(actions, [Action::Say(Level::Warn, line.to_owned()), Action::Kill(ECHO, WorkerId(0))]);
+    assert_eq!(actions, [Action::SayOf(ECHO, Level::Warn, line.to_owned()), Action::Kill(ECHO, WorkerId(0))]);
     assert_eq!(step(&mut state, needs_time(ms(20_000)), end), [], "too late");
 }
 

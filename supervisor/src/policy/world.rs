@@ -122,7 +122,7 @@ impl World {
                 known.version = version;
             }
             Action::Forget(_) => panic!("nobody removed anything"),
-            Action::ServiceReady(_) | Action::AllReady | Action::Say(..) => {}
+            Action::ServiceReady(_) | Action::AllReady | Action::Say(..) | Action::SayOf(..) => {}
         }
         None
     }

@@ -51,6 +51,21 @@ fn files_have_everything_as_json_lines() {
 }
 
 #[test]
+fn what_the_engine_says_of_a_service_is_among_its_lines() {
+    let toml = format!("[log]\ndir = \"log\"\n{}", file(""));
+    let engine = speedysvc_tests::harness::Engine::start(&toml);
+    let home = engine.home();
+    speedysvc_tests::harness::proc::kill(engine.workers()[0]);
+    let died = || lines(&ctl_well(&home, &["logs", "test", "--grep", "was killed", "--json"]));
+    wait_for("its death", || !died().is_empty());
+    // By that it is no line that a worker can write.
+    assert_eq!((&died()[0]["service"], &died()[0]["about"]), (&Value::Null, &"test".into()));
+    wait_for("the same in the file", || {
+        fs::read_to_string(home.path().join("log/test.log")).is_ok_and(|text| text.contains("was killed"))
+    });
+}
+
+#[test]
 fn a_flood_is_bounded_and_counted_and_holds_up_nobody() {
     let mut engine = engine("workers = 2");
     let home = engine.home();

@@ -362,6 +362,8 @@ fn a_file_in_this_folder_needs_no_option() {
     let mut check = home.command("speedysvc-engine");
     check.arg("check");
     let ended = Ended::of(check);
+    let named = run(&["check", &home.config().display().to_string()]);
+    assert_eq!((named.code, &named.out), (ended.code, &ended.out), "{named:?}");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.out.contains("test"), "{ended:?}");
     assert!(!home.run_dir().exists());
@@ -374,4 +376,19 @@ fn what_cannot_be_started_ends_the_engine_and_leaves_nothing() {
     assert!(matches!(ended.code, Some(69 | 78)), "{ended:?}");
     assert!(ended.err.contains("there-is-no-such-program"), "{ended:?}");
     assert!(!home.run_dir().exists());
+}
+
+#[test]
+fn a_service_answers_by_the_name_that_the_file_gives_it() {
+    let engine = Engine::start("[web]\nlisten = false\n[service.my-copy]\nprogram = \"test-service\"\n");
+    for address in [engine.address("my-copy"), "shm://my-copy".to_owned(), "service://my-copy".to_owned()] {
+        for (verb, said) in
+            [(&["call", &address, "echo", "\"x\""][..], "\"x\""), (&["describe", &address], "echo(&str)")]
+        {
+            let mut command = engine.home().command("speedysvc-engine");
+            command.args(verb).env("SPEEDYSVC_RUN_DIR", engine.run_dir());
+            let ended = Ended::of(command);
+            assert!(ended.code == Some(0) && ended.out.contains(said), "{verb:?}: {ended:?}");
+        }
+    }
 }

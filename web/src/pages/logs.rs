@@ -169,6 +169,7 @@ mod tests {
             level: Level::Info,
             service: Some("echo".to_owned()),
             worker: Some(2),
+            about: None,
             target: "stdout".to_owned(),
             call: Some("echo".to_owned()),
             trace: None,
