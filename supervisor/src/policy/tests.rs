@@ -51,9 +51,12 @@ fn without_words(actions: Vec<Action>) -> Vec<Action> {
     actions.into_iter().filter(|action| !matches!(action, Action::Say(..) | Action::SayOf(..))).collect()
 }
 
+fn said(action: Action) -> Option<(Level, String)> {
+    if let Action::Say(level, line) | Action::SayOf(_, level, line) = action { Some((level, line)) } else { None }
+}
+
 fn words(actions: Vec<Action>) -> String {
-    let word = |action| if let Action::Say(_, line) | Action::SayOf(_, _, line) = action { Some(line) } else { None };
-    actions.into_iter().filter_map(word).collect::<Vec<_>>().join("\n")
+    actions.into_iter().filter_map(said).map(|(_, line)| line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -109,10 +112,7 @@ fn the_fifth_death_within_the_window_fails_the_service_and_the_engine() {
 /// Whoever is woken reads what is worse than `info`: there is nothing in it but what went wrong.
 #[test]
 fn lines_are_as_bad_as_what_they_tell() {
-    let levels = |actions: Vec<Action>| {
-        let level = |action| if let Action::SayOf(_, level, _) = action { Some(level) } else { None };
-        actions.into_iter().filter_map(level).collect::<Vec<_>>()
-    };
+    let levels = |all: Vec<Action>| all.into_iter().filter_map(said).map(|(level, _)| level).collect::<Vec<_>>();
     let limit = Some(RestartLimit { deaths: 2, within: ms(60_000) });
     let fragile = Plan { restart: Restart { limit, ..Restart::default() }, ..plan(1) };
     let mut state = started(vec![fragile.clone()]);
