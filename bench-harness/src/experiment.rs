@@ -19,6 +19,7 @@ const FILES: &[(&str, &str)] = &[
     ("in-flight-32-64b.toml", include_str!("../experiments/in-flight-32-64b.toml")),
     ("in-flight-64-64b.toml", include_str!("../experiments/in-flight-64-64b.toml")),
     ("connections-16-32b.toml", include_str!("../experiments/connections-16-32b.toml")),
+    ("connections-32-32b.toml", include_str!("../experiments/connections-32-32b.toml")),
     ("connections-256-32b.toml", include_str!("../experiments/connections-256-32b.toml")),
     ("connections-1024-32b.toml", include_str!("../experiments/connections-1024-32b.toml")),
     ("active-64-links.toml", include_str!("../experiments/active-64-links.toml")),
