@@ -15,7 +15,7 @@ use super::lease::{LOOK_FOR_ZOMBIES, Lease, Parts};
 use super::queue::{self, Ticket};
 use super::queued::Queued;
 use super::room::Lack;
-use super::{ShmConnection, own, reply_lost, still_larger};
+use super::{ShmConnection, own, reply_lost, still_larger, upcoming};
 use crate::call::{Answer, Ask, Request, Stop};
 use crate::clock::Deadline;
 use crate::reply::Reply;
@@ -227,7 +227,9 @@ impl Flight {
 fn begin(home: &ShmConnection, slot: usize, ask: &Ask<'_>) -> Result<Parts, Stop> {
     let mut lease = Lease::of(home, slot);
     lease.check_link(ask.begun_ns)?;
-    home.post(&mut lease, home.link.slot(slot), ask)?;
+    let caller = home.link.slot(slot);
+    home.post(&mut lease, caller, ask)?;
+    home.slots.note_place(slot, upcoming::add(home, caller.expected()));
     // PAIR posted-or-looked: the request is out before the look is owed.
     home.owes_look.0.store(true, Ordering::Release);
     Ok(lease.into_parts())
@@ -258,9 +260,14 @@ impl ShmConnection {
     pub(super) fn expect_next(&self, caller: Caller<'_>, slot: usize) {
         // The next call will probably go into this slot, and its loop has nothing to look for there meanwhile.
         caller.prepare();
-        // And the next reply that is waited for is probably there, a few slots on.
-        let (ahead, count) = (slot + AHEAD, self.slots.count());
-        self.link.slot(if ahead < count { ahead } else { ahead % count }).expect();
+        // And the reply to what was started a little later is probably there.
+        match self.slots.place(slot) {
+            upcoming::IN_A_ROW => {
+                let (ahead, count) = (slot + AHEAD, self.slots.count());
+                self.link.slot(if ahead < count { ahead } else { ahead % count }).expected().expect();
+            }
+            place => upcoming::expect_after(place),
+        }
     }
 
     /// Looks whether the published calls must be rung for, if nobody has since they were.

@@ -25,6 +25,7 @@ mod slots;
 mod task;
 #[cfg(test)]
 mod tests;
+mod upcoming;
 mod wait;
 
 use std::ops::Deref;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 use speedysvc_protocol::shm::seq::Seq;
 
-use super::looking;
+use super::{looking, upcoming};
 
 /// After so many calls a thread looks for a slot from the lowest on: a loop looks at all slots up to the highest that
 /// is in use, so a burst must not leave its last caller up there.
@@ -23,6 +23,8 @@ struct Berth {
     seq: AtomicU64,
     /// When it was taken last, in nanoseconds.
     used_ns: AtomicU64,
+    /// Where a started call stands among those of its thread: see [`upcoming`].
+    place: AtomicU64,
     /// What its user wants to find again: a started call's beginnings.
     kept: [AtomicU64; KEPT_WORDS],
 }
@@ -56,6 +58,7 @@ impl Slots {
             taken: AtomicBool::new(false),
             seq: AtomicU64::new(Seq::NONE.word()),
             used_ns: AtomicU64::new(now_ns),
+            place: AtomicU64::new(upcoming::IN_A_ROW),
             kept: [const { AtomicU64::new(0) }; KEPT_WORDS],
         };
         let berths = (0..count).map(berth).collect();
@@ -126,6 +129,22 @@ impl Slots {
     #[inline]
     pub(super) fn use_at(&self, slot: usize, now_ns: u64) {
         self.berths[slot].used_ns.store(now_ns, Ordering::Relaxed);
+    }
+
+    /// Notes where the call in a taken slot stands among those that its thread has started. What is so already is not
+    /// written again.
+    #[inline]
+    pub(super) fn note_place(&self, slot: usize, place: u64) {
+        let noted = &self.berths[slot].place;
+        if noted.load(Ordering::Relaxed) != place {
+            noted.store(place, Ordering::Relaxed);
+        }
+    }
+
+    /// What was noted of that.
+    #[inline]
+    pub(super) fn place(&self, slot: usize) -> u64 {
+        self.berths[slot].place.load(Ordering::Relaxed)
     }
 
     /// Keeps these words in a taken slot.

@@ -1,14 +1,15 @@
 //! Hints that a cache line will be wanted soon, for those who have many calls in flight: the line is then on its way
 //! while something else is being done. They change nothing that a program can see but its speed.
 
-/// How soon a line that another processor has written last is read.
+/// How soon a line that another processor has written last is read. Whether it still exists does not matter.
 #[inline]
-pub(super) fn to_read<T>(line: &T) {
+pub(super) fn to_read<T>(line: *const T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch loads no register and never faults, whatever the address; this one is of a living reference.
+    // SAFETY: a prefetch loads no register and never faults, whatever the address: nothing is behind one that is not
+    // mapped.
     unsafe {
         use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(line).cast());
+        _mm_prefetch::<_MM_HINT_T0>(line.cast());
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
     let _none = line;

@@ -1,5 +1,7 @@
 //! The client's steps on a slot. Rules 7, 11, 12 and 14 of the slot protocol.
 
+use std::ptr;
+
 use super::layout::{Grant, INLINE, INLINE_WORDS, ReplyLine, RequestHead, RequestLine};
 use super::prefetch;
 use super::seq::{ClaimWord, Seq};
@@ -54,6 +56,21 @@ pub enum GivenUp {
     NotStarted,
     /// A loop has it. A reply may still come; until then the slot and its buffer must not be used.
     Claimed,
+}
+
+/// A reply that is to come. It may be kept for longer than its link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expected(*const ReplyLine);
+
+impl Expected {
+    /// None.
+    pub const NONE: Self = Self(ptr::null());
+
+    /// It is about to be looked at, and is probably there: a hint.
+    #[inline]
+    pub fn expect(self) {
+        prefetch::to_read(self.0);
+    }
 }
 
 impl Caller<'_> {
@@ -116,10 +133,11 @@ impl Caller<'_> {
         prefetch::to_write(self.0.request);
     }
 
-    /// The reply is about to be looked at, and is probably there: a hint.
+    /// Where the reply will come, for those who have others to look at before.
     #[inline]
-    pub fn expect(self) {
-        prefetch::to_read(self.0.reply);
+    #[must_use]
+    pub fn expected(self) -> Expected {
+        Expected(self.0.reply)
     }
 
     /// Copies the inline part of a reply that [`Caller::poll`] returned; `out` has at most [`INLINE`] bytes.

@@ -16,7 +16,7 @@ use crate::shm::flight::{Flight, Owned};
 use crate::shm::home::Home;
 use crate::shm::lease::Lease;
 use crate::shm::slots::KEPT_WORDS;
-use crate::shm::{ShmConnection, Times, own};
+use crate::shm::{ShmConnection, Times, own, upcoming};
 
 /// A call with a byte string that fits into its line, on its channel's first link. Dropping it gives it up.
 ///
@@ -121,6 +121,7 @@ impl ShmConnection {
         self.post_words(&mut lease, method, archive, deadline)?;
         self.slots.keep_words(slot, Beginnings { begun_ns, deadline, method, archive }.into_words());
         lease.note_use(begun_ns);
+        self.slots.note_place(slot, upcoming::add(&**self, self.link.slot(slot).expected()));
         // PAIR posted-or-looked: the request is out before the look is owed.
         self.owes_look.0.store(true, Ordering::Release);
         Some((slot, lease.leave_posted()))
