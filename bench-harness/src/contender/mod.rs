@@ -119,6 +119,15 @@ pub trait Client {
     /// # Errors
     /// When the call fails.
     fn receive(&mut self, reply: &mut Vec<u8>) -> io::Result<()>;
+    /// One call while no other is in flight.
+    ///
+    /// # Errors
+    /// When it fails.
+    #[inline]
+    fn call(&mut self, request: &[u8], reply: &mut Vec<u8>) -> io::Result<()> {
+        self.send(request)?;
+        self.receive(reply)
+    }
 }
 
 /// One of those who are compared.

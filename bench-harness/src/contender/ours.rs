@@ -180,7 +180,7 @@ impl OneByOne {
     }
 }
 
-/// One call at a time is the blocking call of the generated client: it has no halves.
+/// One call at a time is the blocking call of the generated client: it has no halves but where it must.
 pub(super) struct Calls {
     client: EchoClient,
     reply: Vec<u8>,
@@ -200,6 +200,12 @@ impl Client for Calls {
 
     fn receive(&mut self, reply: &mut Vec<u8>) -> io::Result<()> {
         *reply = std::mem::take(&mut self.reply);
+        Ok(())
+    }
+
+    #[inline]
+    fn call(&mut self, request: &[u8], reply: &mut Vec<u8>) -> io::Result<()> {
+        *reply = self.client.echo_bytes(request).map_err(io::Error::other)?;
         Ok(())
     }
 }

@@ -75,6 +75,9 @@ impl<C: Client> Closed<C> {
 
     /// Makes calls for some time. One look at the clock per call: the moment of a reply is that of the next request.
     pub(super) fn measure(&mut self, span: Duration) -> Result<Found> {
+        if self.in_flight == 1 {
+            return self.measure_one_by_one(span);
+        }
         let mut recorder = Recorder::new();
         let mut sent_at = vec![0_u64; usize::try_from(self.in_flight)?];
         for at in &mut sent_at {
@@ -97,15 +100,49 @@ impl<C: Client> Closed<C> {
             oldest = next(oldest, sent_at.len());
         };
         self.drain()?;
-        let seconds = self.clock.ns(last - begin) / 1e9;
-        let latencies = recorder.into_nanoseconds(&self.clock);
-        Ok(Found { calls, seconds, latencies, extras: vec![], void: None, client: None })
+        Ok(self.found(recorder, calls, last - begin))
+    }
+
+    /// The same where one is in flight: no call has to begin before it ends.
+    fn measure_one_by_one(&mut self, span: Duration) -> Result<Found> {
+        let mut recorder = Recorder::new();
+        let (begin, mut calls) = (self.clock.now(), 0_u64);
+        let (end, mut sent_at) = (begin + self.clock.ticks(span), begin);
+        while sent_at < end {
+            self.one()?;
+            let now = self.clock.now();
+            recorder.add(now.saturating_sub(sent_at));
+            calls += 1;
+            sent_at = now;
+        }
+        Ok(self.found(recorder, calls, sent_at - begin))
+    }
+
+    fn found(&self, recorder: Recorder, calls: u64, ticks: u64) -> Found {
+        let (seconds, latencies) = (self.clock.ns(ticks) / 1e9, recorder.into_nanoseconds(&self.clock));
+        Found { calls, seconds, latencies, extras: vec![], void: None, client: None }
     }
 
     /// Makes one call while none is in flight.
+    #[inline]
     pub(super) fn one(&mut self) -> Result<()> {
-        self.send()?;
-        self.receive().map(|_| ())
+        let call = self.sent;
+        let client = &mut self.clients[self.sender];
+        client.call(self.payload.stamped(call), &mut self.reply).with_context(|| format!("call {call} failed"))?;
+        self.sent += 1;
+        self.sender = next(self.sender, self.clients.len());
+        self.receiver = self.sender;
+        self.note_answer(call)
+    }
+
+    /// The reply to this call has come.
+    #[inline]
+    fn note_answer(&mut self, call: u64) -> Result<()> {
+        if !self.payload.is_answered(call, &self.reply) {
+            bail!("the reply to call {call} has another size or stamp than its request");
+        }
+        self.answered += 1;
+        Ok(())
     }
 
     /// Waits for what is still in flight.
@@ -132,10 +169,7 @@ impl<C: Client> Closed<C> {
         let client = &mut self.clients[self.receiver];
         client.receive(&mut self.reply).with_context(|| format!("call {call} failed"))?;
         self.receiver = next(self.receiver, self.clients.len());
-        if !self.payload.is_answered(call, &self.reply) {
-            bail!("the reply to call {call} has another size or stamp than its request");
-        }
-        self.answered += 1;
+        self.note_answer(call)?;
         Ok(call)
     }
 }
