@@ -1,6 +1,7 @@
 //! Byte strings in memory that others may write: found by their archive's last bytes, so that only what is wanted is
 //! copied, and once.
 
+use std::array;
 use std::ops::Range;
 
 use crate::archive::{self, Arguments, Buffer, Bytes, Sink};
@@ -75,19 +76,23 @@ impl Tail {
 #[must_use]
 pub fn words(bytes: &[u8]) -> Option<([u64; INLINE_WORDS], usize)> {
     let (pointer, root) = root(bytes.len()).filter(|(pointer, _)| pointer + ROOT <= INLINE)?;
-    let (mut words, root) = ([0; INLINE_WORDS], u64::from_le_bytes(root));
     let (whole, rest) = bytes.as_chunks::<8>();
-    words.iter_mut().zip(whole).for_each(|(word, bytes)| *word = u64::from_le_bytes(*bytes));
-    if !rest.is_empty() {
-        words[whole.len()] = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    }
-    let place = pointer / 8;
-    if pointer % 8 == 0 {
-        words[place] = root;
-    } else {
-        words[place] |= root << 32;
-        words[place + 1] = root >> 32;
-    }
+    let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let (root_at, root, half) = (pointer / 8, u64::from_le_bytes(root), pointer % 8 != 0);
+    // Each by itself: a copy in one large piece waits for whoever has just written smaller ones.
+    let words = array::from_fn(|place| {
+        let bytes = match whole.get(place) {
+            Some(bytes) => u64::from_le_bytes(*bytes),
+            None if place == whole.len() => rest,
+            None => 0,
+        };
+        match place.checked_sub(root_at) {
+            Some(0) if half => bytes | root << 32,
+            Some(0) => root,
+            Some(1) if half => root >> 32,
+            _ => bytes,
+        }
+    });
     Some((words, pointer + ROOT))
 }
 
@@ -98,6 +103,13 @@ pub fn words(bytes: &[u8]) -> Option<([u64; INLINE_WORDS], usize)> {
 /// As there.
 #[inline]
 pub fn encode(bytes: &[u8], out: &mut Buffer) -> Result<(), Failure> {
+    match words(bytes) {
+        Some((words, len)) => out.set_words(words, len),
+        None => encode_long(bytes, out),
+    }
+}
+
+fn encode_long(bytes: &[u8], out: &mut Buffer) -> Result<(), Failure> {
     let Some((pointer, root)) = root(bytes.len()) else { return archive::encode(&Bytes(bytes), out) };
     let (body, end) = out.room(pointer + ROOT)?.split_at_mut(pointer);
     let (body, padding) = body.split_at_mut(bytes.len());
@@ -189,6 +201,9 @@ mod tests {
         assert!(encode(&[7; 56], &mut ours).is_ok());
         let error = encode(&[7; 57], &mut ours).unwrap_err();
         assert_eq!(error, archive::encode(&vec![7_u8; 57], &mut theirs).unwrap_err());
+        let mut small = Buffer::new(16);
+        assert!(encode(&[7; 9], &mut small).is_err() && encode(&[7; 8], &mut small).is_ok());
+        assert_eq!(slice(small.as_slice()), Some([7; 8].as_slice()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{AlignedVec, Allocations};
 use crate::limits::ARCHIVE_ALIGN;
+use crate::shm::layout::{INLINE, INLINE_WORDS};
 use crate::status::{Code, Failure};
 
 /// Bytes aligned for archives, with a limit, kept from call to call.
@@ -80,6 +81,30 @@ impl Buffer {
         }
         self.len = len;
         Ok(&mut self.bytes[..len])
+    }
+
+    /// Replaces what is in it by the first `len` bytes of these words.
+    ///
+    /// # Errors
+    /// [`Failure`] when `len` is beyond the limit.
+    #[inline]
+    pub(crate) fn set_words(&mut self, words: [u64; INLINE_WORDS], len: usize) -> Result<(), Failure> {
+        debug_assert!(len <= INLINE);
+        if len > self.limit {
+            return Err(too_large(len, self.limit));
+        }
+        if self.bytes.len() < INLINE {
+            self.len = 0;
+            self.grow(INLINE);
+        }
+        // All of them, whatever the length, as to choose takes longer; and one by one, as they are read so: a copy in
+        // larger pieces waits until what was written in smaller ones is out.
+        let line: &mut [u8; INLINE] = self.bytes.first_chunk_mut().expect("it has grown");
+        if let ([a, b, c, d, e], []) = line.as_chunks_mut() {
+            [*a, *b, *c, *d, *e] = words.map(u64::to_le_bytes);
+        }
+        self.len = len;
+        Ok(())
     }
 
     /// Makes it exactly `len` bytes long, and keeps those that it has; what new ones hold is not defined.
