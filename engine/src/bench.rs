@@ -144,6 +144,37 @@ impl Passes {
         (head.status, body)
     }
 
+    /// Asks in this slot; whether that is found where the last request was, without a pass.
+    #[cfg(test)]
+    pub(crate) fn ask_again(&mut self, slot: usize, arguments: &[u8]) -> bool {
+        self.seq = self.seq.next().expect("there are numbers left");
+        self.publish(slot, arguments);
+        let found = self.links.serve_again(&mut self.runner, 1);
+        // As in `call`.
+        while found && self.client.slot(slot).poll(self.seq).is_none() {
+            self.links.serve_next(&mut self.runner);
+        }
+        assert_eq!(self.client.slot(slot).poll(self.seq).is_some(), found);
+        found
+    }
+
+    /// A pass over all; whether it found anything.
+    #[cfg(test)]
+    pub(crate) fn sweep(&mut self) -> bool {
+        self.links.sweep(&mut self.runner, 1)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn looks_at_one_slot(&self) -> bool {
+        self.links.looks_at_one_slot()
+    }
+
+    /// The client leaves.
+    #[cfg(test)]
+    pub(crate) fn leave(&mut self) {
+        self.links.remove(LinkId(1));
+    }
+
     /// From now on there is no room for calls of the service's method, which blocks for ever.
     pub fn fill(&mut self) {
         let served = Served { call: CallName::Http, peer: Peer::Unknown, deadline_ns: 0, trace: None };
@@ -160,19 +191,21 @@ impl Passes {
 
     /// Posts a request with these arguments in each of the first `slots` slots, and looks until all are answered.
     pub fn call(&mut self, slots: usize, inline: &[u8]) {
-        let len = u32::try_from(inline.len()).expect("it is short");
-        // What is longer lies in the buffer already.
-        let inline = if inline.len() <= INLINE { inline } else { &[] };
-        let head = RequestHead { method: 0, codec: Codec::Rkyv as u8, fetch: false, traced: false, len };
         self.seq = self.seq.next().expect("there are numbers left");
-        for slot in 0..slots {
-            let grant = self.client.geometry().slot_grant(slot);
-            self.client.slot(slot).post(self.seq, &Post { head, deadline_ns: u64::MAX, grant, inline });
-        }
+        (0..slots).for_each(|slot| self.publish(slot, inline));
         while (0..slots).any(|slot| self.client.slot(slot).poll(self.seq).is_none()) {
             self.links.sweep(&mut self.runner, 1);
             // A thread that lost its processor in a handler has a method that runs long: its calls are not swept up.
             self.links.serve_next(&mut self.runner);
         }
+    }
+
+    fn publish(&self, slot: usize, inline: &[u8]) {
+        let len = u32::try_from(inline.len()).expect("it is short");
+        // What is longer lies in the buffer already.
+        let inline = if inline.len() <= INLINE { inline } else { &[] };
+        let head = RequestHead { method: 0, codec: Codec::Rkyv as u8, fetch: false, traced: false, len };
+        let grant = self.client.geometry().slot_grant(slot);
+        self.client.slot(slot).post(self.seq, &Post { head, deadline_ns: u64::MAX, grant, inline });
     }
 }

@@ -101,14 +101,22 @@ impl Timing {
     /// A handler starts: the time, if this call is timed.
     #[inline]
     pub(crate) fn start(&mut self, clock: impl FnOnce() -> u64) -> Option<u64> {
+        // Most calls are this one.
+        if matches!(self.batch, Batch::Fresh) && !self.wants() {
+            self.batch = Batch::Untimed;
+        }
+        if matches!(self.batch, Batch::Untimed) { None } else { Some(self.start_timed(clock)) }
+    }
+
+    #[inline(never)]
+    fn start_timed(&mut self, clock: impl FnOnce() -> u64) -> u64 {
         match self.batch {
-            Batch::Untimed => None,
-            Batch::Since(_) => Some(clock()),
-            Batch::Started { started_ns, .. } => Some(started_ns),
-            Batch::Fresh => {
-                let now = self.wants().then(clock);
-                self.batch = now.map_or(Batch::Untimed, Batch::Since);
-                now
+            Batch::Started { started_ns, .. } => started_ns,
+            Batch::Since(_) => clock(),
+            Batch::Fresh | Batch::Untimed => {
+                let now_ns = clock();
+                self.batch = Batch::Since(now_ns);
+                now_ns
             }
         }
     }

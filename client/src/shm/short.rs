@@ -12,6 +12,7 @@ use std::ops::Deref;
 use speedysvc_protocol::byte_string;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::shm::layout::{INLINE, INLINE_WORDS, RequestHead, SLOT_BUFFER};
+use speedysvc_protocol::shm::looks;
 use speedysvc_protocol::shm::slot::{Caller, Post, ReplyHead};
 use speedysvc_protocol::status::Status;
 
@@ -46,7 +47,7 @@ impl ShmConnection {
     #[inline]
     pub(crate) fn call_short(&self, method: MethodIndex, bytes: &[u8], times: Times) -> Short<'_, Vec<u8>> {
         match self.begin_short(method, bytes, times) {
-            Some(lease) => self.end_short(lease, |lease, caller, head| self.read_bytes(lease, caller, head)),
+            Some(lease) => self.end_short(lease, method, |lease, caller, head| self.read_bytes(lease, caller, head)),
             None => Short::NotMade,
         }
     }
@@ -56,7 +57,8 @@ impl ShmConnection {
     pub(crate) fn call_archived(&self, ask: &Ask<'_>, reply: &mut Reply) -> Short<'_, ()> {
         match self.begin_archived(ask) {
             Some(lease) => {
-                self.end_short(lease, |lease, caller, head| self.read(lease, caller, head, reply).ok().map(drop))
+                let mut read = |lease: &Lease<_>, caller: Caller<'_>, head| self.read(lease, caller, head, reply).ok();
+                self.end_short(lease, ask.method, |lease, caller, head| read(lease, caller, head).map(drop))
             }
             None => Short::NotMade,
         }
@@ -88,22 +90,38 @@ impl ShmConnection {
         Some(lease)
     }
 
-    /// Looks for the reply, and reads it.
+    /// Looks for the reply when it is due, and reads it.
     #[inline(always)]
     fn end_short<'a, T>(
         &'a self,
         mut lease: Lease<&'a Self>,
+        method: MethodIndex,
         read: impl FnOnce(&Lease<&'a Self>, Caller<'_>, ReplyHead) -> Option<T>,
     ) -> Short<'a, T> {
         let caller = self.link.slot(lease.slot());
-        let Some(head) = self.look_quickly(caller, lease.seq()) else { return Short::Posted(Posted(lease)) };
+        let Some(head) = self.look_when_due(caller, &lease, method) else { return Short::Posted(Posted(lease)) };
         lease.settle();
+        caller.prepare_another();
         // What is not so stays where it is, and is read in the usual way.
         let is_short = head.status == Status::Ok && u64::from(head.len) <= SLOT_BUFFER;
         match if is_short { read(&lease, caller, head) } else { None } {
             Some(result) => Short::Answered(result),
             None => Short::Posted(Posted(lease)),
         }
+    }
+
+    /// The reply, if it comes within about a microsecond. Until it is due its line is left to the worker.
+    #[inline(always)]
+    fn look_when_due(&self, caller: Caller<'_>, lease: &Lease<&Self>, method: MethodIndex) -> Option<ReplyHead> {
+        let due = self.slots.due(lease.slot(), method);
+        (0..due.looks()).for_each(|_| looks::one_at_a_time());
+        let found = caller.poll(lease.seq());
+        self.slots.note_due(lease.slot(), method, due.after(found.is_some()));
+        if found.is_some() {
+            self.looking.hit();
+            return found;
+        }
+        self.look_quickly(caller, lease.seq())
     }
 
     /// The slot of this thread, when the call is of those that go this way.
@@ -180,7 +198,7 @@ impl ShmConnection {
     }
 
     pub(super) fn answered_short<'a>(&'a self, Posted(lease): Posted<'a>) -> Short<'a, Vec<u8>> {
-        self.end_short(lease, |lease, caller, head| self.read_bytes(lease, caller, head))
+        self.end_short(lease, MethodIndex(0), |lease, caller, head| self.read_bytes(lease, caller, head))
     }
 
     /// The same with an archive.
@@ -190,6 +208,7 @@ impl ShmConnection {
     }
 
     pub(super) fn answered_archived<'a>(&'a self, Posted(lease): Posted<'a>, reply: &mut Reply) -> Short<'a, ()> {
-        self.end_short(lease, |lease, caller, head| self.read(lease, caller, head, reply).ok().map(drop))
+        let mut read = |lease: &Lease<_>, caller: Caller<'_>, head| self.read(lease, caller, head, reply).ok();
+        self.end_short(lease, MethodIndex(0), |lease, caller, head| read(lease, caller, head).map(drop))
     }
 }

@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
+use speedysvc_protocol::ids::MethodIndex;
+use speedysvc_protocol::shm::due::Due;
 use speedysvc_protocol::shm::seq::Seq;
 
 use super::{looking, upcoming};
@@ -25,6 +27,8 @@ struct Berth {
     used_ns: AtomicU64,
     /// Where a started call stands among those of its thread: see [`upcoming`].
     place: AtomicU64,
+    /// When the reply of its last short call was due, and in the upper half the method.
+    due: AtomicU64,
     /// What its user wants to find again: a started call's beginnings.
     kept: [AtomicU64; KEPT_WORDS],
 }
@@ -59,6 +63,7 @@ impl Slots {
             seq: AtomicU64::new(Seq::NONE.word()),
             used_ns: AtomicU64::new(now_ns),
             place: AtomicU64::new(upcoming::IN_A_ROW),
+            due: AtomicU64::new(0),
             kept: [const { AtomicU64::new(0) }; KEPT_WORDS],
         };
         let berths = (0..count).map(berth).collect();
@@ -145,6 +150,21 @@ impl Slots {
     #[inline]
     pub(super) fn place(&self, slot: usize) -> u64 {
         self.berths[slot].place.load(Ordering::Relaxed)
+    }
+
+    /// When the reply of a call of this method in a taken slot is due: at once, when the call before was of another.
+    #[inline]
+    pub(super) fn due(&self, slot: usize, method: MethodIndex) -> Due {
+        let noted = self.berths[slot].due.load(Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "the word is split into its halves")]
+        if noted >> 32 == u64::from(method.0) { Due::from_parts(noted as u32) } else { Due::default() }
+    }
+
+    /// Notes it for the next one.
+    #[inline]
+    pub(super) fn note_due(&self, slot: usize, method: MethodIndex, due: Due) {
+        let word = u64::from(method.0) << 32 | u64::from(due.parts());
+        self.berths[slot].due.store(word, Ordering::Relaxed);
     }
 
     /// Keeps these words in a taken slot.

@@ -25,7 +25,9 @@ impl Worker {
                 self.idle.worked(self.runner.take_moved());
                 return;
             }
-            if self.links.glance() && self.links.sweep(&mut self.runner, self.now_ns) {
+            let again = self.links.serve_again(&mut self.runner, self.now_ns);
+            let others = !again || !self.links.looks_at_one_slot();
+            if again | (others && self.links.glance() && self.links.sweep(&mut self.runner, self.now_ns)) {
                 self.idle.worked(self.runner.take_moved());
                 (looks, served) = (0, served + 1);
                 if self.links.has_waiting() || self.runner.beside.has_done() {

@@ -167,6 +167,13 @@ impl Taker<'_> {
         prefetch::to_write(self.0.reply);
     }
 
+    /// Says who will answer a claimed request that is answered soon, and so takes the line for the reply meanwhile. By a
+    /// store, as in [`Caller::prepare_another`](super::slot::Caller::prepare_another).
+    #[inline]
+    pub fn prepare_soon(self, me: Incarnation) {
+        self.0.reply.owner.store(u64::from(me.0.get()), Ordering::Relaxed);
+    }
+
     /// A request below the claim is a broken rule, unless another loop claimed between our two loads.
     #[cold]
     fn backwards(self, old: u64) -> Look {

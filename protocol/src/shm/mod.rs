@@ -20,6 +20,7 @@ pub mod board;
 pub mod claim;
 #[cfg(not(loom))]
 pub mod doorbell;
+pub mod due;
 #[cfg(not(loom))]
 pub mod handover;
 #[cfg(not(loom))]

@@ -91,7 +91,7 @@ impl Caller<'_> {
     }
 
     /// The same with these words as the inline payload, in place of that of `post`.
-    #[inline]
+    #[inline(always)]
     pub fn post_words(self, seq: Seq, post: &Post<'_>, words: [u64; INLINE_WORDS]) {
         for (word, value) in self.0.request.inline.iter().zip(words) {
             word.store(value, Ordering::Relaxed);
@@ -99,7 +99,8 @@ impl Caller<'_> {
         self.publish(seq, post);
     }
 
-    #[inline]
+    // Part of its callers, who mostly know what is asked: then there is little left to put together.
+    #[inline(always)]
     fn publish(self, seq: Seq, post: &Post<'_>) {
         let line = self.0.request;
         line.deadline_ns.store(post.deadline_ns, Ordering::Relaxed);
@@ -133,6 +134,14 @@ impl Caller<'_> {
         prefetch::to_write(self.0.request);
     }
 
+    /// The last call of this slot is over, and another is probably made soon by who has it: takes the line back from the
+    /// worker meanwhile. By a store, which nobody reads before the next request's number: `prefetchw` is no help where
+    /// the other side has read the line (decision 0079).
+    #[inline]
+    pub fn prepare_another(self) {
+        self.0.request.deadline_ns.store(0, Ordering::Relaxed);
+    }
+
     /// Where the reply will come, for those who have others to look at before.
     #[inline]
     #[must_use]
@@ -161,7 +170,8 @@ impl Caller<'_> {
         let (first, half) = (word(root / 8)?, root % 8 != 0);
         let root = if half { first >> 32 | word(root / 8 + 1)? << 32 } else { first };
         let range = byte_string::range(len, root.to_le_bytes()).filter(|range| range.start == 0)?;
-        let mut bytes = Vec::from(load_all(words));
+        let mut bytes = Vec::with_capacity(INLINE);
+        bytes.extend_from_slice(&load_all(words));
         bytes.truncate(range.end);
         Some(bytes)
     }

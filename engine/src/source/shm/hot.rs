@@ -4,7 +4,7 @@ use speedysvc_protocol::ids::LinkId;
 use speedysvc_protocol::shm::wake;
 use speedysvc_protocol::stats::Counter;
 
-use super::{Attached, Links};
+use super::{Attached, Found, Links};
 use crate::dispatch::Runner;
 use crate::share::places;
 
@@ -101,6 +101,35 @@ impl Links {
         self.belled.push(key);
         self.meter.count(Counter::Displaced);
         true
+    }
+
+    /// Serves the request that lies where the last one lay, if there is one: who makes one call after the other asks
+    /// there again, and waits for no pass (decision 0079). What else a pass does, and all other slots, come right after.
+    /// Whether there was one. Never where users share this loop.
+    #[inline]
+    pub(crate) fn serve_again(&mut self, runner: &mut Runner, now_ns: u64) -> bool {
+        let (key, slot) = self.again.place;
+        let Some(Attached { link, .. }) = self.all.get(key) else { return false };
+        if self.shares.are_shared() || !self.again.is_there(link.slot(slot)) || !link.poller().is(self.me) {
+            return false;
+        }
+        runner.timing.pass();
+        let mut found = Found { highest: None, left: usize::MAX, begun_ns: None };
+        self.take(key, slot, &mut found, runner, now_ns);
+        self.look_for_sleepers();
+        self.passes += WORKED;
+        if let Some(hot) = self.hot.iter_mut().find(|hot| hot.key == key) {
+            hot.found_ns = now_ns;
+        }
+        self.again.served(self.looks_at_one_slot());
+        found.highest.is_some()
+    }
+
+    /// Whether a pass would look at one slot, and no other.
+    #[inline]
+    pub(crate) fn looks_at_one_slot(&self) -> bool {
+        let one = if let [hot] = self.hot.as_slice() { self.all.get(hot.key) } else { None };
+        self.passes < FULL_EVERY && one.is_some_and(|attached| attached.reach.slots() == 1)
     }
 
     /// Whether it is time for a pass: one is due that looks at all slots, or a request may be there. That is looked at

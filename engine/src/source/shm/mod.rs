@@ -1,5 +1,6 @@
 //! Calls from shared memory: which links this loop looks at. What it does with a request that it finds is in [`serve`].
 
+mod again;
 mod hot;
 mod inner_bells;
 mod listening;
@@ -36,6 +37,7 @@ use crate::meter::Meter;
 use crate::share::breather::Breather;
 use crate::share::passes::{CLAIMS_MAX, Passes, User};
 use crate::share::turns::Turns;
+use again::Again;
 use hot::Hot;
 use inner_bells::InnerBells;
 pub(crate) use listening::LinkBells;
@@ -92,6 +94,7 @@ pub(crate) struct Links {
     pub(crate) inner_bells: InnerBells,
     /// Those that this loop polls, as far as it knows: their poller words decide.
     hot: Vec<Hot>,
+    again: Again,
     /// Those that are being demoted: empty otherwise, and kept so that falling asleep allocates nothing.
     leaving: Vec<Hot>,
     /// Keys of those whose bell rang, until they have been looked at.
@@ -141,6 +144,7 @@ impl Links {
             keys,
             inner_bells: InnerBells::default(),
             hot,
+            again: Again::new(),
             leaving: Vec::new(),
             belled,
             muted,
@@ -178,6 +182,7 @@ impl Links {
         context::forget_link(id);
         let key = self.keys.remove(&id)?;
         self.hot.retain(|hot| hot.key != key);
+        self.again = Again::new();
         self.belled.retain(|belled| *belled != key);
         self.muted.retain(|muted| *muted != key);
         let Attached { uid, user, row, mut bells, inner_bell, .. } = self.all.remove(key);
@@ -245,6 +250,7 @@ impl Links {
             Look::Taken(request) => {
                 found.highest = found.highest.max(Some(slot));
                 found.left -= 1;
+                self.again.place = (key, slot);
                 if self.shares.are_shared() && found.begun_ns.is_none() {
                     found.begun_ns = Some(clock_ns());
                 }

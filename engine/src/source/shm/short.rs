@@ -21,6 +21,9 @@ const SHORT_MAX: usize = 4096;
 /// it is copied to where its client reads it.
 const APART_FROM: usize = INLINE - byte_string::ROOT + 1;
 
+/// What lies in a slot's line when the reply is longer.
+const NOTHING: &[u8] = &[];
+
 impl Links {
     /// Serves a claimed request that is short in every way. `false` when it is not: then nothing has been done.
     #[inline]
@@ -36,6 +39,7 @@ impl Links {
             return false;
         }
         let (link, taker) = (&attached.link, attached.link.slot(at.slot));
+        taker.prepare_soon(self.me);
         let call = CallName::Shm { link: attached.id, slot: at.slot, seq };
         context::serve(Served { call, peer: Peer::User(attached.uid), deadline_ns, trace: None });
         let inline = taker.inline();
@@ -50,22 +54,23 @@ impl Links {
         let running = |method: Option<MethodIndex>| line.set_running(method.map(|method| method.0));
         runner.run_short(method, arguments, (self.message_max, APART_FROM), running);
         let (status, body) = (runner.reply.status(), runner.reply.body());
-        match runner.reply.apart() {
-            Some(bytes) if byte_string::archived_len(bytes.len()) as u64 <= grant.capacity => {
-                let len = link.copy_in_byte_string(grant, bytes);
-                taker.publish(self.me, seq, status, u32::try_from(len).expect("a grant has less than 4 GiB"), &[]);
-            }
-            None if body.len() <= INLINE => taker.publish(self.me, seq, status, wire_len(body), body),
+        let (len, inline) = match runner.reply.apart() {
+            None if body.len() <= INLINE => (wire_len(body), body),
             None if body.len() as u64 <= grant.capacity => {
                 copy_in(link, grant, body);
-                taker.publish(self.me, seq, status, wire_len(body), &[]);
+                (wire_len(body), NOTHING)
+            }
+            Some(bytes) if byte_string::archived_len(bytes.len()) as u64 <= grant.capacity => {
+                let len = link.copy_in_byte_string(grant, bytes);
+                (u32::try_from(len).expect("a grant has less than 4 GiB"), NOTHING)
             }
             _ => {
                 runner.reply.join();
                 self.answer(at, grant, method, runner, now_ns);
                 return true;
             }
-        }
+        };
+        taker.publish(self.me, seq, status, len, inline);
         // Nobody waits for the rest.
         let row = attached.row;
         self.wake(at);

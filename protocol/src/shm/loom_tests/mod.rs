@@ -115,6 +115,7 @@ impl World {
         if reply.status == Status::Ok {
             assert_eq!((reply.len, body[0]), (1, payload(call) + 100), "another call's reply");
         }
+        self.caller().prepare_another();
         Some(reply)
     }
 
@@ -133,6 +134,7 @@ impl World {
         if request.cancelled {
             return self.taker().publish(incarnation(me), request.seq, CANCELLED, 0, &[]);
         }
+        self.taker().prepare_soon(incarnation(me));
         let body = self.run(request.seq);
         self.toss();
         self.taker().publish(incarnation(me), request.seq, Status::Ok, 1, &[body]);

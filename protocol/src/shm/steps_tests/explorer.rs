@@ -153,6 +153,7 @@ fn client_steps(state: &State, without: Without, out: &mut Steps) -> Result<(), 
             _ => Outcome::Done,
         };
         next.tell(call, outcome)?;
+        next.on_lines(|lines| lines.caller().prepare_another());
         out.push(("poll", next));
     }
     let mut next = *state;
@@ -199,6 +200,7 @@ fn loop_step(state: &State, index: usize, without: Without, out: &mut Steps) -> 
             }
             let free = next.ran.iter().position(|call| *call == 0).ok_or("more runs than calls")?;
             next.ran[free] = seq;
+            next.on_lines(|lines| lines.taker().prepare_soon(me));
             next.loops[index].at = At::Ran { seq };
         }
         At::Claimed { seq: call, .. } | At::Ran { seq: call } => {

@@ -101,3 +101,28 @@ fn what_is_larger_than_its_buffer_is_held() {
         assert_eq!((status, body.len()), (Status::Ok, 4_096), "it just fits: {maker:?}");
     }
 }
+
+/// What must hold of [`Links::serve_again`](super::Links::serve_again).
+#[test]
+fn who_asks_where_it_asked_last_waits_for_no_pass() {
+    let mut passes = Passes::new(Arc::new(Maker::Lends)).unwrap();
+    assert!(!passes.ask_again(0, &[0, 0]), "nothing was ever served");
+    assert!(passes.sweep());
+    for _ in 0..3 {
+        assert!(passes.ask_again(0, &[0, 0]));
+    }
+    assert!(!passes.ask_again(1, &[0, 0]), "it is elsewhere");
+    // Not every pass looks so far.
+    assert!((0..2_000).any(|_| passes.sweep()) && passes.ask_again(1, &[0, 0]), "which is the place now");
+    passes.leave();
+    assert!(!passes.ask_again(1, &[0, 0]), "nobody asks any more");
+}
+
+#[test]
+fn other_slots_are_looked_at_however_often_one_is_served_again() {
+    let mut passes = Passes::new(Arc::new(Maker::Lends)).unwrap();
+    passes.ask_again(0, &[0, 0]);
+    passes.sweep();
+    let again = (0..1_000).take_while(|_| passes.looks_at_one_slot() && passes.ask_again(0, &[0, 0])).count();
+    assert!((10..100).contains(&again), "{again}");
+}
