@@ -167,8 +167,8 @@ impl Taker<'_> {
         prefetch::to_write(self.0.reply);
     }
 
-    /// Says who will answer a claimed request that is answered soon, and so takes the line for the reply meanwhile. By a
-    /// store, as in [`Caller::prepare_another`](super::slot::Caller::prepare_another).
+    /// Says who will answer a claimed request that is answered soon, and so takes the line for the reply meanwhile. By
+    /// a store, as in [`Caller::prepare_another`](super::slot::Caller::prepare_another).
     #[inline]
     pub fn prepare_soon(self, me: Incarnation) {
         self.0.reply.owner.store(u64::from(me.0.get()), Ordering::Relaxed);

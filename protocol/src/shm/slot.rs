@@ -135,7 +135,7 @@ impl Caller<'_> {
     }
 
     /// The last call of this slot is over, and another is probably made soon by who has it: takes the line back from the
-    /// worker meanwhile. By a store, which nobody reads before the next request's number: `prefetchw` is no help where
+    /// worker meanwhile. By a store that nobody reads before the next request's number: `prefetchw` is no help where
     /// the other side has read the line (decision 0079).
     #[inline]
     pub fn prepare_another(self) {

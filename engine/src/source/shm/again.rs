@@ -1,5 +1,5 @@
-//! Where a request was found last. Who makes one call after the other asks there again, so that is looked at first; and,
-//! while nobody else is looked at, not before the next request is [`Due`].
+//! Where a request was found last. Who makes one call after the other asks there again, so that is looked at first;
+//! and, while nobody else is looked at, not before the next request is [`Due`].
 
 use std::mem;
 

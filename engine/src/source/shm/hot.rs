@@ -104,8 +104,8 @@ impl Links {
     }
 
     /// Serves the request that lies where the last one lay, if there is one: who makes one call after the other asks
-    /// there again, and waits for no pass (decision 0079). What else a pass does, and all other slots, come right after.
-    /// Whether there was one. Never where users share this loop.
+    /// there again, and waits for no pass (decision 0079). What else a pass does, and all other slots, come right
+    /// after. Whether there was one. Never where users share this loop.
     #[inline]
     pub(crate) fn serve_again(&mut self, runner: &mut Runner, now_ns: u64) -> bool {
         let (key, slot) = self.again.place;
