@@ -134,9 +134,9 @@ impl Caller<'_> {
         prefetch::to_write(self.0.request);
     }
 
-    /// The last call of this slot is over, and another is probably made soon by who has it: takes the line back from the
-    /// worker meanwhile. By a store that nobody reads before the next request's number: `prefetchw` is no help where
-    /// the other side has read the line (decision 0079).
+    /// The last call of this slot is over, and another is probably made soon by who has it: takes the line back from
+    /// the worker meanwhile. By a store that nobody reads before the next request's number: `prefetchw` is no help
+    /// where the other side has read the line (decision 0079).
     #[inline]
     pub fn prepare_another(self) {
         self.0.request.deadline_ns.store(0, Ordering::Relaxed);

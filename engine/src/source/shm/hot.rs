@@ -114,7 +114,7 @@ impl Links {
             return false;
         }
         runner.timing.pass();
-        let mut found = Found { highest: None, left: usize::MAX, begun_ns: None };
+        let mut found = Found { highest: None, left: usize::MAX, begun_ns: None, again: true };
         self.take(key, slot, &mut found, runner, now_ns);
         self.look_for_sleepers();
         self.passes += WORKED;

@@ -77,6 +77,8 @@ struct Found {
     left: usize,
     /// Where users share the loop: when the first was taken.
     begun_ns: Option<u64>,
+    /// It looks where a request was found last, and nowhere else.
+    again: bool,
 }
 
 /// Once one request was found in a pass, others are expected: so many slots ahead, their lines are sent for.
@@ -212,7 +214,7 @@ impl Links {
         let is_full = slots == usize::MAX;
         let slots = slots.min(attached.link.geometry().slots());
         let first = if most < slots && attached.next_slot < slots { attached.next_slot } else { 0 };
-        let mut found = Found { highest: None, left: most, begun_ns: None };
+        let mut found = Found { highest: None, left: most, begun_ns: None, again: false };
         let (mut next, mut end, mut parts) = (first, slots, usize::from(first > 0));
         loop {
             match self.find(key, next..end, found.highest.is_some()) {
@@ -256,7 +258,7 @@ impl Links {
                 }
                 let at = At { key, slot, request: &request };
                 let now_ns = with_time_gone_by(now_ns, request.deadline_ns);
-                if !self.serve_short(&at, runner, now_ns) {
+                if !self.serve_short(&at, found.again, runner, now_ns) {
                     self.serve(&at, runner, now_ns);
                 }
             }

@@ -25,9 +25,10 @@ const APART_FROM: usize = INLINE - byte_string::ROOT + 1;
 const NOTHING: &[u8] = &[];
 
 impl Links {
-    /// Serves a claimed request that is short in every way. `false` when it is not: then nothing has been done.
+    /// Serves a claimed request that is short in every way. `false` when it is not: then nothing has been done. Where
+    /// one was found `again` its client waits for this call, most likely, and for no other.
     #[inline]
-    pub(super) fn serve_short(&mut self, at: &At<'_>, runner: &mut Runner, now_ns: u64) -> bool {
+    pub(super) fn serve_short(&mut self, at: &At<'_>, again: bool, runner: &mut Runner, now_ns: u64) -> bool {
         let (Request { seq, deadline_ns, head, .. }, attached) = (*at.request, &self.all[at.key]);
         let (method, len) = (MethodIndex(head.method), head.len as usize);
         let in_time = deadline_ns == 0 || deadline_ns > now_ns;
@@ -39,7 +40,9 @@ impl Links {
             return false;
         }
         let (link, taker) = (&attached.link, attached.link.slot(at.slot));
-        taker.prepare_soon(self.me);
+        if again {
+            taker.prepare_soon(self.me);
+        }
         let call = CallName::Shm { link: attached.id, slot: at.slot, seq };
         context::serve(Served { call, peer: Peer::User(attached.uid), deadline_ns, trace: None });
         let inline = taker.inline();
