@@ -116,20 +116,28 @@ impl Links {
         runner.timing.pass();
         let mut found = Found { highest: None, left: usize::MAX, begun_ns: None, again: true };
         self.take(key, slot, &mut found, runner, now_ns);
+        if found.highest.is_none() {
+            // Another loop has it, or is to have it.
+            return false;
+        }
         self.look_for_sleepers();
         self.passes += WORKED;
+        if let Some(attached) = self.all.get_mut(key) {
+            attached.reach.passed(false, found.highest);
+        }
         if let Some(hot) = self.hot.iter_mut().find(|hot| hot.key == key) {
             hot.found_ns = now_ns;
         }
         self.again.served(self.looks_at_one_slot());
-        found.highest.is_some()
+        true
     }
 
-    /// Whether a pass would look at one slot, and no other.
+    /// Whether a pass would look where a request was found last, and nowhere else.
     #[inline]
     pub(crate) fn looks_at_one_slot(&self) -> bool {
-        let one = if let [hot] = self.hot.as_slice() { self.all.get(hot.key) } else { None };
-        self.passes < FULL_EVERY && one.is_some_and(|attached| attached.reach.slots() == 1)
+        let [hot] = self.hot.as_slice() else { return false };
+        let is_place = self.again.place == (hot.key, 0) && self.passes < FULL_EVERY;
+        is_place && self.all.get(hot.key).is_some_and(|attached| attached.reach.slots() == 1)
     }
 
     /// Whether it is time for a pass: one is due that looks at all slots, or a request may be there. That is looked at

@@ -114,6 +114,7 @@ fn who_asks_where_it_asked_last_waits_for_no_pass() {
     assert!(!passes.ask_again(1, &[0, 0]), "it is elsewhere");
     // Not every pass looks so far.
     assert!((0..2_000).any(|_| passes.sweep()) && passes.ask_again(1, &[0, 0]), "which is the place now");
+    assert!(!passes.looks_at_one_slot(), "passes look at the first slot, too");
     passes.leave();
     assert!(!passes.ask_again(1, &[0, 0]), "nobody asks any more");
 }
