@@ -4,16 +4,16 @@
 //! only that its last pass did not find it. So the wait of a call is counted from the batch's beginning: from the first
 //! call of the pass, or from the bell that brought it. Over sockets it is counted from when the call's bytes came.
 //!
-//! Two looks at the clock cost half of a short call. So short calls are timed by the batch, one batch in sixteen; all
-//! are timed when calls take longer on average, when a bell has brought them, and when they came alone over a socket.
-//! Of those that came together there, one in sixteen is, and fewer when they are tiny.
+//! Two looks at the clock cost half of a short call. So short calls are timed by the batch, one batch in sixteen, and
+//! fewer when they are tiny; all are timed when calls take longer on average, when a bell has brought them, and when they
+//! came alone over a socket. Of those that came together there, one in sixteen is, or as few.
 
 use speedysvc_protocol::stats::Times;
 
 /// One batch in this many is timed, when calls are short.
 const SAMPLE: u32 = 16;
-/// The same for tiny calls that came together over a socket: a number that shares nothing with how many usually come
-/// together, or it would be the same one of them each time.
+/// The same for tiny calls. A number that shares nothing with how many usually come together over a socket, or it would
+/// be the same one of them each time.
 const SAMPLE_TINY: u32 = 61;
 /// Below this average calls are tiny: a sixteenth of two looks at the clock is more than a fortieth of one.
 pub(crate) const TINY_NS: u64 = 125;
@@ -73,7 +73,7 @@ impl Timing {
     /// How many of the next calls that came together over a socket are not timed.
     #[inline]
     pub(crate) fn untimed_frames(&self) -> u32 {
-        let every = if self.is_tiny() { SAMPLE_TINY } else { SAMPLE };
+        let every = self.sample();
         let over = self.batches % every;
         if over == 0 || self.average_ns >= SHORT_NS { 0 } else { every - over }
     }
@@ -88,6 +88,11 @@ impl Timing {
     #[inline]
     pub(crate) fn is_tiny(&self) -> bool {
         (1..TINY_NS).contains(&self.average_ns)
+    }
+
+    #[inline]
+    fn sample(&self) -> u32 {
+        if self.is_tiny() { SAMPLE_TINY } else { SAMPLE }
     }
 
     /// Since when the next call has waited, where that is known.
@@ -123,7 +128,7 @@ impl Timing {
 
     #[inline]
     fn wants(&mut self) -> bool {
-        let sampled = self.batches.is_multiple_of(SAMPLE);
+        let sampled = self.batches.is_multiple_of(self.sample());
         self.batches = self.batches.wrapping_add(1);
         sampled || self.average_ns >= SHORT_NS
     }
@@ -173,17 +178,19 @@ mod tests {
     }
 
     #[test]
-    fn short_calls_are_sampled_by_the_batch() {
-        let mut timing = Timing::new();
-        let mut timed = 0;
-        for batch in 0..SAMPLE * 10 {
-            timing.pass();
-            // Sixteen calls a batch: sampling by calls would always meet the same one.
-            let in_batch = (0..16).filter(|_| call(&mut timing, u64::from(batch), 100).is_some()).count();
-            assert!(in_batch == 0 || in_batch == 16);
-            timed += in_batch;
+    fn short_calls_are_sampled_by_the_batch_and_tiny_ones_less() {
+        for (handler_ns, every) in [(TINY_NS, SAMPLE), (TINY_NS - 1, SAMPLE_TINY)] {
+            let mut timing = Timing::new();
+            let mut timed = 0;
+            for batch in 0..every * 10 {
+                timing.pass();
+                // Sixteen calls a batch: sampling by calls would always meet the same one.
+                let in_batch = (0..16).filter(|_| call(&mut timing, u64::from(batch), handler_ns).is_some()).count();
+                assert!(in_batch == 0 || in_batch == 16);
+                timed += in_batch;
+            }
+            assert_eq!(timed, 16 * 10);
         }
-        assert_eq!(timed, 16 * 10);
     }
 
     #[test]
@@ -193,7 +200,7 @@ mod tests {
         let mut timed = 0;
         for _ in 0..1_000 {
             timing.pass();
-            timed += u32::from(call(&mut timing, 9, 100).is_some());
+            timed += u32::from(call(&mut timing, 9, TINY_NS).is_some());
         }
         assert!((100..300).contains(&timed), "the average fell, and then {timed} of 1000 were timed");
     }

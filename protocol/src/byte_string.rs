@@ -12,6 +12,8 @@ use crate::status::Failure;
 pub const ROOT: usize = 8;
 pub(crate) const ROOT_ALIGN: usize = 4;
 
+const _: () = assert!((INLINE - ROOT).is_multiple_of(ROOT_ALIGN));
+
 /// Where the bytes of a byte string lie in an archive of `len` bytes that ends with this root. `None` when it is no
 /// archive of bytes, or an odd one: [`decode`](crate::archive::decode) knows.
 #[inline]
@@ -75,24 +77,20 @@ impl Tail {
 #[inline(always)]
 #[must_use]
 pub fn words(bytes: &[u8]) -> Option<([u64; INLINE_WORDS], usize)> {
-    let (pointer, root) = root(bytes.len()).filter(|(pointer, _)| pointer + ROOT <= INLINE)?;
+    if bytes.len() > INLINE - ROOT {
+        return None;
+    }
+    let (pointer, root) = root(bytes.len())?;
     let (whole, rest) = bytes.as_chunks::<8>();
-    let rest = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-    let (root_at, root, half) = (pointer / 8, u64::from_le_bytes(root), pointer % 8 != 0);
     // Each by itself: a copy in one large piece waits for whoever has just written smaller ones.
-    let words = array::from_fn(|place| {
-        let bytes = match whole.get(place) {
-            Some(bytes) => u64::from_le_bytes(*bytes),
-            None if place == whole.len() => rest,
-            None => 0,
-        };
-        match place.checked_sub(root_at) {
-            Some(0) if half => bytes | root << 32,
-            Some(0) => root,
-            Some(1) if half => root >> 32,
-            _ => bytes,
-        }
-    });
+    let mut words = array::from_fn(|place| whole.get(place).map_or(0, |bytes| u64::from_le_bytes(*bytes)));
+    let (end, root) = (whole.len(), u64::from_le_bytes(root));
+    let part = || rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    match rest.len() {
+        0 => words[end] = root,
+        1..=ROOT_ALIGN => (words[end], words[end + 1]) = (part() | root << 32, root >> 32),
+        _ => (words[end], words[end + 1]) = (part(), root),
+    }
     Some((words, pointer + ROOT))
 }
 

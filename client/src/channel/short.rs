@@ -35,7 +35,7 @@ impl Channel {
 
     /// When a call begins that is made now, and its deadline. `None` when there is more to its terms, as inside a
     /// handler.
-    #[inline]
+    #[inline(always)]
     fn short_times(&self) -> Option<Times> {
         if self.trace.is_some() || context::is_serving() {
             return None;

@@ -73,6 +73,16 @@ impl<'a> Lease<&'a ShmConnection> {
     pub(super) fn take_kept(home: &'a ShmConnection) -> Option<Self> {
         own::take_kept(home).map(|slot| Self::of(home, slot))
     }
+
+    /// Gives a slot back that was [kept](Self::take_kept) and whose call is settled: as dropping it does, without the
+    /// questions that have no other answer then.
+    #[inline(always)]
+    pub(super) fn give_back_kept(self) {
+        debug_assert!(self.stage == Stage::Settled && self.place.grant.capacity <= SLOT_BUFFER);
+        let (home, Place { slot, seq, .. }) = (self.home, self.place);
+        mem::forget(self);
+        home.give_back_own(slot, seq);
+    }
 }
 
 /// What a lease has of its home.
@@ -252,7 +262,7 @@ impl ShmConnection {
     }
 
     /// Gives a slot back that has its own buffer, and what is the last number that was used in it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn give_back_own(&self, slot: usize, seq: Seq) {
         self.slots.note_seq(slot, seq);
         if !own::keep(self, slot) {

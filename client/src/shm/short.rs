@@ -47,7 +47,7 @@ impl ShmConnection {
     #[inline]
     pub(crate) fn call_short(&self, method: MethodIndex, bytes: &[u8], times: Times) -> Short<'_, Vec<u8>> {
         match self.begin_short(method, bytes, times) {
-            Some(lease) => self.end_short(lease, method, |lease, caller, head| self.read_bytes(lease, caller, head)),
+            Some(lease) => self.end_short(lease, method),
             None => Short::NotMade,
         }
     }
@@ -56,10 +56,7 @@ impl ShmConnection {
     #[inline]
     pub(crate) fn call_archived(&self, ask: &Ask<'_>, reply: &mut Reply) -> Short<'_, ()> {
         match self.begin_archived(ask) {
-            Some(lease) => {
-                let mut read = |lease: &Lease<_>, caller: Caller<'_>, head| self.read(lease, caller, head, reply).ok();
-                self.end_short(lease, ask.method, |lease, caller, head| read(lease, caller, head).map(drop))
-            }
+            Some(lease) => self.end_archived(lease, ask.method, reply),
             None => Short::NotMade,
         }
     }
@@ -90,24 +87,39 @@ impl ShmConnection {
         Some(lease)
     }
 
-    /// Looks for the reply when it is due, and reads it.
+    /// Looks for the reply, and takes the byte string out of it.
     #[inline(always)]
-    fn end_short<'a, T>(
-        &'a self,
-        mut lease: Lease<&'a Self>,
-        method: MethodIndex,
-        read: impl FnOnce(&Lease<&'a Self>, Caller<'_>, ReplyHead) -> Option<T>,
-    ) -> Short<'a, T> {
-        let caller = self.link.slot(lease.slot());
-        let Some(head) = self.look_when_due(caller, &lease, method) else { return Short::Posted(Posted(lease)) };
-        lease.settle();
-        caller.prepare_another();
-        // What is not so stays where it is, and is read in the usual way.
-        let is_short = head.status == Status::Ok && u64::from(head.len) <= SLOT_BUFFER;
-        match if is_short { read(&lease, caller, head) } else { None } {
-            Some(result) => Short::Answered(result),
+    fn end_short<'a>(&'a self, mut lease: Lease<&'a Self>, method: MethodIndex) -> Short<'a, Vec<u8>> {
+        match self.find_short(&mut lease, method).and_then(|head| self.read_bytes(&lease, head)) {
+            Some(bytes) => {
+                lease.give_back_kept();
+                Short::Answered(bytes)
+            }
             None => Short::Posted(Posted(lease)),
         }
+    }
+
+    /// The same with an archive.
+    #[inline]
+    fn end_archived<'a>(&'a self, mut lease: Lease<&'a Self>, method: MethodIndex, reply: &mut Reply) -> Short<'a, ()> {
+        let found = self.find_short(&mut lease, method);
+        match found.and_then(|head| self.read(&lease, self.link.slot(lease.slot()), head, reply).ok()) {
+            Some(_) => {
+                lease.give_back_kept();
+                Short::Answered(())
+            }
+            None => Short::Posted(Posted(lease)),
+        }
+    }
+
+    /// Looks for a reply when it is due. What is not short stays where it is, to be read in the usual way.
+    #[inline(always)]
+    fn find_short(&self, lease: &mut Lease<&Self>, method: MethodIndex) -> Option<ReplyHead> {
+        let caller = self.link.slot(lease.slot());
+        let head = self.look_when_due(caller, lease, method)?;
+        lease.settle();
+        caller.prepare_another();
+        Some(head).filter(|head| head.status == Status::Ok && u64::from(head.len) <= SLOT_BUFFER)
     }
 
     /// The reply, if it comes within about a microsecond. Until it is due its line is left to the worker.
@@ -170,9 +182,12 @@ impl ShmConnection {
 
     /// The reply, if it is a byte string.
     #[inline]
-    fn read_bytes(&self, lease: &Lease<&Self>, caller: Caller<'_>, head: ReplyHead) -> Option<Vec<u8>> {
+    fn read_bytes(&self, lease: &Lease<&Self>, head: ReplyHead) -> Option<Vec<u8>> {
         let len = head.len as usize;
-        if len <= INLINE { caller.inline_byte_string(len) } else { self.link.byte_string(lease.grant(), len) }
+        if len > INLINE {
+            return self.link.byte_string(lease.grant(), len);
+        }
+        self.link.slot(lease.slot()).inline_byte_string(len)
     }
 
     /// Waits for the reply of a call that was posted in the short way, and reads it.
@@ -198,7 +213,7 @@ impl ShmConnection {
     }
 
     pub(super) fn answered_short<'a>(&'a self, Posted(lease): Posted<'a>) -> Short<'a, Vec<u8>> {
-        self.end_short(lease, MethodIndex(0), |lease, caller, head| self.read_bytes(lease, caller, head))
+        self.end_short(lease, MethodIndex(0))
     }
 
     /// The same with an archive.
@@ -208,7 +223,6 @@ impl ShmConnection {
     }
 
     pub(super) fn answered_archived<'a>(&'a self, Posted(lease): Posted<'a>, reply: &mut Reply) -> Short<'a, ()> {
-        let mut read = |lease: &Lease<_>, caller: Caller<'_>, head| self.read(lease, caller, head, reply).ok();
-        self.end_short(lease, MethodIndex(0), |lease, caller, head| read(lease, caller, head).map(drop))
+        self.end_archived(lease, MethodIndex(0), reply)
     }
 }

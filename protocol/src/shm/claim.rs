@@ -167,6 +167,14 @@ impl Taker<'_> {
         prefetch::to_write(self.0.reply);
     }
 
+    /// A request is due here: takes the line for its reply back from the client while it is on its way. By an exchange
+    /// for the same, as it may be another loop that answers it, and that has done so by now (decision 0080).
+    #[inline]
+    pub fn prepare_for_next(self) {
+        let owner = self.0.reply.owner.load(Ordering::Relaxed);
+        let _unchanged = self.0.reply.owner.compare_exchange(owner, owner, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// Says who will answer a claimed request that is answered soon, and so takes the line for the reply meanwhile. By
     /// a store, as in [`Caller::prepare_another`](super::slot::Caller::prepare_another).
     #[inline]

@@ -4,9 +4,12 @@
 //! first: of the four ways between two processors that a call takes, these are two (decision 0079). So who waits for
 //! what comes again and again does not look before about the time that it took of late.
 
-/// What is there at the first look may have come long before: after so many times it is looked for one look earlier.
-/// What is not is due one look later at once. So about one look in five is too early.
-const FOUND_AT_ONCE: u32 = 4;
+/// One look has so many parts. What is there at the first look may have come long before: the next is due one part
+/// earlier. Steps are small, as each unsettles the other side.
+const PARTS: u32 = 64;
+
+/// What is not there at the first look: the next is due so many parts later. So one look in seven is too early.
+const LATER: u32 = 6;
 
 /// It is due after so many looks at most: a third of a microsecond. Between processors far from each other a short call
 /// takes about as long.
@@ -15,7 +18,7 @@ const MOST: u32 = 64;
 /// After how many [looks](super::looks::one_at_a_time) it is due, counted from when the wait begins.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Due {
-    /// In parts of [`FOUND_AT_ONCE`].
+    /// In parts of a look.
     parts: u32,
 }
 
@@ -24,7 +27,7 @@ impl Due {
     #[inline]
     #[must_use]
     pub fn from_parts(parts: u32) -> Self {
-        Self { parts: parts.min(MOST * FOUND_AT_ONCE) }
+        Self { parts: parts.min(MOST * PARTS) }
     }
 
     /// As a number to be kept.
@@ -38,14 +41,14 @@ impl Due {
     #[inline]
     #[must_use]
     pub fn looks(self) -> u32 {
-        self.parts / FOUND_AT_ONCE
+        self.parts / PARTS
     }
 
     /// By whether it was there when it was due.
     #[inline]
     #[must_use]
     pub fn after(self, was_there: bool) -> Self {
-        Self::from_parts(if was_there { self.parts.saturating_sub(1) } else { self.parts + FOUND_AT_ONCE })
+        Self::from_parts(if was_there { self.parts.saturating_sub(1) } else { self.parts + LATER })
     }
 }
 
@@ -75,11 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_long_is_looked_for_before_and_what_differs_as_the_slower_fifth() {
+    fn what_takes_long_is_looked_for_before_and_what_differs_as_the_slower_seventh() {
         assert!(learned(|_| 1_000_000).iter().all(|looks| *looks >= MOST - 1));
         let looks = learned(|number| number * 7_919 % 50);
         let mean = looks.iter().sum::<u32>() / u32::try_from(looks.len()).unwrap();
-        assert!((35..45).contains(&mean), "{mean}");
+        assert!((39..47).contains(&mean), "{mean}");
     }
 
     #[test]

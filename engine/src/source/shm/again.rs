@@ -36,6 +36,7 @@ impl Again {
             return slot.is_new();
         }
         (0..self.due.looks()).for_each(|_| looks::one_at_a_time());
+        slot.prepare_for_next();
         let is_new = slot.is_new();
         self.due = self.due.after(is_new);
         is_new

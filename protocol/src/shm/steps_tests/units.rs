@@ -1,7 +1,8 @@
 //! One step at a time.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread;
 
 use super::{Lines, PLAIN, incarnation, seq};
 use crate::byte_string;
@@ -265,4 +266,29 @@ fn a_link_is_taken_from_whoever_does_not_look() {
     }
     poller.leave(incarnation(1));
     assert!(!poller.is(incarnation(1)) && poller.needs_bell(line));
+}
+
+/// Loom cannot show this: it lets another's store come between an exchange's look and its store.
+#[test]
+fn who_prepares_for_the_next_reply_changes_nothing_that_another_says() {
+    let (lines, is_over) = (Lines::default(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Relaxed) {
+                lines.taker().prepare_for_next();
+            }
+        });
+        for call in 1..=u16::MAX {
+            let me = call % 7 + 1;
+            lines.post(call.into(), PLAIN, &[]);
+            let request = claim(&lines, me).unwrap();
+            lines.taker().publish(incarnation(me), request.seq, Status::Ok, 0, &[]);
+            let owner = lines.caller().poll(seq(call.into())).map(|reply| reply.owner);
+            if owner != Some(me) {
+                is_over.store(true, Relaxed);
+                panic!("{me} answered call {call}, and {owner:?} is said to have");
+            }
+        }
+        is_over.store(true, Relaxed);
+    });
 }
