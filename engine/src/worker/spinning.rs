@@ -26,7 +26,7 @@ impl Worker {
                 return;
             }
             let again = self.links.serve_again(&mut self.runner, self.now_ns);
-            let others = !again || !self.links.looks_at_one_slot();
+            let others = !again || !self.links.looks_nowhere_else();
             if again | (others && self.links.glance() && self.links.sweep(&mut self.runner, self.now_ns)) {
                 self.idle.worked(self.runner.take_moved());
                 (looks, served) = (0, served + 1);

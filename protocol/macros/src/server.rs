@@ -170,10 +170,13 @@ fn read_arguments(names: &Names<'_>, index: usize) -> TokenStream {
         let #archived = #read(
             call.codec,
             call.body.bytes(),
-            &::speedysvc::__private::service::Form {
-                names: &[#(#keys),*],
-                raw: #raw,
-                defaults: #service::SPEC.methods[#index].defaults,
+            // Made once: before a call that needs none of it nothing is put together.
+            const {
+                &::speedysvc::__private::service::Form {
+                    names: &[#(#keys),*],
+                    raw: #raw,
+                    defaults: #service::SPEC.methods[#index].defaults,
+                }
             },
             call.scratch,
             |#values, out| ::speedysvc::__private::archive::encode(&(#(#rewritten,)*), out),

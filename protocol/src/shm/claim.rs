@@ -230,7 +230,8 @@ impl Taker<'_> {
     ///
     /// # Panics
     /// When the claim is not ours: this loop was given up, and must not answer (rule 10).
-    #[inline]
+    // Part of its callers: a call is a hundredth of all that a short one takes (decision 0080).
+    #[inline(always)]
     pub fn publish(self, me: Incarnation, seq: Seq, status: Status, len: u32, inline: &[u8]) {
         let mine = ClaimWord { seq, owner: Some(me) }.word();
         assert_eq!(self.0.claim.load(Ordering::Relaxed), mine, "a claim of ours was changed by another");

@@ -14,7 +14,7 @@ pub(super) struct Again {
     /// When the next is due.
     due: Due,
     /// Nobody else is looked at, and it has just been served.
-    waits: bool,
+    pub(super) waits: bool,
 }
 
 impl Again {

@@ -132,6 +132,12 @@ impl Links {
         true
     }
 
+    /// Whether, when that was served, a pass would have looked there and nowhere else.
+    #[inline]
+    pub(crate) fn looks_nowhere_else(&self) -> bool {
+        self.again.waits
+    }
+
     /// Whether a pass would look where a request was found last, and nowhere else.
     #[inline]
     pub(crate) fn looks_at_one_slot(&self) -> bool {
