@@ -1,6 +1,8 @@
 //! Time at its cheapest: the processor's counter where that is invariant, else the system's monotonic clock.
 
 use std::fs;
+use std::hint::black_box;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use crate::floors::tsc;
@@ -10,13 +12,20 @@ use crate::floors::tsc;
 pub(crate) struct Clock {
     is_tsc: bool,
     ns_per_tick: f64,
+    /// By how many ticks it moves on at once: some processors' counters count nanoseconds by tens.
+    step: u64,
     begin: Instant,
 }
+
+/// Reads by which the step is learnt.
+const READS: u64 = 4_000;
+/// The longest step that is looked for, in ticks.
+const STEP_MAX: u64 = 200;
 
 impl Clock {
     /// The best that there is, as yet uncalibrated.
     pub(crate) fn new() -> Self {
-        Self { is_tsc: has_invariant_tsc(), ns_per_tick: 1.0, begin: Instant::now() }
+        Self { is_tsc: has_invariant_tsc(), ns_per_tick: 1.0, step: 1, begin: Instant::now() }
     }
 
     /// Now, in ticks.
@@ -26,12 +35,31 @@ impl Clock {
     }
 
     /// Learns the length of a tick from the time that has passed since `ticks` and `since` were read: the longer, the
-    /// more exact. 100 ms suffice for a millionth.
+    /// more exact. 100 ms suffice for a millionth. Learns its step, too.
     pub(crate) fn calibrate(&mut self, ticks: u64, since: Instant) {
+        self.step = step_of(&self.between_reads());
         let passed = self.now().saturating_sub(ticks);
         if passed > 0 {
             self.ns_per_tick = since.elapsed().as_secs_f64() * 1e9 / passed as f64;
         }
+    }
+
+    /// The ticks from one read to the next, which are differently far apart; where there are any.
+    fn between_reads(&self) -> Vec<u64> {
+        let mut last = self.now();
+        let between = (0..READS).map(|read| {
+            (0..read % 61).for_each(|turn| {
+                black_box(turn);
+            });
+            let now = self.now();
+            now.saturating_sub(mem::replace(&mut last, now))
+        });
+        between.filter(|ticks| *ticks > 0).collect()
+    }
+
+    /// By how many ticks it moves on at once.
+    pub(crate) fn step(&self) -> u64 {
+        self.step
     }
 
     /// A length of time in nanoseconds.
@@ -43,6 +71,18 @@ impl Clock {
     pub(crate) fn ticks(&self, time: Duration) -> u64 {
         round(time.as_secs_f64() * 1e9 / self.ns_per_tick)
     }
+}
+
+/// The step of a clock with so many ticks between one read and the next, which were differently far apart: the longest
+/// of which nineteen in twenty of those are whole multiples, to within a tick, as counters are adjusted.
+fn step_of(between: &[u64]) -> u64 {
+    let is_multiple = |ticks: u64, step| matches!(ticks % step, 0 | 1) || (ticks + 1).is_multiple_of(step);
+    let fits = |step: &u64| {
+        let multiples = between.iter().filter(|ticks| is_multiple(**ticks, *step)).count();
+        !between.is_empty() && multiples * 20 >= between.len() * 19
+    };
+    // Of three anything is a multiple to within a tick.
+    (4..=STEP_MAX).rev().find(fits).unwrap_or(1)
 }
 
 /// Nanoseconds of a length of time.
@@ -70,9 +110,25 @@ mod tests {
 
     #[test]
     fn ticks_become_nanoseconds() {
-        let clock = Clock { is_tsc: true, ns_per_tick: 0.4, begin: Instant::now() };
+        let clock = Clock { is_tsc: true, ns_per_tick: 0.4, step: 1, begin: Instant::now() };
         assert!((clock.ns(1_000) - 400.0).abs() < 1e-9);
         assert_eq!(clock.ticks(Duration::from_micros(1)), 2_500);
+    }
+
+    #[test]
+    fn a_step_is_what_almost_all_times_between_reads_are_made_of() {
+        let of = |some: &[u64]| step_of(&some.iter().copied().cycle().take(2_000).collect::<Vec<_>>());
+        assert_eq!(of(&[26, 52, 78, 104]), 26);
+        // In one of twenty it was adjusted, and in others by a tick.
+        let adjusted: Vec<u64> = [40].into_iter().chain((1..20).map(|times| times * 26)).collect();
+        assert_eq!((of(&adjusted), of(&[26, 53, 77, 104])), (26, 26));
+        let any: Vec<u64> = (18..80).collect();
+        let even: Vec<u64> = (9..40).map(|half| half * 2).collect();
+        assert_eq!((of(&any), of(&even), of(&[])), (1, 1, 1));
+        // Of this machine, whatever it is.
+        let mut clock = Clock::new();
+        clock.calibrate(clock.now(), Instant::now());
+        assert!((1..=STEP_MAX).contains(&clock.step()), "{}", clock.step());
     }
 
     #[test]

@@ -27,12 +27,15 @@ impl Recorder {
         }
     }
 
-    /// The latencies in nanoseconds.
+    /// The latencies in nanoseconds. A clock that moves in steps says of each only in which step it was: there they are
+    /// taken to lie evenly, as else a median could only be one of a few numbers.
     pub(super) fn into_nanoseconds(self, clock: &Clock) -> Histogram<u64> {
         let mut all = latency::empty();
         let exact = self.exact.iter().zip(0_u64..).filter(|(count, _)| **count > 0);
         for (count, ticks) in exact {
-            all.saturating_record_n(round(clock.ns(ticks)), u64::from(*count));
+            for (at, share) in evenly(u64::from(*count), clock.step()) {
+                all.saturating_record_n(round(clock.ns((ticks + at).saturating_sub(clock.step() / 2))), share);
+            }
         }
         for value in self.long.iter_recorded() {
             all.saturating_record_n(round(clock.ns(value.value_iterated_to())), value.count_since_last_iteration());
@@ -41,9 +44,28 @@ impl Recorder {
     }
 }
 
+/// So many, laid out evenly over so many places: the places that have any, and how many.
+fn evenly(count: u64, places: u64) -> impl Iterator<Item = (u64, u64)> {
+    let before = move |place| (place * count + places / 2) / places;
+    (0..places).map(move |place| (place, before(place + 1) - before(place))).filter(|(_, share)| *share > 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_in_a_step_is_laid_out_evenly() {
+        let laid_out = |count, places| evenly(count, places).collect::<Vec<_>>();
+        assert_eq!(laid_out(9, 1), [(0, 9)]);
+        assert_eq!(laid_out(8, 4), [(0, 2), (1, 2), (2, 2), (3, 2)]);
+        assert_eq!((laid_out(1, 26), laid_out(2, 26)), (vec![(12, 1)], vec![(6, 1), (19, 1)]));
+        for (count, places) in [(0, 26), (7, 26), (26, 26), (1_000, 26), (12_345, 7)] {
+            let shares = laid_out(count, places);
+            assert_eq!(shares.iter().map(|(_, share)| share).sum::<u64>(), count);
+            assert!(shares.iter().all(|(place, share)| *place < places && *share <= count.div_ceil(places)));
+        }
+    }
 
     #[test]
     fn short_and_long_ones_are_all_there() {
