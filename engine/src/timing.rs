@@ -5,8 +5,8 @@
 //! call of the pass, or from the bell that brought it. Over sockets it is counted from when the call's bytes came.
 //!
 //! Two looks at the clock cost half of a short call. So short calls are timed by the batch, one batch in sixteen, and
-//! fewer when they are tiny; all are timed when calls take longer on average, when a bell has brought them, and when they
-//! came alone over a socket. Of those that came together there, one in sixteen is, or as few.
+//! fewer when they are tiny; all are timed when calls take longer on average, when a bell has brought them, and when
+//! they came alone over a socket. Of those that came together there, one in sixteen is, or as few.
 
 use speedysvc_protocol::stats::Times;
 
