@@ -6,7 +6,7 @@
 //!
 //! Two looks at the clock cost half of a short call. So short calls are timed by the batch, one batch in sixteen, and
 //! fewer when they are tiny; all are timed when calls take longer on average, when a bell has brought them, and when
-//! they came alone over a socket. Of those that came together there, one in sixteen is, or as few.
+//! they came alone over a socket. Of those that came together there, one in 16 is, or in 61.
 
 use speedysvc_protocol::stats::Times;
 

@@ -169,6 +169,7 @@ impl Taker<'_> {
 
     /// A request is due here: takes the line for its reply back from the client while it is on its way. By an exchange
     /// for the same, as it may be another loop that answers it, and that has done so by now (decision 0080).
+    // Not `fetch_or(0)` or the like: of those compilers make a fence and a load, which do not take the line.
     #[inline]
     pub fn prepare_for_next(self) {
         let owner = self.0.reply.owner.load(Ordering::Relaxed);

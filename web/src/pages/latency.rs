@@ -153,7 +153,7 @@ fn facts(now: &Sum, before: &Sum, seconds: u64) -> Vec<Fact> {
         ),
         Fact::new(
             "timed",
-            "Calls whose times are known. Short ones are sampled: one pass with calls in sixteen.",
+            "Calls whose times are known. Short ones are sampled: one pass with calls in 16, or in 61.",
             Cell::number(
                 format!("{} of {}", count(now.counts.timed), count(now.counts.calls)),
                 as_float(now.counts.timed),

@@ -271,24 +271,26 @@ fn a_link_is_taken_from_whoever_does_not_look() {
 /// Loom cannot show this: it lets another's store come between an exchange's look and its store.
 #[test]
 fn who_prepares_for_the_next_reply_changes_nothing_that_another_says() {
-    let (lines, is_over) = (Lines::default(), AtomicBool::new(false));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Relaxed) {
-                lines.taker().prepare_for_next();
-            }
-        });
+    let (lines, has_begun) = (Lines::default(), AtomicBool::new(false));
+    let answer_all = || {
+        while !has_begun.load(Relaxed) {
+            thread::yield_now();
+        }
         for call in 1..=u16::MAX {
             let me = call % 7 + 1;
             lines.post(call.into(), PLAIN, &[]);
             let request = claim(&lines, me).unwrap();
             lines.taker().publish(incarnation(me), request.seq, Status::Ok, 0, &[]);
-            let owner = lines.caller().poll(seq(call.into())).map(|reply| reply.owner);
-            if owner != Some(me) {
-                is_over.store(true, Relaxed);
-                panic!("{me} answered call {call}, and {owner:?} is said to have");
-            }
+            let reply = lines.caller().poll(seq(call.into())).unwrap();
+            assert_eq!(reply.owner, me, "who answered call {call}");
         }
-        is_over.store(true, Relaxed);
+    };
+    thread::scope(|scope| {
+        let answers = scope.spawn(answer_all);
+        while !answers.is_finished() {
+            lines.taker().prepare_for_next();
+            has_begun.store(true, Relaxed);
+        }
+        answers.join().unwrap();
     });
 }
