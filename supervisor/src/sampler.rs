@@ -7,7 +7,7 @@ use speedysvc_broker::ServiceKey;
 use speedysvc_config::ScaleRule;
 use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::ids::WorkerId;
-use speedysvc_protocol::stats::{MethodCounter, MethodStats, Snapshot};
+use speedysvc_protocol::stats::{MethodCounter, Snapshot};
 
 use crate::StartError;
 use crate::policy::{Event, Order, Phase};
@@ -34,22 +34,13 @@ struct Sampled {
 }
 
 /// Sums since the beginning.
-#[derive(Clone, Default)]
 struct Totals {
     at: Duration,
-    methods: BTreeMap<String, Handled>,
+    stats: Snapshot,
     waited: u64,
     waiting: Duration,
     /// Processor time, and how often the loop has turned while it was in a handler.
     workers: BTreeMap<WorkerId, (Duration, Option<u64>)>,
-}
-
-/// Of one method: calls, those of them whose times are known, and their time in the handler.
-#[derive(Clone, Copy, Default)]
-struct Handled {
-    calls: u64,
-    timed: u64,
-    ns: u64,
 }
 
 impl Sampler {
@@ -89,11 +80,9 @@ impl Supervisor<'_, '_> {
             let totals = self.totals(key, ready.collect(), now);
             let min = self.hands.service(key).workers.get();
             let sampled = self.sampler.services.entry(key).or_default();
-            let Some(before) = sampled.before.replace(totals.clone()) else { continue };
-            if sampled.by_hand || view.rolling {
-                continue;
-            }
-            let sample = difference(&before, &totals, rule.rule);
+            let sample = sampled.before.as_ref().map(|before| difference(before, &totals, rule.rule));
+            sampled.before = Some(totals);
+            let Some(sample) = sample.filter(|_| !sampled.by_hand && !view.rolling) else { continue };
             if let Some(wanted) = sampled.scaler.decide(&rule, min, view.target, sample, now) {
                 let why = sampled.scaler.last.clone().unwrap_or_default();
                 let line = format!("{}: {why}", self.hands.name(key));
@@ -112,49 +101,8 @@ impl Supervisor<'_, '_> {
             let in_handler = look.filter(|look| look.method.is_some()).map(|look| look.turns);
             (worker, (processor_time(self.hands.pid(key, worker)), in_handler))
         };
-        Totals {
-            at: now,
-            methods: handled(&stats),
-            waited,
-            waiting,
-            workers: ready.into_iter().map(of_worker).collect(),
-        }
+        Totals { at: now, stats, waited, waiting, workers: ready.into_iter().map(of_worker).collect() }
     }
-}
-
-fn handled(stats: &Snapshot) -> BTreeMap<String, Handled> {
-    let of_method = |(name, method): (&str, &MethodStats)| {
-        let [calls, timed, ns] = [MethodCounter::Calls, MethodCounter::Timed, MethodCounter::HandlerNs]
-            .map(|counter| method.counter(counter));
-        (name.to_owned(), Handled { calls, timed, ns })
-    };
-    stats.methods().map(of_method).collect()
-}
-
-impl Handled {
-    fn since(self, before: Self) -> Self {
-        Self {
-            calls: self.calls.saturating_sub(before.calls),
-            timed: self.timed.saturating_sub(before.timed),
-            ns: self.ns.saturating_sub(before.ns),
-        }
-    }
-
-    /// The time of all calls, as that of those which are known; none where none is.
-    fn of_all(self) -> Option<Duration> {
-        let ns = (u128::from(self.ns) * u128::from(self.calls)).checked_div(u128::from(self.timed))?;
-        Some(Duration::from_nanos(u64::try_from(ns).unwrap_or(u64::MAX)))
-    }
-}
-
-/// Time in handlers since then: that of the timed calls stands for all of their method. Of this time alone, as how many
-/// are timed changes with how long they take; before it only where none of it was timed.
-fn busy(before: &BTreeMap<String, Handled>, now: &BTreeMap<String, Handled>) -> Duration {
-    let of_method = |(name, now): (&String, &Handled)| {
-        let since = now.since(before.get(name).copied().unwrap_or_default());
-        since.of_all().or_else(|| Handled { calls: since.calls, ..*now }.of_all()).unwrap_or_default()
-    };
-    now.iter().map(of_method).fold(Duration::ZERO, Duration::saturating_add)
 }
 
 fn waited(stats: &Snapshot) -> (u64, Duration) {
@@ -173,7 +121,7 @@ fn difference(before: &Totals, now: &Totals, rule: ScaleRule) -> Sample {
         running += if turns.is_some() && *turns == old_turns { span } else { Duration::ZERO };
     }
     let busy = match rule {
-        ScaleRule::Busy => busy(&before.methods, &now.methods).saturating_add(running),
+        ScaleRule::Busy => Duration::from_nanos(now.stats.handler_ns_since(&before.stats)) + running,
         ScaleRule::Cpu => cpu,
     };
     Sample {
@@ -203,9 +151,15 @@ mod tests {
         let second = Duration::from_secs(1);
         let totals = |at: u32, turns| {
             let workers = [(WorkerId(0), (second * at / 4, turns)), (WorkerId(1), (Duration::ZERO, None))];
-            let half = Handled { calls: u64::from(at), timed: u64::from(at), ns: 500_000_000 * u64::from(at) };
-            let methods = BTreeMap::from([("half".to_owned(), half)]);
-            Totals { at: second * at, methods, waited: 0, waiting: second, workers: workers.into() }
+            let mut stats = Snapshot::default();
+            let more = |counter: &MethodCounter| match counter {
+                MethodCounter::Calls | MethodCounter::Timed => u64::from(at),
+                MethodCounter::HandlerNs => 500_000_000 * u64::from(at),
+                _ => 0,
+            };
+            let counters: Vec<u64> = MethodCounter::ALL.iter().map(more).collect();
+            stats.method_mut("half").add_counts(&counters, &[]);
+            Totals { at: second * at, stats, waited: 0, waiting: second, workers: workers.into() }
         };
         let busy = |before: &Totals, now: &Totals| difference(before, now, ScaleRule::Busy).busy;
         assert_eq!(busy(&totals(1, Some(7)), &totals(2, Some(7))), second * 3 / 2);
@@ -213,19 +167,5 @@ mod tests {
         assert_eq!(difference(&totals(1, None), &totals(2, None), ScaleRule::Cpu).busy, second / 4);
         assert!(processor_time(i32::try_from(std::process::id()).unwrap()) < Duration::from_secs(3600));
         assert_eq!(processor_time(-1), Duration::ZERO);
-    }
-
-    #[test]
-    fn calls_stand_for_others_of_their_method_and_time() {
-        let handled = |calls, timed, ns| BTreeMap::from([("call".to_owned(), Handled { calls, timed, ns })]);
-        let ns = |before: &BTreeMap<_, _>, now: &BTreeMap<_, _>| busy(before, now).as_nanos();
-        // Of many tiny calls few are timed, of the longer ones behind them all.
-        let tiny = handled(3_600_000_000, 60_000_000, 3_000_000_000);
-        let longer = handled(3_600_100_000, 60_100_000, 3_200_000_000);
-        assert_eq!(ns(&tiny, &longer), 200_000_000);
-        assert_eq!(ns(&BTreeMap::new(), &tiny), 180_000_000_000);
-        assert_eq!(ns(&tiny, &handled(3_600_000_050, 60_000_000, 3_000_000_000)), 2_500, "none was timed");
-        assert_eq!((ns(&tiny, &tiny), ns(&longer, &tiny), ns(&tiny, &BTreeMap::new())), (0, 0, 0));
-        assert_eq!(ns(&BTreeMap::new(), &handled(5, 0, 0)), 0);
     }
 }

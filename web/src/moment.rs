@@ -289,10 +289,9 @@ fn loop_between(
     sleeps: bool,
 ) -> LoopNow {
     let more = |counter| as_float(new.counter(counter).saturating_sub(old.counter(counter)));
-    let (was, is) = (old.all_methods(), new.all_methods());
-    let more_of_methods = |counter| as_float(is.counter(counter).saturating_sub(was.counter(counter)));
-    let (calls, timed) = (more_of_methods(MethodCounter::Calls), more_of_methods(MethodCounter::Timed));
-    let handler_ns = if timed > 0.0 { more_of_methods(MethodCounter::HandlerNs) / timed * calls } else { 0.0 };
+    let calls_of = |snapshot: &Snapshot| snapshot.all_methods().counter(MethodCounter::Calls);
+    let calls = as_float(calls_of(new).saturating_sub(calls_of(old)));
+    let handler_ns = as_float(new.handler_ns_since(old));
     let counted = (more(Counter::AsleepNs) / 1e9 / seconds).min(1.0);
     let stuck = !sleeps && more(Counter::Turns) == 0.0 && new.counter(Counter::Turns) > 0;
     let busy = if stuck { 1.0 } else { (handler_ns / 1e9 / seconds).min(1.0 - counted) };

@@ -28,6 +28,12 @@ impl Clock {
         Self { is_tsc: has_invariant_tsc(), ns_per_tick: 1.0, step: 1, begin: Instant::now() }
     }
 
+    /// With ticks of a nanosecond, of which it moves on so many at once.
+    #[cfg(test)]
+    pub(super) fn in_steps(step: u64) -> Self {
+        Self { step, ..Self::new() }
+    }
+
     /// Now, in ticks.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
@@ -125,10 +131,13 @@ mod tests {
         let any: Vec<u64> = (18..80).collect();
         let even: Vec<u64> = (9..40).map(|half| half * 2).collect();
         assert_eq!((of(&any), of(&even), of(&[])), (1, 1, 1));
-        // Of this machine, whatever it is.
+        // Of this machine, whatever it is: it moves on between reads, and its times are multiples of its step.
         let mut clock = Clock::new();
         clock.calibrate(clock.now(), Instant::now());
-        assert!((1..=STEP_MAX).contains(&clock.step()), "{}", clock.step());
+        let between = clock.between_reads();
+        let odd =
+            between.iter().filter(|ticks| (2..clock.step().max(2) - 1).contains(&(**ticks % clock.step()))).count();
+        assert!(between.len() > 100 && odd * 5 < between.len(), "{odd} of {} at {}", between.len(), clock.step());
     }
 
     #[test]

@@ -27,8 +27,8 @@ impl Recorder {
         }
     }
 
-    /// The latencies in nanoseconds. A clock that moves in steps says of each only in which step it was: there they are
-    /// taken to lie evenly, as else a median could only be one of a few numbers.
+    /// The latencies in nanoseconds. A clock that moves in steps says of each only by which multiple it was about: around
+    /// that they are taken to lie evenly, as else a median could only be one of a few numbers.
     pub(super) fn into_nanoseconds(self, clock: &Clock) -> Histogram<u64> {
         let mut all = latency::empty();
         let exact = self.exact.iter().zip(0_u64..).filter(|(count, _)| **count > 0);
@@ -64,6 +64,24 @@ mod tests {
             let shares = laid_out(count, places);
             assert_eq!(shares.iter().map(|(_, share)| share).sum::<u64>(), count);
             assert!(shares.iter().all(|(place, share)| *place < places && *share <= count.div_ceil(places)));
+        }
+    }
+
+    #[test]
+    fn a_clock_in_steps_moves_no_median() {
+        const STEP: u64 = 26;
+        for takes in [57, 78, 93, 317, 1_001] {
+            let mut recorder = Recorder::new();
+            let stamp = |at: u64| at / STEP * STEP;
+            // Begun anywhere in a step.
+            (0..10_000_u64)
+                .map(|call| call * 7_919)
+                .for_each(|begun| recorder.add(stamp(begun + takes) - stamp(begun)));
+            let all = recorder.into_nanoseconds(&Clock::in_steps(STEP));
+            assert_eq!(all.len(), 10_000);
+            let median = all.value_at_quantile(0.5);
+            assert!(median.abs_diff(takes) <= STEP / 8, "{median} of {takes}");
+            assert!((all.mean() - takes as f64).abs() < 1.0, "{} of {takes}", all.mean());
         }
     }
 

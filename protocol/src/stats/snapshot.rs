@@ -134,6 +134,26 @@ impl Snapshot {
         all
     }
 
+    /// Nanoseconds in handlers since an earlier snapshot of the same. How many of a method's calls are timed changes with
+    /// how long they take: so those that are stand for others of their method and of this time only. Where none is,
+    /// those before stand for them.
+    #[must_use]
+    pub fn handler_ns_since(&self, before: &Self) -> u64 {
+        let of_method = |(name, now): (&str, &MethodStats)| {
+            let more = |counter| {
+                let was = before.method(name).map_or(0, |before| before.counter(counter));
+                now.counter(counter).saturating_sub(was)
+            };
+            let (timed, ns) = match more(MethodCounter::Timed) {
+                0 => (now.counter(MethodCounter::Timed), now.counter(MethodCounter::HandlerNs)),
+                timed => (timed, more(MethodCounter::HandlerNs)),
+            };
+            let ns = (u128::from(ns) * u128::from(more(MethodCounter::Calls))).checked_div(timed.into()).unwrap_or(0);
+            u64::try_from(ns).unwrap_or(u64::MAX)
+        };
+        self.methods().map(of_method).fold(0, u64::saturating_add)
+    }
+
     /// Adds the numbers of another loop of the same service. Methods are known by their names, so that the loops may
     /// run different versions of a program.
     pub fn merge(&mut self, other: &Self) {
@@ -163,6 +183,36 @@ mod tests {
         assert_eq!(echo.times(Timing::Handler).count(), 10);
         assert_eq!(one.method("sum").unwrap().application_errors(), 1);
         assert_eq!((one.all_methods().errors(), one.methods().count()), (5, 2));
+    }
+
+    #[test]
+    fn timed_calls_stand_for_others_of_their_method_and_time() {
+        let snapshot = |methods: &[(&str, u64, u64, u64)]| {
+            let mut snapshot = Snapshot::default();
+            for (name, calls, timed, ns) in methods {
+                let counters = &mut snapshot.method_mut(name).counters;
+                counters[MethodCounter::Calls as usize] = *calls;
+                counters[MethodCounter::Timed as usize] = *timed;
+                counters[MethodCounter::HandlerNs as usize] = *ns;
+            }
+            snapshot
+        };
+        let nothing = Snapshot::default();
+        // Of many tiny calls few are timed, of the longer ones behind them all.
+        let tiny = snapshot(&[("call", 3_600_000_000, 60_000_000, 3_000_000_000)]);
+        let longer = snapshot(&[("call", 3_600_100_000, 60_100_000, 3_200_000_000)]);
+        assert_eq!(longer.handler_ns_since(&tiny), 200_000_000);
+        assert_eq!(tiny.handler_ns_since(&nothing), 180_000_000_000);
+        let untimed = snapshot(&[("call", 3_600_000_050, 60_000_000, 3_000_000_000)]);
+        assert_eq!(untimed.handler_ns_since(&tiny), 2_500);
+        assert_eq!(
+            (tiny.handler_ns_since(&tiny), tiny.handler_ns_since(&longer), nothing.handler_ns_since(&tiny)),
+            (0, 0, 0)
+        );
+        assert_eq!(snapshot(&[("call", 5, 0, 0)]).handler_ns_since(&nothing), 0);
+        // A tiny method beside one of which all calls are timed.
+        let both = snapshot(&[("tiny", 610, 10, 500), ("long", 10, 10, 10_000_000)]);
+        assert_eq!(both.handler_ns_since(&nothing), 10_030_500);
     }
 
     #[test]
