@@ -89,6 +89,19 @@ fn runner_in(service: Arc<dyn Service>, page: &OwnedFd) -> io::Result<Runner> {
     Ok(Runner::new(service, beside, Rc::new(meter)))
 }
 
+/// Adds a link of this user's, with so many slots, that this loop polls.
+fn attach(links: &mut Links, id: LinkId, uid: u32, slots: u16) -> io::Result<ClientLink> {
+    let geometry = Geometry::new(slots, 1 << 16).map_err(io::Error::other)?;
+    let files = LinkFiles::create(geometry)?;
+    let client = ClientLink::map(geometry, &files.request, &files.reply_read_only)?;
+    let worker = WorkerLink::map(geometry, &files.request, &files.reply)?;
+    let (theirs, ours) = (doorbell::bell()?, doorbell::bell()?);
+    let _watched_by_nobody = links.inner_bells.meet(0, ours);
+    links.add(id, uid, worker, LinkBells { theirs, inner: None, _client: None }, 0);
+    links.adopt_belled(id, 0);
+    Ok(client)
+}
+
 /// A loop's passes over one link, whose client is in the same thread: no line has to come from elsewhere.
 pub struct Passes {
     links: Links,
@@ -103,19 +116,11 @@ impl Passes {
     /// # Errors
     /// What the kernel says of memory and descriptors.
     pub fn new(service: Arc<dyn Service>) -> io::Result<Self> {
-        let geometry = Geometry::new(SLOTS, 1 << 16).map_err(io::Error::other)?;
-        let (files, (board, _)) = (LinkFiles::create(geometry)?, Board::create()?);
-        let client = ClientLink::map(geometry, &files.request, &files.reply_read_only)?;
-        let worker = WorkerLink::map(geometry, &files.request, &files.reply)?;
-        let (board, runner) = (Arc::new(Board::map(board, Access::ReadWrite)?), runner(service)?);
-        let (theirs, ours) = (doorbell::bell()?, doorbell::bell()?);
-        let bells = LinkBells { theirs, inner: None, _client: None };
+        let (board, runner) = (Arc::new(Board::map(Board::create()?.0, Access::ReadWrite)?), runner(service)?);
         let meter = Rc::clone(&runner.meter);
         let mut links = Links::new(ME, board, doorbell::bell()?, (MESSAGE_MAX, Trust::Never), meter);
         links.say(Mode::Scan);
-        let _watched_by_nobody = links.inner_bells.meet(0, ours);
-        links.add(LinkId(1), 0, worker, bells, 0);
-        links.adopt_belled(LinkId(1), 0);
+        let client = attach(&mut links, LinkId(1), 0, SLOTS)?;
         Ok(Self { links, runner, client, seq: Seq::NONE })
     }
 
@@ -169,10 +174,16 @@ impl Passes {
         self.links.looks_at_one_slot()
     }
 
-    /// The client leaves.
+    /// Another client comes: of this user, with so many slots.
     #[cfg(test)]
-    pub(crate) fn leave(&mut self) {
-        self.links.remove(LinkId(1));
+    pub(crate) fn another_comes(&mut self, uid: u32, slots: u16) {
+        attach(&mut self.links, LinkId(2), uid, slots).expect("there is memory for another link");
+    }
+
+    /// The client leaves, or the other.
+    #[cfg(test)]
+    pub(crate) fn leave(&mut self, id: LinkId) {
+        self.links.remove(id);
     }
 
     /// From now on there is no room for calls of the service's method, which blocks for ever.

@@ -112,6 +112,19 @@ fn a_call_within_a_call_has_another_slot_than_the_one_that_is_kept() {
 }
 
 #[test]
+fn a_slot_whose_call_was_answered_is_kept_and_nobody_elses() {
+    settled(|link, worker| {
+        let first = link.posted_short(b"1", times()).unwrap();
+        let taken = worker.try_take().unwrap();
+        worker.answer(&taken, Status::Ok, &archive(b"one"));
+        assert!(matches!(link.answered_short(first), Short::Answered(bytes) if bytes == b"one"));
+        let others = std::iter::from_fn(|| link.slots.find()).count();
+        assert_eq!((others, link.slots.kept()), (3, 1), "of 4");
+        assert!(link.posted_short(b"2", times()).is_some());
+    });
+}
+
+#[test]
 fn replies_of_another_kind_are_finished_in_the_usual_way() {
     settled(|link, worker| {
         let failure = Failure::done(Code::NotFound, "nobody has it");

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use speedysvc_protocol::archive::{self, Buffer};
 use speedysvc_protocol::contract::{Contract, MethodSchema, MethodSpec, Runs, ServiceSpec};
-use speedysvc_protocol::ids::{Codec, MethodIndex};
+use speedysvc_protocol::ids::{Codec, LinkId, MethodIndex};
 use speedysvc_protocol::service::{Call, Service};
 use speedysvc_protocol::status::{Failure, Status};
 
@@ -115,8 +115,22 @@ fn who_asks_where_it_asked_last_waits_for_no_pass() {
     // Not every pass looks so far.
     assert!((0..2_000).any(|_| passes.sweep()) && passes.ask_again(1, &[0, 0]), "which is the place now");
     assert!(!passes.looks_at_one_slot(), "passes look at the first slot, too");
-    passes.leave();
-    assert!(!passes.ask_again(1, &[0, 0]), "nobody asks any more");
+    passes.leave(LinkId(1));
+    passes.another_comes(0, 1);
+    assert!(!passes.ask_again(1, &[0, 0]), "nobody asks any more, and there is no such slot");
+}
+
+#[test]
+fn where_users_share_a_loop_nobody_is_served_again_before_them() {
+    let mut passes = Passes::new(Arc::new(Maker::Lends)).unwrap();
+    passes.ask_again(0, &[0, 0]);
+    assert!(passes.sweep() && passes.ask_again(0, &[0, 0]));
+    passes.another_comes(0, 1);
+    assert!(passes.ask_again(0, &[0, 0]), "it is of the same user");
+    passes.leave(LinkId(2));
+    passes.another_comes(7, 1);
+    assert!(!passes.ask_again(0, &[0, 0]) && passes.sweep());
+    assert!(!passes.ask_again(0, &[0, 0]), "one was found there last, and yet the others have their turn");
 }
 
 #[test]
