@@ -27,8 +27,8 @@ impl Recorder {
         }
     }
 
-    /// The latencies in nanoseconds. A clock that moves in steps says of each only by which multiple it was about: around
-    /// that they are taken to lie evenly, as else a median could only be one of a few numbers.
+    /// The latencies in nanoseconds. A clock that moves in steps says of each only by which multiple it was about:
+    /// around that they are taken to lie evenly, as else a median could only be one of a few numbers.
     pub(super) fn into_nanoseconds(self, clock: &Clock) -> Histogram<u64> {
         let mut all = latency::empty();
         let exact = self.exact.iter().zip(0_u64..).filter(|(count, _)| **count > 0);

@@ -134,9 +134,9 @@ impl Snapshot {
         all
     }
 
-    /// Nanoseconds in handlers since an earlier snapshot of the same. How many of a method's calls are timed changes with
-    /// how long they take: so those that are stand for others of their method and of this time only. Where none is,
-    /// those before stand for them.
+    /// Nanoseconds in handlers since an earlier snapshot of the same. How many of a method's calls are timed changes
+    /// with how long they take: so those that are stand for others of their method and of this time only. Where none
+    /// is, those before stand for them.
     #[must_use]
     pub fn handler_ns_since(&self, before: &Self) -> u64 {
         let of_method = |(name, now): (&str, &MethodStats)| {
