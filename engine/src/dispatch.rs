@@ -242,6 +242,12 @@ impl Runner {
         self.predictor.is_long(usize::from(method.0))
     }
 
+    /// From now on no method is expected to run long, whatever its calls take.
+    #[cfg(test)]
+    pub(crate) fn learn_nothing(&mut self) {
+        self.predictor = Predictor::new(0);
+    }
+
     /// Whether starting a call with so much time left is in vain while others wait: when its method takes longer on
     /// average, nobody would wait for the end of it (decision 0043). Alone, every call is worth a try.
     #[inline]

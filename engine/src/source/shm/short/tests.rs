@@ -105,7 +105,7 @@ fn what_is_larger_than_its_buffer_is_held() {
 /// What must hold of [`Links::serve_again`](super::Links::serve_again).
 #[test]
 fn who_asks_where_it_asked_last_waits_for_no_pass() {
-    let mut passes = Passes::new(Arc::new(Maker::Lends)).unwrap();
+    let mut passes = Passes::of_short_calls(Arc::new(Maker::Lends));
     assert!(!passes.ask_again(0, &[0, 0]), "nothing was ever served");
     assert!(passes.sweep());
     for _ in 0..3 {
@@ -122,7 +122,7 @@ fn who_asks_where_it_asked_last_waits_for_no_pass() {
 
 #[test]
 fn where_users_share_a_loop_nobody_is_served_again_before_them() {
-    let mut passes = Passes::new(Arc::new(Maker::Lends)).unwrap();
+    let mut passes = Passes::of_short_calls(Arc::new(Maker::Lends));
     passes.ask_again(0, &[0, 0]);
     assert!(passes.sweep() && passes.ask_again(0, &[0, 0]));
     passes.another_comes(0, 1);
@@ -135,7 +135,7 @@ fn where_users_share_a_loop_nobody_is_served_again_before_them() {
 
 #[test]
 fn other_slots_are_looked_at_however_often_one_is_served_again() {
-    let mut passes = Passes::new(Arc::new(Maker::Lends)).unwrap();
+    let mut passes = Passes::of_short_calls(Arc::new(Maker::Lends));
     passes.ask_again(0, &[0, 0]);
     passes.sweep();
     let again = (0..1_000).take_while(|_| passes.looks_at_one_slot() && passes.ask_again(0, &[0, 0])).count();
