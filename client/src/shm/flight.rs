@@ -229,6 +229,7 @@ fn begin(home: &ShmConnection, slot: usize, ask: &Ask<'_>) -> Result<Parts, Stop
     lease.check_link(ask.begun_ns)?;
     let caller = home.link.slot(slot);
     home.post(&mut lease, caller, ask)?;
+    lease.note_use(ask.begun_ns);
     home.slots.note_place(slot, upcoming::add(home, caller.expected()));
     // PAIR posted-or-looked: the request is out before the look is owed.
     home.owes_look.0.store(true, Ordering::Release);

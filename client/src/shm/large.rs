@@ -48,6 +48,7 @@ impl ShmConnection {
             return Some(Err(stop));
         }
         self.look_at_poller();
+        lease.note_use(ask.begun_ns);
         Some(self.await_reply(lease, caller, ask, sizes, reply))
     }
 }

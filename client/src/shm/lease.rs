@@ -14,7 +14,7 @@ use speedysvc_protocol::status::Code;
 
 use super::queue::{self, Ticket};
 use super::room::{Lack, Place, Room};
-use super::{ShmConnection, looking, own};
+use super::{ShmConnection, own};
 use crate::call::{Ask, Stop};
 use crate::clock::Deadline;
 use crate::error::Error;
@@ -130,11 +130,11 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
         if self.is_fresh(now_ns) { Ok(()) } else { self.check_stale_link() }
     }
 
-    /// The call is out: what is noted of that may take its time now.
+    /// The call is out, and its worker rung for unless that is owed: what is noted of it may take its time now.
     #[inline]
     pub(super) fn note_use(&self, now_ns: u64) {
         self.home.slots.use_at(self.place.slot, now_ns);
-        looking::begin(now_ns);
+        self.home.looking.note_call(now_ns);
     }
 
     #[cold]

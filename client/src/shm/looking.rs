@@ -43,27 +43,6 @@ struct Crowd {
     watch: Mutex<Option<Watch>>,
 }
 
-/// A call begins at this time, exactly or by the last tick: looks at the machine when that is due.
-#[inline]
-pub(super) fn begin(began_ns: u64) {
-    let before_ns = BEGAN.replace(began_ns);
-    if began_ns.saturating_sub(before_ns) >= HOLE_NS {
-        find_hole(before_ns, began_ns);
-    }
-    if began_ns >= CROWD.next_ns.load(Ordering::Relaxed) {
-        CROWD.look(false);
-    }
-}
-
-/// It is a tick or more since this thread's last call. Who was on its processor all the time sees each tick at once.
-#[cold]
-fn find_hole(before_ns: u64, began_ns: u64) {
-    let is_late = now_ns().saturating_sub(began_ns) >= HOLE_NS;
-    if is_late || began_ns.saturating_sub(before_ns) >= 2 * tick_ns() {
-        CROWD.look(true);
-    }
-}
-
 /// A thread that looked at a reply line was away from its processor for [`HOLE_NS`] or more.
 #[cold]
 pub(super) fn was_away() {
@@ -125,6 +104,34 @@ impl Looking {
         self.always.store(true, Ordering::Relaxed);
     }
 
+    /// A call began at this time, exactly or by the last tick: looks at the machine when that is due.
+    #[inline]
+    pub(super) fn note_call(&self, began_ns: u64) {
+        let before_ns = BEGAN.replace(began_ns);
+        if began_ns.saturating_sub(before_ns) >= HOLE_NS {
+            self.find_hole(before_ns, began_ns);
+        }
+        if began_ns >= CROWD.next_ns.load(Ordering::Relaxed) {
+            CROWD.look(false);
+        }
+    }
+
+    /// It is a tick or more since this thread's last call. Who was on its processor all the time sees each tick at
+    /// once. Who does not look, as that does not pay off, takes no processor from anybody and need not know: asking the
+    /// kernel takes as long as a tenth of a call that finds both sides asleep.
+    #[cold]
+    fn find_hole(&self, before_ns: u64, began_ns: u64) {
+        if self.is_hole(before_ns, began_ns, now_ns()) {
+            CROWD.look(true);
+        }
+    }
+
+    fn is_hole(&self, before_ns: u64, began_ns: u64, now_ns: u64) -> bool {
+        let looks = !self.never && self.misses.load(Ordering::Relaxed) < MISSES_MAX;
+        let is_late = now_ns.saturating_sub(began_ns) >= HOLE_NS;
+        looks && (is_late || began_ns.saturating_sub(before_ns) >= 2 * tick_ns())
+    }
+
     /// Whether looking has been paying off. Who goes by this tries nothing: a call that it keeps from the short way is
     /// to ask whether looking [is worth while](Self::is_worth_while), which counts.
     #[inline]
@@ -182,6 +189,20 @@ impl Looking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hole_is_of_interest_to_who_looks() {
+        let tick = tick_ns();
+        let [looking, misses, never] = [Looking::new(false), Looking::new(false), Looking::new(true)];
+        (0..MISSES_MAX).for_each(|_| misses.missed());
+        for (before, began, now) in [(0, 2 * tick, 2 * tick), (0, tick, tick + HOLE_NS)] {
+            assert!(looking.is_hole(before, began, now));
+            assert!(!misses.is_hole(before, began, now) && !never.is_hole(before, began, now));
+        }
+        assert!(!looking.is_hole(0, tick, tick + HOLE_NS - 1), "by the last tick, one after the other");
+        misses.hit();
+        assert!(misses.is_hole(0, 2 * tick, 2 * tick));
+    }
 
     #[test]
     fn misses_halve_the_time_down_to_none_and_a_hit_restores_it() {

@@ -98,6 +98,7 @@ impl ShmConnection {
         let caller = self.link.slot(lease.slot());
         self.post(&mut lease, caller, ask)?;
         self.look_at_poller();
+        lease.note_use(ask.begun_ns);
         self.await_reply(lease, caller, ask, sizes, reply)
     }
 
@@ -161,7 +162,6 @@ impl ShmConnection {
         let head = RequestHead { method, codec: ask.codec as u8, fetch: false, traced: ask.trace.is_some(), len };
         let (grant, seq) = (lease.grant(), lease.next_seq()?);
         caller.post(seq, &Post { head, deadline_ns: ask.deadline.ns(), grant, inline });
-        lease.note_use(ask.begun_ns);
         if let Some(sizes) = self.sizes.get(usize::from(ask.method.0)) {
             sizes.requests.note(len);
         }

@@ -136,8 +136,10 @@ impl Queued {
 
     fn post(&self, mut lease: Owned) -> Result<Owned, Stop> {
         let caller = self.home.link.slot(lease.slot());
-        self.home.post(&mut lease, caller, &self.request.ask())?;
+        let ask = self.request.ask();
+        self.home.post(&mut lease, caller, &ask)?;
         self.home.look_at_poller();
+        lease.note_use(ask.begun_ns);
         Ok(lease)
     }
 }

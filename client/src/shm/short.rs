@@ -72,8 +72,8 @@ impl ShmConnection {
             let post = self.short_post(&lease, method, len, times.1)?;
             self.link.slot(lease.slot()).post(lease.next_seq().ok()?, &post);
         }
-        lease.note_use(times.0);
         self.look_at_poller();
+        lease.note_use(times.0);
         Some(lease)
     }
 
@@ -84,6 +84,7 @@ impl ShmConnection {
         let caller = self.link.slot(lease.slot());
         self.post(&mut lease, caller, ask).ok()?;
         self.look_at_poller();
+        lease.note_use(ask.begun_ns);
         Some(lease)
     }
 
