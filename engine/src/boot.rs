@@ -81,7 +81,7 @@ impl Parts {
         let beside = Beside::new(Arc::clone(&service), runtime, names).map_err(StartError::resource("a bell"))?;
         bells.add(beside.bell(), Rang::Beside).map_err(StartError::resource("a bell"))?;
         let neighbours = Neighbours { board: Some(Arc::clone(&board)), me: start.incarnation };
-        let links = Links::new(start.incarnation, board, pool_bell, (shm_max, start.trust), Rc::clone(&meter));
+        let mut links = Links::new(start.incarnation, board, pool_bell, (shm_max, start.trust), Rc::clone(&meter));
         let Start { deadline_us, compression, .. } = start;
         let settings = Settings { message_max: tcp_max, deadline_us, compression };
         let connections = Connections::new(listeners, start.peers, settings, neighbours, Rc::clone(&meter));

@@ -2,12 +2,12 @@
 
 mod back;
 mod draining;
+mod resting;
 mod spinning;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Once};
-use std::time::Duration;
 
 use speedysvc_protocol::control::{Order, Report};
 use speedysvc_protocol::crowd::Watch;
@@ -26,13 +26,13 @@ use crate::control::{Control, Equipment, Heard};
 use crate::dispatch::Runner;
 use crate::driver::{Completion, Driver};
 use crate::error::StartError;
-use crate::idle::{Idle, Rest};
+use crate::idle::Idle;
 use crate::log;
 use crate::orphan::Leaving;
 use crate::source::shm::{LinkBells, Links};
 use crate::source::tcp::Connections;
 use crate::watcher::Watcher;
-use draining::{Draining, LINGER};
+use draining::Draining;
 
 /// Serves until the broker says that it is enough, or is gone. `control` is the worker's end of its control socket;
 /// `signals` becomes readable when this process is asked to end; `runtime` is for handlers that need one.
@@ -76,6 +76,8 @@ struct Worker {
     draining: Option<Draining>,
     now_ns: u64,
     turns: u32,
+    /// The turn in which it woke, unless it has said since that it looks all the time.
+    woke_in: Option<u32>,
     /// The epoll descriptor became readable; true at first, because something may have rung before we watched.
     rang: bool,
     /// Who rang; empty between two looks at the bells, and kept so that hearing allocates nothing.
@@ -102,7 +104,7 @@ impl Worker {
         match Parts::new(service, &control, equipment, signals, runtime) {
             Err(error) => Err((error, control)),
             Ok(Parts { driver, bells, runner, links, connections, idle, watcher, leaving }) => {
-                let (crowd, draining, now_ns, turns, rang) = (Watch::new(), None, now_ns(), 0, true);
+                let (crowd, draining, now_ns, turns, woke_in, rang) = (Watch::new(), None, now_ns(), 0, None, true);
                 Ok(Self {
                     driver,
                     bells,
@@ -117,6 +119,7 @@ impl Worker {
                     draining,
                     now_ns,
                     turns,
+                    woke_in,
                     rang,
                     heard: Vec::new(),
                 })
@@ -149,7 +152,7 @@ impl Worker {
         let called = self.links.sweep(&mut self.runner, self.now_ns);
         worked |= called | self.serve_next();
         worked |= self.take_back();
-        worked |= self.connections.serve(&mut self.runner, &mut self.links, &mut *self.driver);
+        worked |= self.serve_sockets();
         self.tell_broker();
         self.enter()?;
         self.rest(worked, called)
@@ -233,10 +236,21 @@ impl Worker {
     /// Phase: one of the calls that run long. What came meanwhile has rung, and is heard in the order of coming before
     /// the next.
     fn serve_next(&mut self) -> bool {
+        if self.links.has_waiting() {
+            self.stay_up();
+        }
         let Some(served) = self.links.serve_next(&mut self.runner) else { return false };
         self.now_ns = served.ended_ns;
         self.rang |= served.took_ns > BELLS_NS;
         true
+    }
+
+    /// Phase: what has come over sockets.
+    fn serve_sockets(&mut self) -> bool {
+        if self.connections.has_waiting() {
+            self.stay_up();
+        }
+        self.connections.serve(&mut self.runner, &mut self.links, &mut *self.driver)
     }
 
     fn obey(&mut self) -> Result<(), StartError> {
@@ -321,70 +335,5 @@ impl Worker {
         for report in std::mem::take(&mut self.links.reports) {
             self.control.report(&report);
         }
-    }
-
-    /// Phase: nothing more to do at once. Look on for a while, or sleep.
-    fn rest(&mut self, worked: bool, called: bool) -> Result<(), StartError> {
-        if worked {
-            self.crowd.does_something_else();
-            self.idle.worked(self.runner.take_moved());
-            // Whoever was answered may be back before another whole turn is over, again and again.
-            if called && !self.links.has_waiting() && !self.runner.beside.has_done() {
-                self.spin();
-            }
-            return Ok(());
-        }
-        if self.draining.is_some() {
-            return self.rest_draining();
-        }
-        self.now_ns = now_ns();
-        if self.connections.tick(self.now_ns, &self.runner) {
-            return Ok(());
-        }
-        let rest = if self.crowd.allows(self.now_ns) { self.idle.rest(self.now_ns) } else { self.idle.give_way() };
-        match rest {
-            Rest::Sleep => self.sleep(),
-            Rest::Spin => {
-                self.spin();
-                Ok(())
-            }
-        }
-    }
-
-    /// Leaves all links, looks once more, and sleeps (rule 21). Clients ring because nobody polls their links. That it
-    /// sleeps it says only when nothing was found: whoever watches over it must not rest while a handler runs.
-    fn sleep(&mut self) -> Result<(), StartError> {
-        if self.links.demote_all(&mut self.runner, self.now_ns) {
-            self.now_ns = now_ns();
-            return Ok(());
-        }
-        self.connections.rest();
-        self.links.say(Mode::Asleep);
-        let longest = [self.connections.longest_sleep(self.now_ns), self.links.longest_sleep()];
-        self.wait(longest.into_iter().flatten().min())?;
-        self.links.say(Mode::Scan);
-        self.watcher.awake(self.now_ns);
-        Ok(())
-    }
-
-    fn rest_draining(&mut self) -> Result<(), StartError> {
-        let Some(draining) = &mut self.draining else { return Ok(()) };
-        self.now_ns = now_ns();
-        if draining.looks(self.now_ns) {
-            self.connections.close_quiet();
-            return Ok(());
-        }
-        self.wait(Some(LINGER))
-    }
-
-    /// The one place where the loop sleeps. The time has just been looked at.
-    fn wait(&mut self, longest: Option<Duration>) -> Result<(), StartError> {
-        self.crowd.does_something_else();
-        self.driver.wait(longest).map_err(StartError::in_loop("wait"))?;
-        let now_ns = now_ns();
-        self.runner.meter.count(Counter::Sleeps);
-        self.runner.meter.add(Counter::AsleepNs, now_ns.saturating_sub(self.now_ns));
-        self.now_ns = now_ns;
-        Ok(())
     }
 }

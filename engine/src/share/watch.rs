@@ -9,7 +9,7 @@ pub(crate) enum Verdict {
     Fine,
     /// It has been in one handler since the last look, and has told nobody.
     Stuck,
-    /// It sleeps: so may who watches over it.
+    /// It sleeps, or has only woken: so may who watches over it.
     Rests,
 }
 
@@ -27,8 +27,8 @@ impl Watch {
         let before = std::mem::replace(&mut self.before, handler);
         let is_same = handler.is_some() && handler == before;
         let verdict = match (mode, handler) {
-            (Mode::Asleep | Mode::Gone, None) => Verdict::Rests,
-            (Mode::Scan | Mode::Asleep | Mode::Gone, Some(_)) if is_same && self.told_of != handler => {
+            (Mode::Woken | Mode::Asleep | Mode::Gone, None) => Verdict::Rests,
+            (Mode::Scan | Mode::Woken | Mode::Asleep | Mode::Gone, Some(_)) if is_same && self.told_of != handler => {
                 self.told_of = handler;
                 Verdict::Stuck
             }
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn who_sleeps_is_left_alone_unless_it_runs_what_it_found_last() {
-        for mode in [Mode::Asleep, Mode::Gone] {
+        for mode in [Mode::Woken, Mode::Asleep, Mode::Gone] {
             let mut watch = Watch::default();
             assert_eq!(watch.look(mode, None), (Verdict::Rests, true));
             assert_eq!(watch.look(mode, A), (Verdict::Fine, true));

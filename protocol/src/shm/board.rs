@@ -16,6 +16,8 @@ pub enum Mode {
     Busy = 2,
     /// It waits in the kernel: ring.
     Asleep = 3,
+    /// It has woken, answers who has rung, and may soon sleep again: ring, and leave its links to it.
+    Woken = 4,
 }
 
 /// One loop's line: two pairs of cache lines.
@@ -88,6 +90,7 @@ impl BoardLine {
             1 => Mode::Scan,
             2 => Mode::Busy,
             3 => Mode::Asleep,
+            4 => Mode::Woken,
             _ => Mode::Gone,
         }
     }
@@ -100,13 +103,14 @@ impl BoardLine {
         self.state.store(word, Ordering::SeqCst);
     }
 
-    /// Turns "scans" into "busy" for a loop that cannot say so itself, as it is in a handler. Whether that is what it
-    /// said. The caller then fences and has others look (rule 21); the loop says that it scans when it is back.
+    /// Turns "scans" or "has woken" into "busy" for a loop that cannot say so itself, as it is in a handler. Whether
+    /// that is what it said. The caller then fences and has others look (rule 21); the loop says that it scans when it
+    /// is back.
     #[must_use]
     pub fn turn_busy(&self, incarnation: Incarnation) -> bool {
         let word = self.state.load(Ordering::SeqCst);
-        let scans = Mode::Scan as u64 | u64::from(incarnation.0.get()) << 8;
-        if word & 0xFF_FFFF != scans {
+        let looks = [Mode::Scan, Mode::Woken].map(|mode| mode as u64 | u64::from(incarnation.0.get()) << 8);
+        if !looks.contains(&(word & 0xFF_FFFF)) {
             return false;
         }
         let busy = (word >> 24).wrapping_add(1) << 24 | u64::from(incarnation.0.get()) << 8 | Mode::Busy as u64;
@@ -124,7 +128,7 @@ impl BoardLine {
     #[must_use]
     pub fn connections_of_free(&self) -> Option<usize> {
         let mode = self.state.load(Ordering::Relaxed) & 0xFF;
-        let is_free = mode == Mode::Scan as u64 || mode == Mode::Asleep as u64;
+        let is_free = [Mode::Scan, Mode::Asleep, Mode::Woken].iter().any(|free| mode == *free as u64);
         let count = || usize::try_from(self.connections.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
         is_free.then(count)
     }
@@ -228,17 +232,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_loop_that_scans_is_said_to_be_busy() {
+    fn only_a_loop_that_looks_is_said_to_be_busy() {
         let line = BoardLine::default();
         let [me, other] = [3, LATER].map(|number| Incarnation(NonZeroU16::new(number).unwrap()));
         for mode in [Mode::Gone, Mode::Busy, Mode::Asleep] {
             line.set(me, mode);
             assert!(!line.turn_busy(me) && line.mode(3) == mode);
         }
-        line.set(me, Mode::Scan);
-        assert!(!line.turn_busy(other) && line.mode(3) == Mode::Scan);
-        assert!(line.turn_busy(me) && line.mode(3) == Mode::Busy);
-        assert!(!line.turn_busy(me));
+        for mode in [Mode::Scan, Mode::Woken] {
+            line.set(me, mode);
+            assert!(!line.turn_busy(other) && line.mode(3) == mode);
+            assert!(line.turn_busy(me) && line.mode(3) == Mode::Busy);
+            assert!(!line.turn_busy(me));
+        }
     }
 
     #[test]
@@ -260,7 +266,8 @@ mod tests {
         let line = BoardLine::default();
         assert_eq!(line.connections_of_free(), None, "nobody is there");
         line.set_connections(7);
-        for (mode, count) in [(Mode::Scan, Some(7)), (Mode::Asleep, Some(7)), (Mode::Busy, None), (Mode::Gone, None)] {
+        let free = [Mode::Scan, Mode::Asleep, Mode::Woken].map(|mode| (mode, Some(7)));
+        for (mode, count) in free.into_iter().chain([(Mode::Busy, None), (Mode::Gone, None)]) {
             line.set(Incarnation(NonZeroU16::MAX), mode);
             assert_eq!(line.connections_of_free(), count, "{mode:?}");
         }

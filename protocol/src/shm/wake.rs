@@ -35,13 +35,14 @@ impl Poller<'_> {
         if old == me.0.get() {
             return true;
         }
-        if old != 0 && board(old).mode(old) == Mode::Scan {
+        if old != 0 && matches!(board(old).mode(old), Mode::Scan | Mode::Woken) {
             return false;
         }
         self.swap(old, me.0.get())
     }
 
-    /// Whether a living loop looks at this link all the time.
+    /// Whether a living loop looks at this link all the time. One that has only woken may be in a handler that nobody
+    /// watches over: it keeps the link, and others look there, too, when they hear of it.
     pub fn is_polled<'b>(self, board: impl Fn(u16) -> &'b BoardLine) -> bool {
         let poller = self.loop_number();
         poller != 0 && board(poller).mode(poller) == Mode::Scan

@@ -99,7 +99,7 @@ impl Supervisor<'_, '_> {
 fn loop_word(look: &Look) -> &'static str {
     match look.mode {
         Mode::Gone => "gone",
-        Mode::Scan => "polls",
+        Mode::Scan | Mode::Woken => "polls",
         Mode::Busy => "busy",
         Mode::Asleep => "sleeps",
     }

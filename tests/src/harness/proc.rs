@@ -39,6 +39,19 @@ pub fn cpu_ns(pid: u32) -> u64 {
     threads.filter_map(|thread| of_thread(thread.ok()?.path())).sum()
 }
 
+/// How often the threads of a process that have this name have waited for something; 0 when there is none.
+#[must_use]
+pub fn waits_of(pid: u32, name: &str) -> u64 {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let of_thread = |path: std::path::PathBuf| {
+        let text = fs::read_to_string(path.join("status")).ok()?;
+        let is_named = text.lines().next()?.strip_prefix("Name:")?.trim() == name;
+        let waits = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        waits.trim().parse::<u64>().ok().filter(|_| is_named)
+    };
+    threads.filter_map(|thread| of_thread(thread.ok()?.path())).sum()
+}
+
 /// Bytes of memory that a process really has; 0 when it is gone.
 #[must_use]
 pub fn resident_bytes(pid: u32) -> u64 {

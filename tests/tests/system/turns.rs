@@ -4,9 +4,10 @@ use std::fs;
 use std::sync::Mutex;
 use std::thread;
 
+use serde_json::Value;
 use speedysvc::Outcome;
 
-use speedysvc_tests::harness::{Engine, wait_until};
+use speedysvc_tests::harness::{Ended, Engine, proc, wait_for, wait_until};
 use speedysvc_tests::test_service::TestServiceClient;
 
 use crate::fixture::{Gate, LONG, addresses, block_on, connect, engine, soon};
@@ -17,6 +18,15 @@ const USUAL: usize = 200;
 
 fn clients(engine: &Engine, count: usize) -> Vec<TestServiceClient> {
     (0..count).map(|_| connect(&engine.address("test"))).collect()
+}
+
+/// Whether all loops say that they sleep.
+fn all_sleep(engine: &Engine) -> bool {
+    let mut status = engine.home().command("speedysvc-engine");
+    status.arg("ctl").arg("--run-dir").arg(engine.run_dir()).args(["status", "--json"]);
+    let status: Value = serde_json::from_str(&Ended::of(status).out).expect("a status");
+    let workers = status["services"][0]["workers"].as_array().expect("workers");
+    workers.iter().all(|worker| worker["loop_state"] == "sleeps")
 }
 
 /// Nobody expects this handler to take long, so its loop has told nobody; tasks that wait do not ring a second time.
@@ -45,6 +55,50 @@ fn a_handler_that_turns_out_long_holds_up_nobody_else() {
         gate.open();
         assert_eq!(long.wait().unwrap(), busy);
     }
+}
+
+/// The same where all loops sleep before: nobody watches over a loop that has only woken (decision 0081).
+#[test]
+fn a_handler_that_turns_out_long_in_a_loop_that_has_just_woken_holds_up_nobody_else() {
+    let engine = engine("workers = 2");
+    let clients = clients(&engine, CLIENTS);
+    for round in 0..20 {
+        for client in &clients {
+            (0..USUAL / CLIENTS).for_each(|_| assert_ne!(client.linger("").unwrap(), 0));
+        }
+        wait_for("all loops to sleep", || all_sleep(&engine));
+        let gate = Gate::new(&engine.home(), &format!("gate {round}"));
+        let long = clients[0].start().linger(&gate.path());
+        let busy = gate.wait_for(1)[0];
+        // On the link that its loop has taken over, and on others.
+        let waiting: Vec<_> = clients.iter().map(|client| client.start().pid()).collect();
+        for call in waiting {
+            assert_ne!(soon("a call beside a long handler", || block_on(call)).unwrap(), busy);
+        }
+        gate.open();
+        assert_eq!(long.wait().unwrap(), busy);
+    }
+}
+
+/// What a call costs that finds its loop asleep: nothing is done that goes on after it (decision 0081).
+#[test]
+fn a_loop_that_is_woken_for_a_call_is_not_watched_over() {
+    // Looking for more calls is work, and may be watched over.
+    let engine = engine("spin = \"0\"");
+    let client = connect(&engine.address("test"));
+    let [pid] = engine.workers()[..] else { panic!("one worker") };
+    let is_unwatched = || {
+        // Who is called seldom takes longer each time. Calls that are known to take long are watched over.
+        (0..USUAL).for_each(|_| assert_eq!(client.pid().unwrap(), pid));
+        wait_for("the loop to sleep", || all_sleep(&engine));
+        let before = proc::waits_of(pid, "speedysvc-watch");
+        assert_eq!(client.pid().unwrap(), pid);
+        wait_for("the loop to sleep again", || all_sleep(&engine));
+        proc::waits_of(pid, "speedysvc-watch") == before
+    };
+    // Now and then a bell is heard late, and what it rang for is a turn of its own.
+    let unwatched = (0..30).filter(|_| is_unwatched()).count();
+    assert!(unwatched >= 15, "{unwatched} of 30");
 }
 
 /// The second call is published while the first one's loop is about to say that it is busy: its client does not ring,

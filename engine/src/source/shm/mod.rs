@@ -87,6 +87,8 @@ const AHEAD: usize = 4;
 pub(crate) struct Links {
     me: Incarnation,
     board: Arc<Board>,
+    /// What this loop says that it does, but while it is in a long handler.
+    says: Mode,
     pool_bell: OwnedFd,
     message_max: usize,
     trust: Trust,
@@ -138,6 +140,7 @@ impl Links {
         Self {
             me,
             board,
+            says: Mode::Gone,
             pool_bell,
             message_max,
             trust,
@@ -203,7 +206,8 @@ impl Links {
     }
 
     /// Says what this loop does, for those who decide whether to ring.
-    pub(crate) fn say(&self, mode: Mode) {
+    pub(crate) fn say(&mut self, mode: Mode) {
+        self.says = mode;
         self.board.line(self.me.0.get()).set(self.me, mode);
     }
 

@@ -141,13 +141,13 @@ impl Elsewhere for Links {
     fn step_aside(&mut self) {
         self.meter.count(Counter::StepsAside);
         self.look_for_sleepers();
-        self.say(Mode::Busy);
+        self.board.line(self.me.0.get()).set(self.me, Mode::Busy);
         wake::before_second_look();
         self.tell_others();
     }
 
     fn step_back(&mut self) {
-        self.say(Mode::Scan);
+        self.say(self.says);
     }
 
     #[inline]

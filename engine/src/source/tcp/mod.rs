@@ -179,6 +179,11 @@ impl Connections {
         }
     }
 
+    /// Whether any connection waits for its turn.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// Handles what has arrived and sends what is ready. Whether anything was done.
     pub(crate) fn serve(
         &mut self,

@@ -299,6 +299,12 @@ fn a_claim_without_a_look_at_the_last_reply() {
 }
 
 #[test]
+#[should_panic(expected = "no bell, and nobody saw the request")]
+fn a_loop_that_is_not_watched_over_and_says_that_it_scans() {
+    super::waking::publish_while_a_loop_wakes(crate::shm::board::Mode::Scan);
+}
+
+#[test]
 #[should_panic(expected = "nobody saw the request, and nobody will look")]
 fn a_watcher_that_rings_before_it_says_busy() {
     super::waking::watch_over_a_loop(false, true);

@@ -229,6 +229,31 @@ fn a_loop_that_takes_over_before_it_says_that_it_scans_may_lose_the_link_again()
     });
 }
 
+/// Loop 1 wakes, says this, takes the link over and looks once: what it finds, or something else, keeps it for ever.
+pub(super) fn publish_while_a_loop_wakes(says: Mode) {
+    explore(None, move || {
+        let world = World::new();
+        world.line(1).set(incarnation(1), Mode::Asleep);
+        let woken = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.line(1).set(incarnation(1), says);
+                world.toss();
+                assert!(world.poller().adopt(incarnation(1), |n| world.line(n)));
+                world.claim(1).is_some()
+            }
+        });
+        world.post(1);
+        let rings = world.poller().needs_bell(|n| world.line(n));
+        assert!(woken.join().unwrap() || rings, "no bell, and nobody saw the request");
+    });
+}
+
+#[test]
+fn a_request_meets_a_loop_that_wakes_and_looks_once() {
+    publish_while_a_loop_wakes(Mode::Woken);
+}
+
 /// Loop 1 comes back from a long handler and then sleeps; loop 2 sleeps, and answers the bell if it finds it rung.
 #[test]
 fn a_loop_that_comes_back_and_its_taker_lose_no_request() {

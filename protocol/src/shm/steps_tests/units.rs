@@ -234,9 +234,9 @@ fn a_bell_is_needed_unless_the_poller_scans() {
     let line = |number: u16| &board[usize::from(number) % 2];
     assert!(poller.needs_bell(line), "nobody polls");
     assert!(poller.adopt(incarnation(1), line) && poller.is(incarnation(1)));
-    for (mode, rings) in [(Mode::Scan, false), (Mode::Busy, true), (Mode::Asleep, true), (Mode::Gone, true)] {
+    for mode in [Mode::Scan, Mode::Woken, Mode::Busy, Mode::Asleep, Mode::Gone] {
         line(1).set(incarnation(1), mode);
-        assert_eq!(poller.needs_bell(line), rings, "{mode:?}");
+        assert_eq!(poller.needs_bell(line), mode != Mode::Scan, "{mode:?}");
     }
     // The line belongs to a later loop by now: the one that the word names is gone.
     line(1).set(incarnation(3), Mode::Scan);
@@ -252,9 +252,12 @@ fn a_link_is_taken_from_whoever_does_not_look() {
     let board: [BoardLine; 3] = Default::default();
     let poller = Poller(&word);
     let line = |number: u16| &board[usize::from(number)];
-    line(1).set(incarnation(1), Mode::Scan);
-    assert!(poller.adopt(incarnation(1), line) && poller.adopt(incarnation(1), line));
-    assert!(!poller.adopt(incarnation(2), line), "a loop that looks keeps its link");
+    for mode in [Mode::Scan, Mode::Woken] {
+        line(1).set(incarnation(1), mode);
+        assert!(poller.adopt(incarnation(1), line) && poller.adopt(incarnation(1), line));
+        assert!(!poller.adopt(incarnation(2), line), "a loop that looks keeps its link");
+        assert_eq!(poller.is_polled(line), mode == Mode::Scan, "others look after one that has only woken");
+    }
     for mode in [Mode::Busy, Mode::Asleep, Mode::Gone] {
         line(1).set(incarnation(1), mode);
         assert!(poller.adopt(incarnation(2), line), "{mode:?}");
