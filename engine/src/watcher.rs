@@ -1,6 +1,6 @@
 //! The thread that watches over this worker's loop: it says "busy" for a loop whose handler turned out long, so that
-//! others take what waits there. It looks once a millisecond, and sleeps while the loop does. Without links nothing
-//! waits that others could take, and it looks seldom (decision 0067).
+//! others take what waits there. It looks once a millisecond, and sleeps while the loop does or has only woken
+//! (decision 0081). Without links nothing waits that others could take, and it looks seldom (decision 0067).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -60,11 +60,11 @@ impl Watcher {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// The loop is awake, and has said so on the board.
+    /// The loop looks all the time, and has said so on the board; or it drains.
     #[inline]
     pub(crate) fn awake(&self, now_ns: u64) {
         self.shared.line().beat(now_ns);
-        // PAIR awake-or-rest: the loop is awake before it looks whether the thread watches.
+        // PAIR awake-or-rest: the loop says that it scans before it looks whether the thread watches.
         if !self.shared.ticks.swap(true, Ordering::SeqCst) {
             self.shared.set_timer(self.shared.tick());
         }
@@ -146,10 +146,10 @@ impl Shared {
         }
     }
 
-    /// Stops the timer, unless the loop wakes in this moment.
+    /// Stops the timer, unless the loop begins to scan in this moment.
     fn rest(&self) {
         self.set_timer(NEVER);
-        // PAIR awake-or-rest: the thread rests before it looks once more whether the loop is awake.
+        // PAIR awake-or-rest: the thread rests before it looks once more whether the loop scans.
         self.ticks.swap(false, Ordering::SeqCst);
         let line = self.line();
         let is_awake = matches!(line.mode(self.me.0.get()), Mode::Scan | Mode::Busy) || line.handler().is_some();

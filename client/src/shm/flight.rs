@@ -17,7 +17,7 @@ use super::queued::Queued;
 use super::room::Lack;
 use super::{ShmConnection, own, reply_lost, still_larger, upcoming};
 use crate::call::{Answer, Ask, Request, Stop};
-use crate::clock::Deadline;
+use crate::clock::{Deadline, last_tick_ns};
 use crate::reply::Reply;
 
 /// Of calls that were started in a row, the reply of so many slots ahead is sent for.
@@ -229,7 +229,7 @@ fn begin(home: &ShmConnection, slot: usize, ask: &Ask<'_>) -> Result<Parts, Stop
     lease.check_link(ask.begun_ns)?;
     let caller = home.link.slot(slot);
     home.post(&mut lease, caller, ask)?;
-    lease.note_use(ask.begun_ns);
+    lease.note_start(ask.begun_ns);
     home.slots.note_place(slot, upcoming::add(home, caller.expected()));
     // PAIR posted-or-looked: the request is out before the look is owed.
     home.owes_look.0.store(true, Ordering::Release);
@@ -277,6 +277,7 @@ impl ShmConnection {
         // PAIR posted-or-looked: whoever takes the debt over has seen the requests that it is for.
         if self.owes_look.0.load(Ordering::Relaxed) && self.owes_look.0.swap(false, Ordering::Acquire) {
             self.look_at_poller();
+            self.looking.note_call(last_tick_ns());
         }
     }
 }

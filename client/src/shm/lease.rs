@@ -130,11 +130,17 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
         if self.is_fresh(now_ns) { Ok(()) } else { self.check_stale_link() }
     }
 
-    /// The call is out, and its worker rung for unless that is owed: what is noted of it may take its time now.
+    /// The call is out, and its worker rung for: what is noted of it may take its time now.
     #[inline]
     pub(super) fn note_use(&self, now_ns: u64) {
         self.home.slots.use_at(self.place.slot, now_ns);
         self.home.looking.note_call(now_ns);
+    }
+
+    /// The call is out. What else is noted of it is owed with the look for its worker.
+    #[inline]
+    pub(super) fn note_start(&self, now_ns: u64) {
+        self.home.slots.use_at(self.place.slot, now_ns);
     }
 
     #[cold]

@@ -32,8 +32,16 @@ static CROWD: Crowd =
     Crowd { next_ns: AtomicU64::new(u64::MAX), is_crowded: AtomicBool::new(false), watch: Mutex::new(None) };
 
 thread_local! {
-    /// When this thread's last call began.
-    static BEGAN: Cell<u64> = const { Cell::new(u64::MAX) };
+    static BEGAN: Cell<Began> = const { Cell::new(Began { at_ns: u64::MAX, looks: false }) };
+}
+
+/// This thread's last call.
+#[derive(Clone, Copy)]
+struct Began {
+    /// When it began.
+    at_ns: u64,
+    /// It looks for its reply before it sleeps.
+    looks: bool,
 }
 
 struct Crowd {
@@ -54,6 +62,24 @@ pub(super) fn was_away() {
 pub(super) fn many_calls() {
     if CROWD.next_ns.load(Ordering::Relaxed) != u64::MAX {
         CROWD.look(false);
+    }
+}
+
+impl Began {
+    /// The next one begins a tick or more later.
+    #[cold]
+    fn find_hole(self, next_ns: u64) {
+        if self.is_before_hole(next_ns, now_ns()) {
+            CROWD.look(true);
+        }
+    }
+
+    /// Whether this thread may have lost its processor after this call. Who was there all the time sees each tick at
+    /// once. Who did not look, as that does not pay off, takes no processor from anybody and need not know: to ask the
+    /// kernel takes a tenth of a call that finds both sides asleep.
+    fn is_before_hole(self, next_ns: u64, now_ns: u64) -> bool {
+        let is_late = now_ns.saturating_sub(next_ns) >= HOLE_NS;
+        self.looks && (is_late || next_ns.saturating_sub(self.at_ns) >= 2 * tick_ns())
     }
 }
 
@@ -107,29 +133,14 @@ impl Looking {
     /// A call began at this time, exactly or by the last tick: looks at the machine when that is due.
     #[inline]
     pub(super) fn note_call(&self, began_ns: u64) {
-        let before_ns = BEGAN.replace(began_ns);
-        if began_ns.saturating_sub(before_ns) >= HOLE_NS {
-            self.find_hole(before_ns, began_ns);
+        let looks = !self.never && self.misses.load(Ordering::Relaxed) < MISSES_MAX;
+        let before = BEGAN.replace(Began { at_ns: began_ns, looks });
+        if began_ns.saturating_sub(before.at_ns) >= HOLE_NS {
+            before.find_hole(began_ns);
         }
         if began_ns >= CROWD.next_ns.load(Ordering::Relaxed) {
             CROWD.look(false);
         }
-    }
-
-    /// It is a tick or more since this thread's last call. Who was on its processor all the time sees each tick at
-    /// once. Who does not look, as that does not pay off, takes no processor from anybody and need not know: asking the
-    /// kernel takes as long as a tenth of a call that finds both sides asleep.
-    #[cold]
-    fn find_hole(&self, before_ns: u64, began_ns: u64) {
-        if self.is_hole(before_ns, began_ns, now_ns()) {
-            CROWD.look(true);
-        }
-    }
-
-    fn is_hole(&self, before_ns: u64, began_ns: u64, now_ns: u64) -> bool {
-        let looks = !self.never && self.misses.load(Ordering::Relaxed) < MISSES_MAX;
-        let is_late = now_ns.saturating_sub(began_ns) >= HOLE_NS;
-        looks && (is_late || began_ns.saturating_sub(before_ns) >= 2 * tick_ns())
     }
 
     /// Whether looking has been paying off. Who goes by this tries nothing: a call that it keeps from the short way is
@@ -188,20 +199,33 @@ impl Looking {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]
-    fn a_hole_is_of_interest_to_who_looks() {
-        let tick = tick_ns();
-        let [looking, misses, never] = [Looking::new(false), Looking::new(false), Looking::new(true)];
-        (0..MISSES_MAX).for_each(|_| misses.missed());
-        for (before, began, now) in [(0, 2 * tick, 2 * tick), (0, tick, tick + HOLE_NS)] {
-            assert!(looking.is_hole(before, began, now));
-            assert!(!misses.is_hole(before, began, now) && !never.is_hole(before, began, now));
-        }
-        assert!(!looking.is_hole(0, tick, tick + HOLE_NS - 1), "by the last tick, one after the other");
-        misses.hit();
-        assert!(misses.is_hole(0, 2 * tick, 2 * tick));
+    fn a_hole_is_of_interest_to_who_looked_before_it() {
+        let (tick, never) = (tick_ns(), Looking::new(true));
+        let noted = |looking: &Looking, at_ns| {
+            looking.note_call(at_ns);
+            BEGAN.get()
+        };
+        // On a thread of its own, and without holes: those of this one are nobody's business.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let looking = Looking::new(false);
+                let call = noted(&looking, 5);
+                for (next, now) in [(5 + 2 * tick, 5 + 2 * tick), (5 + tick, 5 + tick + HOLE_NS)] {
+                    assert!(call.is_before_hole(next, now));
+                    assert!(!noted(&never, 5).is_before_hole(next, now));
+                }
+                assert!(!call.is_before_hole(5 + tick, 5 + tick + HOLE_NS - 1), "by the last tick, at once");
+                (0..MISSES_MAX).for_each(|_| looking.missed());
+                assert!(!noted(&looking, 5).looks);
+                looking.hit();
+                assert!(noted(&looking, 5).looks);
+            });
+        });
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! What comes back: calls that ran beside the loop, and the loop itself from a long handler.
 
 use speedysvc_protocol::ids::LinkId;
-use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::stats::Counter;
 
 use super::Worker;
@@ -11,7 +10,7 @@ impl Worker {
     /// A handler took so long that others were told to look at our links; it is over. What came meanwhile has rung.
     pub(super) fn come_back(&mut self) {
         if self.watcher.has_spoken() && self.draining.is_none() {
-            self.links.say(Mode::Scan);
+            self.links.say_again();
             self.rang = true;
             self.runner.meter.count(Counter::Overdue);
         }

@@ -11,8 +11,8 @@ use crate::clock::now_ns;
 use crate::error::StartError;
 use crate::idle::Rest;
 
-/// In so many turns a loop has done what it was woken for, most likely: a client whose call is not taken at once rings
-/// twice. Who has work in more of them stays up, so that it need not be rung for each call.
+/// After so many turns a loop has done what it was woken for, most likely: a client whose call is not taken at once
+/// rings twice. Who has work in a later one stays up, so that it need not be rung for each call.
 const FEW_TURNS: u32 = 4;
 
 impl Worker {
@@ -21,7 +21,7 @@ impl Worker {
         if worked {
             self.crowd.does_something_else();
             self.idle.worked(self.runner.take_moved());
-            if called || self.woke_in.is_none_or(|turn| self.turns.wrapping_sub(turn) > FEW_TURNS) {
+            if called || self.woke_in.is_some_and(|turn| self.turns.wrapping_sub(turn) > FEW_TURNS) {
                 self.stay_up();
             }
             // Whoever was answered may be back before another whole turn is over, again and again.

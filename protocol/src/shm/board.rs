@@ -16,7 +16,7 @@ pub enum Mode {
     Busy = 2,
     /// It waits in the kernel: ring.
     Asleep = 3,
-    /// It has woken, answers who has rung, and may soon sleep again: ring, and leave its links to it.
+    /// It has woken, answers who has rung, and may soon sleep again: ring. It takes over only links that nobody polls.
     Woken = 4,
 }
 
@@ -104,8 +104,8 @@ impl BoardLine {
     }
 
     /// Turns "scans" or "has woken" into "busy" for a loop that cannot say so itself, as it is in a handler. Whether
-    /// that is what it said. The caller then fences and has others look (rule 21); the loop says that it scans when it
-    /// is back.
+    /// that is what it said. The caller then fences and has others look (rule 21); the loop says what it said before
+    /// when it is back.
     #[must_use]
     pub fn turn_busy(&self, incarnation: Incarnation) -> bool {
         let word = self.state.load(Ordering::SeqCst);

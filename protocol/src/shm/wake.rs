@@ -41,6 +41,12 @@ impl Poller<'_> {
         self.swap(old, me.0.get())
     }
 
+    /// Makes `me` the loop that polls this link, if none is said to: for a loop that has only woken. What is published
+    /// on a link that nobody polls has rung, and all loops have heard it or will.
+    pub fn adopt_free(self, me: Incarnation) -> bool {
+        self.is(me) || self.swap(0, me.0.get())
+    }
+
     /// Whether a living loop looks at this link all the time. One that has only woken may be in a handler that nobody
     /// watches over: it keeps the link, and others look there, too, when they hear of it.
     pub fn is_polled<'b>(self, board: impl Fn(u16) -> &'b BoardLine) -> bool {

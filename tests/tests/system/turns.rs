@@ -92,6 +92,7 @@ fn a_loop_that_is_woken_for_a_call_is_not_watched_over() {
         (0..USUAL).for_each(|_| assert_eq!(client.pid().unwrap(), pid));
         wait_for("the loop to sleep", || all_sleep(&engine));
         let before = proc::waits_of(pid, "speedysvc-watch");
+        assert_ne!(before, 0, "there is such a thread, and it has watched");
         assert_eq!(client.pid().unwrap(), pid);
         wait_for("the loop to sleep again", || all_sleep(&engine));
         proc::waits_of(pid, "speedysvc-watch") == before

@@ -1,6 +1,7 @@
 //! The links that a loop looks at all the time: taking them over, passing over them, leaving them (rules 20, 21, 28).
 
 use speedysvc_protocol::ids::LinkId;
+use speedysvc_protocol::shm::board::Mode;
 use speedysvc_protocol::shm::wake;
 use speedysvc_protocol::stats::Counter;
 
@@ -34,7 +35,7 @@ impl Links {
         self.belled.extend(self.keys.get(&id));
     }
 
-    /// A link's bell rang: take it over unless a living, looking loop has it, and look at it soon either way.
+    /// A link's bell rang: take it over if this loop may, and look at it soon either way.
     pub(crate) fn adopt_belled(&mut self, id: LinkId, now_ns: u64) {
         if let Some(key) = self.keys.get(&id).copied() {
             self.adopt(key, now_ns);
@@ -42,8 +43,9 @@ impl Links {
         }
     }
 
-    /// The pool bell rang: take over what waits on links that nobody looks at. Links without a request are left alone:
-    /// their clients find nobody looking, and ring. What has not rung by now came before what has, and goes first.
+    /// The pool bell rang: take over what waits on links that nobody looks at all the time, if this loop may, and look
+    /// there. Links without a request are left alone: their clients find nobody looking, and ring. What has not rung by
+    /// now came before what has, and goes first.
     pub(crate) fn look_around(&mut self, now_ns: u64) {
         let line = |number| self.board.line(number);
         let unpolled = self.all.iter().filter(|(_, attached)| !attached.link.poller().is_polled(line));
@@ -81,7 +83,13 @@ impl Links {
         if self.is_hot(key) || self.hot.len() >= HOT_MAX && !self.make_room(uid) {
             return;
         }
-        if self.all[key].link.poller().adopt(self.me, |number| self.board.line(number)) {
+        let poller = self.all[key].link.poller();
+        let is_ours = match self.says {
+            // Nobody watches over this loop yet: it keeps nothing from others that has not rung (decision 0081).
+            Mode::Woken => poller.adopt_free(self.me),
+            _ => poller.adopt(self.me, |number| self.board.line(number)),
+        };
+        if is_ours {
             self.hot.push(Hot { key, found_ns: now_ns });
             self.meter.count(Counter::LinksAdopted);
         }

@@ -87,7 +87,7 @@ const AHEAD: usize = 4;
 pub(crate) struct Links {
     me: Incarnation,
     board: Arc<Board>,
-    /// What this loop says that it does, but while it is in a long handler.
+    /// What this loop says that it does, unless it is in a handler that runs long.
     says: Mode,
     pool_bell: OwnedFd,
     message_max: usize,
@@ -208,7 +208,12 @@ impl Links {
     /// Says what this loop does, for those who decide whether to ring.
     pub(crate) fn say(&mut self, mode: Mode) {
         self.says = mode;
-        self.board.line(self.me.0.get()).set(self.me, mode);
+        self.say_again();
+    }
+
+    /// Says once more what it said before others were told that it is busy.
+    pub(crate) fn say_again(&self) {
+        self.board.line(self.me.0.get()).set(self.me, self.says);
     }
 
     /// Looks at the first `slots` slots of a link, and serves what it can claim; at most `most` requests, and then goes

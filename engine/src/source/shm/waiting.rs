@@ -147,7 +147,7 @@ impl Elsewhere for Links {
     }
 
     fn step_back(&mut self) {
-        self.say(self.says);
+        self.say_again();
     }
 
     #[inline]

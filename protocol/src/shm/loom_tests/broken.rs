@@ -300,6 +300,12 @@ fn a_claim_without_a_look_at_the_last_reply() {
 
 #[test]
 #[should_panic(expected = "no bell, and nobody saw the request")]
+fn a_loop_that_has_only_woken_and_takes_a_link_from_another() {
+    super::waking::publish_while_a_loop_comes_back(false);
+}
+
+#[test]
+#[should_panic(expected = "no bell, and nobody saw the request")]
 fn a_loop_that_is_not_watched_over_and_says_that_it_scans() {
     super::waking::publish_while_a_loop_wakes(crate::shm::board::Mode::Scan);
 }

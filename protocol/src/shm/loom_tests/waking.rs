@@ -229,6 +229,45 @@ fn a_loop_that_takes_over_before_it_says_that_it_scans_may_lose_the_link_again()
     });
 }
 
+/// Loop 1 comes back from a long handler and looks again. Loop 2 has woken, takes over what it may of what has rung,
+/// and a handler of another link keeps it from then on.
+pub(super) fn publish_while_a_loop_comes_back(takes_only_what_is_free: bool) {
+    explore(None, move || {
+        let world = World::polled_by_1();
+        world.line(1).set(incarnation(1), Mode::Busy);
+        world.line(2).set(incarnation(2), Mode::Woken);
+        let woken = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                if takes_only_what_is_free {
+                    world.poller().adopt_free(incarnation(2))
+                } else {
+                    world.poller().adopt(incarnation(2), |n| world.line(n))
+                }
+            }
+        });
+        let back = thread::spawn({
+            let world = Arc::clone(&world);
+            move || {
+                world.line(1).set(incarnation(1), Mode::Scan);
+                world.toss();
+                world.poller().is(incarnation(1)) && world.claim(1).is_some()
+            }
+        });
+        world.post(1);
+        let rings = world.poller().needs_bell(|n| world.line(n));
+        let took = woken.join().unwrap();
+        let looks = world.poller().is(incarnation(1));
+        assert!(back.join().unwrap() || looks || rings, "no bell, and nobody saw the request");
+        assert!(!takes_only_what_is_free || !took);
+    });
+}
+
+#[test]
+fn a_request_meets_a_loop_that_comes_back_beside_one_that_has_woken() {
+    publish_while_a_loop_comes_back(true);
+}
+
 /// Loop 1 wakes, says this, takes the link over and looks once: what it finds, or something else, keeps it for ever.
 pub(super) fn publish_while_a_loop_wakes(says: Mode) {
     explore(None, move || {
@@ -239,7 +278,7 @@ pub(super) fn publish_while_a_loop_wakes(says: Mode) {
             move || {
                 world.line(1).set(incarnation(1), says);
                 world.toss();
-                assert!(world.poller().adopt(incarnation(1), |n| world.line(n)));
+                assert!(world.poller().adopt_free(incarnation(1)));
                 world.claim(1).is_some()
             }
         });

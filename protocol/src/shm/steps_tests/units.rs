@@ -267,8 +267,11 @@ fn a_link_is_taken_from_whoever_does_not_look() {
         line(2).set(incarnation(2), Mode::Asleep);
         assert!(poller.adopt(incarnation(1), line));
     }
+    line(1).set(incarnation(1), Mode::Gone);
+    assert!(!poller.adopt_free(incarnation(2)) && poller.adopt_free(incarnation(1)), "it is not free, not even so");
     poller.leave(incarnation(1));
     assert!(!poller.is(incarnation(1)) && poller.needs_bell(line));
+    assert!(poller.adopt_free(incarnation(2)) && poller.is(incarnation(2)));
 }
 
 /// Loom cannot show this: it lets another's store come between an exchange's look and its store.
