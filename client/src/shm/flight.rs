@@ -229,7 +229,7 @@ fn begin(home: &ShmConnection, slot: usize, ask: &Ask<'_>) -> Result<Parts, Stop
     lease.check_link(ask.begun_ns)?;
     let caller = home.link.slot(slot);
     home.post(&mut lease, caller, ask)?;
-    lease.note_start(ask.begun_ns);
+    home.slots.use_at(slot, ask.begun_ns);
     home.slots.note_place(slot, upcoming::add(home, caller.expected()));
     // PAIR posted-or-looked: the request is out before the look is owed.
     home.owes_look.0.store(true, Ordering::Release);
@@ -271,7 +271,8 @@ impl ShmConnection {
         }
     }
 
-    /// Looks whether the published calls must be rung for, if nobody has since they were.
+    /// Looks whether the published calls must be rung for, if nobody has since they were; what else is noted of a call
+    /// comes after that.
     #[inline]
     pub(crate) fn look_if_owed(&self) {
         // PAIR posted-or-looked: whoever takes the debt over has seen the requests that it is for.

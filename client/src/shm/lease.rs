@@ -137,12 +137,6 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
         self.home.looking.note_call(now_ns);
     }
 
-    /// The call is out. What else is noted of it is owed with the look for its worker.
-    #[inline]
-    pub(super) fn note_start(&self, now_ns: u64) {
-        self.home.slots.use_at(self.place.slot, now_ns);
-    }
-
     #[cold]
     fn check_stale_link(&self) -> Result<(), Stop> {
         if self.home.is_hung_up() { Err(self.home.gone()) } else { Ok(()) }

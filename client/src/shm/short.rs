@@ -213,6 +213,11 @@ impl ShmConnection {
         self.begin_short(MethodIndex(0), bytes, times).map(Posted)
     }
 
+    /// Looks for the reply as who waits for it does before it sleeps. Whether that was in vain.
+    pub(super) fn looked_in_vain(&self, Posted(lease): &Posted<'_>) -> bool {
+        self.spin_on(self.link.slot(lease.slot()), lease.seq(), lease.grant()).is_none()
+    }
+
     pub(super) fn answered_short<'a>(&'a self, Posted(lease): Posted<'a>) -> Short<'a, Vec<u8>> {
         self.end_short(lease, MethodIndex(0))
     }

@@ -77,11 +77,11 @@ impl ShmConnection {
         None
     }
 
-    /// Goes on looking, with a look at the clock now and then.
+    /// Goes on looking, with a look at the clock now and then; twice as long when nobody has taken the call by then.
     #[cold]
-    fn spin_on(&self, caller: Caller<'_>, seq: Seq, grant: Grant) -> Option<ReplyHead> {
-        let (start, longest) = (Instant::now(), self.looking.longest(grant.capacity));
-        let mut looked = Duration::ZERO;
+    pub(super) fn spin_on(&self, caller: Caller<'_>, seq: Seq, grant: Grant) -> Option<ReplyHead> {
+        let (start, enough) = (Instant::now(), self.looking.longest(grant.capacity));
+        let (mut looked, mut longest) = (Duration::ZERO, enough);
         loop {
             for _ in 0..LOOKS {
                 if let Some(answer) = caller.poll(seq) {
@@ -95,6 +95,11 @@ impl ShmConnection {
                 looking::was_away();
             }
             if looked >= longest {
+                if longest == enough && caller.unclaimed(seq) {
+                    // Its worker still wakes, most likely: where that takes this long, so does a wake of ours.
+                    longest *= 2;
+                    continue;
+                }
                 self.looking.missed();
                 return None;
             }

@@ -120,7 +120,7 @@ impl ShmConnection {
         }
         self.post_words(&mut lease, method, archive, deadline)?;
         self.slots.keep_words(slot, Beginnings { begun_ns, deadline, method, archive }.into_words());
-        lease.note_start(begun_ns);
+        self.slots.use_at(slot, begun_ns);
         self.slots.note_place(slot, upcoming::add(&**self, self.link.slot(slot).expected()));
         // PAIR posted-or-looked: the request is out before the look is owed.
         self.owes_look.0.store(true, Ordering::Release);

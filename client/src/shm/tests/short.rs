@@ -5,6 +5,7 @@ use std::sync::Arc;
 use speedysvc_protocol::archive::{self, Buffer, Bytes};
 use speedysvc_protocol::byte_string;
 use speedysvc_protocol::context;
+use speedysvc_protocol::shm::layout::SLOT_BUFFER;
 use speedysvc_protocol::status::Failure;
 use speedysvc_protocol::trace::TraceContext;
 
@@ -270,6 +271,23 @@ fn whoever_waits_no_more_gives_the_call_up() {
         drop(link.posted_short(b"hi", times()).unwrap());
         assert!(worker.try_take().unwrap().request.cancelled);
         assert!(link.posted_short(b"hi", times()).is_some(), "its slot is the thread's again");
+    });
+}
+
+#[test]
+fn who_looks_in_vain_looks_twice_as_long_while_nobody_takes_the_call() {
+    settled(|link, worker| {
+        let posted = link.posted_short(b"hi", times()).unwrap();
+        let looking = || {
+            link.looking.hit();
+            let (longest, begun) = (link.looking.longest(SLOT_BUFFER), Instant::now());
+            assert!(link.looked_in_vain(&posted));
+            begun.elapsed().div_duration_f64(longest)
+        };
+        assert!((0..10).all(|_| looking() >= 2.0));
+        let _taken = worker.take();
+        // Others may have the processors for a while, but not each time.
+        assert!((0..1_000).any(|_| (1.0..2.0).contains(&looking())));
     });
 }
 
