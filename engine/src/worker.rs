@@ -201,6 +201,8 @@ impl Worker {
     fn hear_bells(&mut self) -> Result<bool, StartError> {
         self.rang = false;
         for look in 0..BELL_LOOKS {
+            // A handler of the last look may have taken so long that this loop was said to be busy.
+            self.come_back();
             let mut rang = std::mem::take(&mut self.heard);
             rang.extend(self.bells.heard().map_err(StartError::in_loop("bells"))?);
             if rang.is_empty() {

@@ -15,8 +15,8 @@ use crate::clock::{now_ns, tick_ns};
 
 /// How long a caller looks before it sleeps: about what a sleep and a wake cost together (measured: 15 to 60 us), so
 /// that looking in vain at most doubles the price. Long enough for a worker that must be woken first: with 20 us every
-/// look of who calls a thousand times a second was in vain (decision 0034). While nobody has taken the call its worker
-/// still wakes, and a wake takes longer here than elsewhere: then as long again (decision 0081).
+/// look of who calls a thousand times a second was in vain (decision 0034). While its worker still wakes, a wake takes
+/// longer here than elsewhere: then as long again (decision 0081).
 const LONGEST: Duration = Duration::from_micros(60);
 /// How fast the other side copies a large request in and a large reply out, at least: measured between processors far
 /// from each other, 64 KiB there and back took 14 to 17 us.

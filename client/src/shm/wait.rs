@@ -77,7 +77,8 @@ impl ShmConnection {
         None
     }
 
-    /// Goes on looking, with a look at the clock now and then; twice as long when nobody has taken the call by then.
+    /// Goes on looking, with a look at the clock now and then; twice as long when its worker still wakes by then: where
+    /// that takes so long, a wake of ours does, too.
     #[cold]
     pub(super) fn spin_on(&self, caller: Caller<'_>, seq: Seq, grant: Grant) -> Option<ReplyHead> {
         let (start, enough) = (Instant::now(), self.looking.longest(grant.capacity));
@@ -95,15 +96,19 @@ impl ShmConnection {
                 looking::was_away();
             }
             if looked >= longest {
-                if longest == enough && caller.unclaimed(seq) {
-                    // Its worker still wakes, most likely: where that takes this long, so does a wake of ours.
-                    longest *= 2;
+                if longest == enough && self.is_waking(caller, seq) {
+                    longest += self.looking.longest(0);
                     continue;
                 }
                 self.looking.missed();
                 return None;
             }
         }
+    }
+
+    /// Whether nobody has taken the call, and those are awake at most who were rung for it.
+    fn is_waking(&self, caller: Caller<'_>, seq: Seq) -> bool {
+        caller.unclaimed(seq) && self.link.poller().may_wake(|loop_number| self.board.line(loop_number))
     }
 
     #[cold]

@@ -29,6 +29,13 @@ impl Poller<'_> {
         poller == 0 || board(poller).mode(poller) != Mode::Scan
     }
 
+    /// Whether nobody polls the link, or a loop that has only woken does: who was rung for may still wake. A hint.
+    #[must_use]
+    pub fn may_wake<'b>(self, board: impl Fn(u16) -> &'b BoardLine) -> bool {
+        let poller = self.loop_number();
+        poller == 0 || board(poller).mode(poller) == Mode::Woken
+    }
+
     /// Makes `me` the loop that polls this link, unless a living loop that is looking already does.
     pub fn adopt<'b>(self, me: Incarnation, board: impl Fn(u16) -> &'b BoardLine) -> bool {
         let old = self.loop_number();
@@ -42,7 +49,7 @@ impl Poller<'_> {
     }
 
     /// Makes `me` the loop that polls this link, if none is said to: for a loop that has only woken. What is published
-    /// on a link that nobody polls has rung, and all loops have heard it or will.
+    /// on a link that nobody polls rings, and all loops hear it; and what was before, who left it looks for.
     pub fn adopt_free(self, me: Incarnation) -> bool {
         self.is(me) || self.swap(0, me.0.get())
     }

@@ -125,6 +125,10 @@ impl Worker {
         assert!(self.link.poller().adopt(self.me, |number| self.board.line(number)));
     }
 
+    pub fn poll_no_more(&self) {
+        self.link.poller().leave(self.me);
+    }
+
     /// How often the bell was rung since the last look; a real worker never reads it.
     pub fn rings(&self) -> u64 {
         let mut count = [0; 8];

@@ -300,14 +300,20 @@ fn a_claim_without_a_look_at_the_last_reply() {
 
 #[test]
 #[should_panic(expected = "no bell, and nobody saw the request")]
+fn a_loop_that_is_not_watched_over_and_takes_a_link_that_another_has_left() {
+    super::woken::publish_while_a_loop_leaves_the_link_to_another(crate::shm::board::Mode::Scan);
+}
+
+#[test]
+#[should_panic(expected = "no bell, and nobody saw the request")]
 fn a_loop_that_has_only_woken_and_takes_a_link_from_another() {
-    super::waking::publish_while_a_loop_comes_back(false);
+    super::woken::publish_while_a_loop_comes_back(false);
 }
 
 #[test]
 #[should_panic(expected = "no bell, and nobody saw the request")]
 fn a_loop_that_is_not_watched_over_and_says_that_it_scans() {
-    super::waking::publish_while_a_loop_wakes(crate::shm::board::Mode::Scan);
+    super::woken::publish_while_a_loop_wakes(crate::shm::board::Mode::Scan);
 }
 
 #[test]

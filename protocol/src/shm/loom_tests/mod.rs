@@ -12,6 +12,7 @@
 mod broken;
 mod calls;
 mod waking;
+mod woken;
 
 use std::num::NonZeroU16;
 use std::sync::Arc;

@@ -232,11 +232,12 @@ fn a_bell_is_needed_unless_the_poller_scans() {
     let board: [BoardLine; 2] = Default::default();
     let poller = Poller(&word);
     let line = |number: u16| &board[usize::from(number) % 2];
-    assert!(poller.needs_bell(line), "nobody polls");
+    assert!(poller.needs_bell(line) && poller.may_wake(line), "nobody polls");
     assert!(poller.adopt(incarnation(1), line) && poller.is(incarnation(1)));
     for mode in [Mode::Scan, Mode::Woken, Mode::Busy, Mode::Asleep, Mode::Gone] {
         line(1).set(incarnation(1), mode);
         assert_eq!(poller.needs_bell(line), mode != Mode::Scan, "{mode:?}");
+        assert_eq!(poller.may_wake(line), mode == Mode::Woken, "{mode:?}");
     }
     // The line belongs to a later loop by now: the one that the word names is gone.
     line(1).set(incarnation(3), Mode::Scan);
