@@ -106,7 +106,7 @@ impl ShmConnection {
         }
     }
 
-    /// Whether nobody has taken the call, and those are awake at most who were rung for it.
+    /// Whether nobody has taken the call, and who is to may not be awake yet.
     fn is_waking(&self, caller: Caller<'_>, seq: Seq) -> bool {
         caller.unclaimed(seq) && self.link.poller().may_wake(|loop_number| self.board.line(loop_number))
     }
