@@ -237,3 +237,6 @@ impl Links {
         found
     }
 }
+
+#[cfg(test)]
+mod tests;
