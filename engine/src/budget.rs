@@ -57,7 +57,7 @@ pub const LARGE: usize = 64 * 1024;
 /// Room that buffers keep between calls; what one large call needed beyond it goes back to the system.
 pub const KEEP: usize = 4 << 20;
 
-/// Replies too large for their callers' buffers, held until they are fetched, as a multiple of the largest message.
+/// Replies to one user too large for their buffers, held until they are fetched, as a multiple of the largest message.
 pub const HELD_MESSAGES: usize = 4;
 
 /// Threads of a worker for handlers that block: as many as the board has names for, beside one for what runs long and

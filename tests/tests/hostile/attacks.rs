@@ -1,6 +1,8 @@
 //! Whoever breaks rules harms nobody else, and is named.
 
+use speedysvc::{Code, Outcome};
 use speedysvc_tests::harness::wait_until;
+use speedysvc_tests::test_service::TestServiceClient;
 
 use crate::siege::{As, Fought, Siege};
 
@@ -106,6 +108,33 @@ fn more_silent_clients_than_there_is_room_for() {
 #[test]
 fn slots_that_are_hoarded() {
     both("hoard", 30, |_, fought| assert_eq!((fought.number("links: "), fought.number("refused: ")), (30, 0)));
+}
+
+/// Who fetches nothing uses up the room of its own user, and of nobody else.
+#[test]
+fn replies_that_are_never_fetched() {
+    for who in As::each() {
+        let siege = Siege::begin("limits = { shm_message = \"1MiB\" }");
+        let mut process = siege.attack_until("held: ", "unfetched", who, &["--for-ms", "120000"]);
+        let held = Fought { pid: process.pid(), who, lines: process.out() }.number("held: ");
+        assert!((3 << 20..=4 << 20).contains(&held), "{held} bytes, of at most 4 messages");
+        let ours = TestServiceClient::connect(&siege.engine.address("test")).unwrap();
+        let before = siege.counter("replies_held");
+        let big = ours.big(100_001);
+        if who == As::Ourselves {
+            let error = big.expect_err("there is no room for this user");
+            assert_eq!((error.code(), error.outcome()), (Code::ResourceExhausted, Outcome::Done), "{error}");
+        } else {
+            assert_eq!(big.unwrap().len(), 100_001);
+            assert!(siege.counter("replies_held") > before, "the reply was to be fetched");
+        }
+        process.signal(rustix::process::Signal::KILL);
+        process.wait();
+        wait_until("room", || ours.big(100_001).ok());
+        drop(ours);
+        siege.is_as_before();
+        siege.end();
+    }
 }
 
 #[test]

@@ -132,9 +132,9 @@ impl Links {
         (message_max, trust): (usize, Trust),
         meter: Rc<Meter>,
     ) -> Self {
-        let (held_max, own_uid) = (message_max.saturating_mul(HELD_MESSAGES), geteuid().as_raw());
+        let (held_user_max, own_uid) = (message_max.saturating_mul(HELD_MESSAGES), geteuid().as_raw());
         let (all, keys, hot, belled) = (Slab::new(), HashMap::new(), Vec::new(), Vec::new());
-        let (held, silenced, reports) = (Held::new(held_max), Vec::new(), Vec::new());
+        let (held, silenced, reports) = (Held::new(held_user_max), Vec::new(), Vec::new());
         let (turns, owed) = (Turns::new(), Vec::with_capacity(OWED_MAX));
         let (muted, shares, arguments) = (Vec::new(), Passes::default(), ShortArguments::new());
         Self {

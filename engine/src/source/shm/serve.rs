@@ -213,15 +213,16 @@ impl Links {
 
     #[cold]
     fn hold(&mut self, at: &At<'_>, grant: Grant, status: Status, body: &[u8], now_ns: u64) -> Status {
-        let place = Place { link: self.all[at.key].id, slot: at.slot };
-        if self.held.keep(place, status, body, now_ns) {
+        let Attached { id, uid, .. } = self.all[at.key];
+        if self.held.keep(Place { link: id, slot: at.slot }, uid, (status, body), now_ns) {
             let slot = self.all[at.key].link.slot(at.slot);
             slot.publish(self.me, at.request.seq, Status::Need, wire_len(body), &[]);
             self.wake(at);
             self.meter.count(Counter::RepliesHeld);
             status
         } else {
-            let text = "the reply is larger than its buffer, and the worker holds too many such replies already";
+            let text =
+                "the reply is larger than its buffer, and the worker holds too many such replies of your user already";
             let failure = Failure::done(Code::ResourceExhausted, text);
             self.refuse(at, Some(grant), &failure);
             failure.status()

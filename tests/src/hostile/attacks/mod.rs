@@ -49,6 +49,8 @@ pub enum Attack {
     Connects,
     /// B15: attaches, takes every slot and reads no reply.
     Hoard,
+    /// B15: takes the room for replies that wait to be fetched.
+    Unfetched,
     /// B16: keeps every slot of several links busy.
     Flood,
     /// B16: keeps one slot of each of many links busy.
@@ -94,6 +96,7 @@ impl Attack {
             Self::Bells => bells::abuse(ground),
             Self::Ring => bells::ring(ground),
             Self::Hoard => slots::hoard(ground),
+            Self::Unfetched => slots::leave_unfetched(ground),
             Self::Flood => slots::flood(ground, 4, usize::MAX),
             // A loop looks at 64 links at most.
             Self::Many => slots::flood(ground, 80, 1),

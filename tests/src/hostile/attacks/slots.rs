@@ -3,11 +3,11 @@
 use std::hint;
 use std::io;
 
-use speedysvc_protocol::status::Status;
+use speedysvc_protocol::status::{Code, Outcome, Status};
 
 use crate::harness::wait_for;
 use crate::hostile::ground::Ground;
-use crate::hostile::link::{JSON, Raw, RawLink};
+use crate::hostile::link::{JSON, Raw, RawLink, RawReply};
 
 /// One call, as anybody would make it.
 pub fn visit(ground: &Ground) -> io::Result<()> {
@@ -46,6 +46,26 @@ pub fn hoard(ground: &Ground) -> io::Result<()> {
         }
     }
     ground.say(&format!("links: {}; refused: {refused}", held.len()));
+    wait_for("the end of its time", || !ground.goes_on(u64::MAX));
+    Ok(())
+}
+
+/// Asks for what does not fit, and fetches nothing of it, until no more is held for it. Keeps that for its time, if it
+/// has one.
+pub fn leave_unfetched(ground: &Ground) -> io::Result<()> {
+    const FULL: Status = Status::Failed(Code::ResourceExhausted, Outcome::Done);
+    let mut link = ground.attach()?;
+    ground.say("began");
+    let (mut held, mut slots) = (0, 0..link.slots);
+    loop {
+        let slot = slots.next().ok_or_else(|| io::Error::other(format!("{held} bytes are held, and there is room")))?;
+        match link.call(slot, "big", b"100000") {
+            Some(RawReply { status: Status::Need, len }) => held += u64::from(len),
+            Some(RawReply { status: FULL, .. }) => break,
+            other => return Err(io::Error::other(format!("held {held}, and then answered with {other:?}"))),
+        }
+    }
+    ground.say(&format!("held: {held}"));
     wait_for("the end of its time", || !ground.goes_on(u64::MAX));
     Ok(())
 }
