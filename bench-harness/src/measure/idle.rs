@@ -16,8 +16,10 @@ use crate::stats::latency;
 /// After the last call both sides may go on looking for more, and free what they do not need. None of ours does so for
 /// longer than milliseconds.
 const SETTLES: Duration = Duration::from_millis(500);
-/// Descriptors beyond those of connections that must be left: for accounts that are read, and for libraries.
-const SPARE: u64 = 64;
+/// Connections from one look at the descriptors to the next...
+const LOOK_EVERY: usize = 64;
+/// ...for which as many must be left: none takes more than ten, and accounts that are read and libraries have theirs.
+const SPARE: u64 = 10 * LOOK_EVERY as u64;
 
 /// Memory of both sides, in bytes.
 #[derive(Clone, Copy)]
@@ -37,7 +39,6 @@ impl Memory {
 pub(super) fn run<C: Client>(job: &Job, mut connect: impl FnMut() -> Result<C>, span: Duration) -> Result<Outcome> {
     let before = Memory::read(job)?;
     let count = job.shape.connections;
-    let mut limits = Limits::read(job)?;
     let mut clients = Vec::with_capacity(count);
     for number in 0..count {
         match connect() {
@@ -48,10 +49,10 @@ pub(super) fn run<C: Client>(job: &Job, mut connect: impl FnMut() -> Result<C>, 
             }
             Err(error) => return Err(error),
         }
-        if number == 0
-            && let Some(why) = limits.too_low(job)?
+        if number % LOOK_EVERY == 0
+            && let Some(why) = near_the_limit(job)?
         {
-            return Ok(Outcome::skipped(why));
+            return Ok(Outcome::skipped(format!("stopped at {} connections: {why}", number + 1)));
         }
     }
     job.pin()?;
@@ -89,28 +90,17 @@ fn memory_figures(before: Memory, after: Memory, count: usize) -> Vec<Extra> {
     extras
 }
 
-/// Open descriptors of every process that takes part, before anybody connects.
-struct Limits(Vec<(u32, u64)>);
-
-impl Limits {
-    fn read(job: &Job) -> Result<Self> {
-        let all = job.server.iter().copied().chain([std::process::id()]);
-        let of = |process| Ok((process, memory::descriptors(process)?.0));
-        Ok(Self(all.map(of).collect::<Result<_>>()?))
-    }
-
-    /// With one connection made: whether all of them would be too many for one of the processes.
-    fn too_low(&mut self, job: &Job) -> Result<Option<String>> {
-        for (process, before) in &self.0 {
-            let (open, limit) = memory::descriptors(*process)?;
-            let needed = before + open.saturating_sub(*before) * job.shape.connections as u64 + SPARE;
-            if needed > limit {
-                let side = if *process == std::process::id() { "the client" } else { "the server" };
-                return Ok(Some(format!("skipped: limit {limit}, and {side} would need {needed} descriptors")));
-            }
+/// Which side has hardly any descriptors left, before it finds that out itself. What a connection takes is not foretold:
+/// the first ones bring what later ones share.
+fn near_the_limit(job: &Job) -> Result<Option<String>> {
+    for process in job.server.iter().copied().chain([std::process::id()]) {
+        let (open, limit) = memory::descriptors(process)?;
+        if open + SPARE > limit {
+            let side = if process == std::process::id() { "the client" } else { "the server" };
+            return Ok(Some(format!("limit {limit}, and {side} has {open} descriptors")));
         }
-        Ok(None)
     }
+    Ok(None)
 }
 
 #[cfg(test)]

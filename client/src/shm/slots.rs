@@ -2,6 +2,7 @@
 //! no line.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 use speedysvc_protocol::ids::MethodIndex;
@@ -16,6 +17,10 @@ const SETTLE: u32 = 1024;
 
 /// Threads may keep one of so many slots: of the 64 that a link usually has, 16.
 const KEPT_PART: usize = 4;
+
+/// A link whose callers never need more slots at once has berths for so many: of all 64 they would be most of the memory
+/// of a quiet link's client.
+const FEW: usize = 8;
 
 /// One slot's private words, in lines of their own. Whoever has taken the slot owns the other two.
 #[repr(align(128))]
@@ -33,12 +38,28 @@ struct Berth {
     kept: [AtomicU64; KEPT_WORDS],
 }
 
+fn berths(count: usize, now_ns: u64) -> Box<[Berth]> {
+    let berth = |_| Berth {
+        taken: AtomicBool::new(false),
+        seq: AtomicU64::new(Seq::NONE.word()),
+        used_ns: AtomicU64::new(now_ns),
+        place: AtomicU64::new(upcoming::IN_A_ROW),
+        due: AtomicU64::new(0),
+        kept: [const { AtomicU64::new(0) }; KEPT_WORDS],
+    };
+    (0..count).map(berth).collect()
+}
+
 /// Words that who has a slot may keep there.
 pub(super) const KEPT_WORDS: usize = 8;
 
 /// All slots of a link.
 pub(super) struct Slots {
-    berths: Box<[Berth]>,
+    /// The lowest slots' berths, and the others' once one of these is looked for.
+    few: Box<[Berth]>,
+    others: OnceLock<Box<[Berth]>>,
+    count: usize,
+    made_ns: u64,
     /// Callers that wait for a slot. While there are any, only the first of them takes one.
     waiting: AtomicUsize,
     /// Threads that keep a slot between their calls.
@@ -58,26 +79,33 @@ thread_local! {
 
 impl Slots {
     pub(super) fn new(count: usize, now_ns: u64) -> Self {
-        let berth = |_| Berth {
-            taken: AtomicBool::new(false),
-            seq: AtomicU64::new(Seq::NONE.word()),
-            used_ns: AtomicU64::new(now_ns),
-            place: AtomicU64::new(upcoming::IN_A_ROW),
-            due: AtomicU64::new(0),
-            kept: [const { AtomicU64::new(0) }; KEPT_WORDS],
-        };
-        let berths = (0..count).map(berth).collect();
-        Self { berths, waiting: AtomicUsize::new(0), kept: AtomicUsize::new(0) }
+        let few = berths(count.min(FEW), now_ns);
+        let (waiting, kept) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { few, others: OnceLock::new(), count, made_ns: now_ns, waiting, kept }
     }
 
     pub(super) fn count(&self) -> usize {
-        self.berths.len()
+        self.count
+    }
+
+    #[inline]
+    fn berth(&self, slot: usize) -> &Berth {
+        match self.few.get(slot) {
+            Some(berth) => berth,
+            None => &self.others()[slot - self.few.len()],
+        }
+    }
+
+    #[inline]
+    fn others(&self) -> &[Berth] {
+        self.others.get_or_init(|| berths(self.count - self.few.len(), self.made_ns))
     }
 
     /// How many numbers have been used in all slots that are not in use.
     #[cold]
     pub(super) fn calls(&self) -> u64 {
-        self.berths.iter().map(|berth| berth.seq.load(Ordering::Relaxed)).sum()
+        let others = self.others.get().into_iter().flatten();
+        self.few.iter().chain(others).map(|berth| berth.seq.load(Ordering::Relaxed)).sum()
     }
 
     /// Whether somebody waits for a slot: a hint.
@@ -99,13 +127,13 @@ impl Slots {
             looking::many_calls();
         }
         HINT.set(Hint { slot, calls });
-        if slot < self.berths.len() && self.try_take(slot) { Some(slot) } else { self.find() }
+        if slot < self.count && self.try_take(slot) { Some(slot) } else { self.find() }
     }
 
     /// The lowest free slot, also when others wait.
     #[cold]
     pub(super) fn find(&self) -> Option<usize> {
-        let slot = (0..self.berths.len()).find(|slot| self.try_take(*slot))?;
+        let slot = (0..self.count).find(|slot| self.try_take(*slot))?;
         // Who takes several without giving one back finds the next one at once.
         HINT.set(Hint { slot: slot + 1, ..HINT.get() });
         Some(slot)
@@ -113,7 +141,7 @@ impl Slots {
 
     #[inline]
     fn try_take(&self, slot: usize) -> bool {
-        let taken = &self.berths[slot].taken;
+        let taken = &self.berth(slot).taken;
         // PAIR slot-freed: what its last user noted in the berth is seen by its next.
         !taken.load(Ordering::Relaxed) && !taken.swap(true, Ordering::Acquire)
     }
@@ -121,26 +149,26 @@ impl Slots {
     /// The last number that was used in a slot that the caller has taken.
     #[inline]
     pub(super) fn seq(&self, slot: usize) -> Seq {
-        Seq::from_word(self.berths[slot].seq.load(Ordering::Relaxed)).unwrap_or(Seq::MAX)
+        Seq::from_word(self.berth(slot).seq.load(Ordering::Relaxed)).unwrap_or(Seq::MAX)
     }
 
     /// For how long a taken slot has not been used.
     #[inline]
     pub(super) fn unused_ns(&self, slot: usize, now_ns: u64) -> u64 {
-        now_ns.saturating_sub(self.berths[slot].used_ns.load(Ordering::Relaxed))
+        now_ns.saturating_sub(self.berth(slot).used_ns.load(Ordering::Relaxed))
     }
 
     /// Notes when a taken slot is used.
     #[inline]
     pub(super) fn use_at(&self, slot: usize, now_ns: u64) {
-        self.berths[slot].used_ns.store(now_ns, Ordering::Relaxed);
+        self.berth(slot).used_ns.store(now_ns, Ordering::Relaxed);
     }
 
     /// Notes where the call in a taken slot stands among those that its thread has started. What is so already is not
     /// written again.
     #[inline]
     pub(super) fn note_place(&self, slot: usize, place: u64) {
-        let noted = &self.berths[slot].place;
+        let noted = &self.berth(slot).place;
         if noted.load(Ordering::Relaxed) != place {
             noted.store(place, Ordering::Relaxed);
         }
@@ -149,13 +177,13 @@ impl Slots {
     /// What was noted of that.
     #[inline]
     pub(super) fn place(&self, slot: usize) -> u64 {
-        self.berths[slot].place.load(Ordering::Relaxed)
+        self.berth(slot).place.load(Ordering::Relaxed)
     }
 
     /// When the reply of a call of this method in a taken slot is due: at once, when the call before was of another.
     #[inline]
     pub(super) fn due(&self, slot: usize, method: MethodIndex) -> Due {
-        let noted = self.berths[slot].due.load(Ordering::Relaxed);
+        let noted = self.berth(slot).due.load(Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the word is split into its halves")]
         if noted >> 32 == u64::from(method.0) { Due::from_parts(noted as u32) } else { Due::default() }
     }
@@ -164,31 +192,31 @@ impl Slots {
     #[inline]
     pub(super) fn note_due(&self, slot: usize, method: MethodIndex, due: Due) {
         let word = u64::from(method.0) << 32 | u64::from(due.parts());
-        self.berths[slot].due.store(word, Ordering::Relaxed);
+        self.berth(slot).due.store(word, Ordering::Relaxed);
     }
 
     /// Keeps these words in a taken slot.
     #[inline]
     pub(super) fn keep_words(&self, slot: usize, words: [u64; KEPT_WORDS]) {
-        self.berths[slot].kept.iter().zip(words).for_each(|(kept, word)| kept.store(word, Ordering::Relaxed));
+        self.berth(slot).kept.iter().zip(words).for_each(|(kept, word)| kept.store(word, Ordering::Relaxed));
     }
 
     /// The words that were kept in a taken slot.
     pub(super) fn kept_words(&self, slot: usize) -> [u64; KEPT_WORDS] {
-        std::array::from_fn(|place| self.berths[slot].kept[place].load(Ordering::Relaxed))
+        std::array::from_fn(|place| self.berth(slot).kept[place].load(Ordering::Relaxed))
     }
 
     /// Notes the last number that was used in a taken slot, for its next user.
     #[inline]
     pub(super) fn note_seq(&self, slot: usize, seq: Seq) {
-        self.berths[slot].seq.store(seq.word(), Ordering::Relaxed);
+        self.berth(slot).seq.store(seq.word(), Ordering::Relaxed);
     }
 
     /// Takes a slot, the lowest that is free, for a thread that keeps it from call to call. `None` when a quarter of
     /// all slots are kept already, or none is free.
     #[cold]
     pub(super) fn begin_to_keep(&self) -> Option<usize> {
-        let most = self.berths.len() / KEPT_PART;
+        let most = self.count / KEPT_PART;
         let kept =
             self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |kept| (kept < most).then_some(kept + 1));
         let slot = kept.ok().and_then(|_| if self.waiting.load(Ordering::Relaxed) > 0 { None } else { self.find() });
@@ -214,7 +242,7 @@ impl Slots {
     #[must_use]
     pub(super) fn give_back(&self, slot: usize) -> bool {
         HINT.set(Hint { slot, ..HINT.get() });
-        let berth = &self.berths[slot];
+        let berth = self.berth(slot);
         // PAIR slot-freed: what we noted is seen by who takes the slot next.
         // PAIR slot-or-wait: the slot is free before we look for who waits. A swap, as it is the fence for that, too.
         berth.taken.swap(false, Ordering::SeqCst);
@@ -258,6 +286,17 @@ mod tests {
         });
         let used: Vec<usize> = used.collect();
         assert_eq!((used.first(), used.last()), (Some(&63), Some(&0)));
+    }
+
+    #[test]
+    fn a_link_of_few_callers_has_berths_for_few_slots() {
+        let slots = Slots::new(64, 0);
+        let few: Vec<usize> = (0..FEW).filter_map(|_| slots.take()).collect();
+        assert_eq!((few.last(), slots.calls(), slots.others.get().is_some()), (Some(&(FEW - 1)), 0, false));
+        let next = slots.take().unwrap();
+        assert_eq!((next, slots.count()), (FEW, 64));
+        slots.note_seq(next, Seq::NONE.next().unwrap());
+        assert_eq!((slots.seq(next), slots.calls()), (Seq::NONE.next().unwrap(), 1));
     }
 
     #[test]
