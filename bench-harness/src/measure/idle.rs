@@ -90,8 +90,8 @@ fn memory_figures(before: Memory, after: Memory, count: usize) -> Vec<Extra> {
     extras
 }
 
-/// Which side has hardly any descriptors left, before it finds that out itself. What a connection takes is not foretold:
-/// the first ones bring what later ones share.
+/// Which side has hardly any descriptors left, before it finds that out itself. What a connection takes is not
+/// foretold: the first ones bring what later ones share.
 fn near_the_limit(job: &Job) -> Result<Option<String>> {
     for process in job.server.iter().copied().chain([std::process::id()]) {
         let (open, limit) = memory::descriptors(process)?;

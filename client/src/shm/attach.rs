@@ -67,15 +67,16 @@ pub(crate) fn attach(
             };
             let [request, reply, bell, board]: [OwnedFd; DESCRIPTORS] =
                 descriptors.try_into().map_err(|_| made(io::ErrorKind::InvalidData.into()))?;
+            let link = ClientLink::map(geometry, request, reply).map_err(made)?;
             Ok(ShmConnection {
                 sizes: (0..agreed.methods()).map(|_| Sizes::default()).collect(),
                 largest_reply: u32::try_from(agreed.message_max).unwrap_or(u32::MAX),
                 agreed,
-                link: ClientLink::map(geometry, request, reply).map_err(made)?,
                 board: Board::map(board, Access::ReadOnly).map_err(made)?,
                 bell,
                 socket,
-                slots: Slots::new(geometry.slots(), now_ns()),
+                slots: Slots::new(&link, now_ns()),
+                link,
                 room: Apart(Mutex::new(Room::new(geometry))),
                 rescues: Arc::clone(rescues),
                 broken_ns: AtomicU64::new(0),

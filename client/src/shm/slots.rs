@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::due::Due;
+use speedysvc_protocol::shm::link::{ClientLink, InUse};
 use speedysvc_protocol::shm::seq::Seq;
 
 use super::{looking, upcoming};
@@ -18,8 +19,8 @@ const SETTLE: u32 = 1024;
 /// Threads may keep one of so many slots: of the 64 that a link usually has, 16.
 const KEPT_PART: usize = 4;
 
-/// A link whose callers never need more slots at once has berths for so many: of all 64 they would be most of the memory
-/// of a quiet link's client.
+/// A link whose callers never need more slots at once has berths for so many, and its workers look at so many: of all
+/// 64 the berths would be most of the memory of a quiet link's client, and the lines half of its worker's.
 const FEW: usize = 8;
 
 /// One slot's private words, in lines of their own. Whoever has taken the slot owns the other two.
@@ -60,6 +61,8 @@ pub(super) struct Slots {
     others: OnceLock<Box<[Berth]>>,
     count: usize,
     made_ns: u64,
+    /// Workers look for requests in these slots.
+    in_use: InUse,
     /// Callers that wait for a slot. While there are any, only the first of them takes one.
     waiting: AtomicUsize,
     /// Threads that keep a slot between their calls.
@@ -78,10 +81,12 @@ thread_local! {
 }
 
 impl Slots {
-    pub(super) fn new(count: usize, now_ns: u64) -> Self {
+    pub(super) fn new(link: &ClientLink, now_ns: u64) -> Self {
+        let (count, in_use) = (link.geometry().slots(), link.in_use());
+        in_use.few(FEW);
         let few = berths(count.min(FEW), now_ns);
         let (waiting, kept) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self { few, others: OnceLock::new(), count, made_ns: now_ns, waiting, kept }
+        Self { few, others: OnceLock::new(), count, made_ns: now_ns, in_use, waiting, kept }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -98,7 +103,10 @@ impl Slots {
 
     #[inline]
     fn others(&self) -> &[Berth] {
-        self.others.get_or_init(|| berths(self.count - self.few.len(), self.made_ns))
+        self.others.get_or_init(|| {
+            self.in_use.all();
+            berths(self.count - self.few.len(), self.made_ns)
+        })
     }
 
     /// How many numbers have been used in all slots that are not in use.
@@ -259,12 +267,28 @@ impl Slots {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::thread;
+
+    use speedysvc_protocol::shm::layout::Geometry;
+    use speedysvc_protocol::shm::link::{LinkFiles, WorkerLink};
+
+    use super::*;
+
+    /// A link's slots, and what its workers see of it.
+    fn slots_and_worker(count: u16) -> (Slots, WorkerLink) {
+        let geometry = Geometry::new(count, 4096).unwrap();
+        let files = LinkFiles::create(geometry).unwrap();
+        let link = ClientLink::map(geometry, &files.request, &files.reply_read_only).unwrap();
+        (Slots::new(&link, 0), WorkerLink::map(geometry, &files.request, &files.reply).unwrap())
+    }
+
+    fn slots(count: u16) -> Slots {
+        slots_and_worker(count).0
+    }
 
     #[test]
     fn a_thread_gets_the_slot_back_that_it_used_last() {
-        let slots = Slots::new(3, 0);
+        let slots = slots(3);
         let (first, second) = (slots.find().unwrap(), slots.find().unwrap());
         assert_eq!((first, second), (0, 1));
         let seq = Seq::NONE.next().unwrap();
@@ -277,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_was_pushed_up_comes_down_again() {
-        let slots = Slots::new(64, 0);
+        let slots = slots(64);
         let all: Vec<usize> = (0..64).filter_map(|_| slots.find()).collect();
         assert!(all.into_iter().all(|slot| !slots.give_back(slot)));
         let used = (0..SETTLE).filter_map(|_| {
@@ -290,18 +314,19 @@ mod tests {
 
     #[test]
     fn a_link_of_few_callers_has_berths_for_few_slots() {
-        let slots = Slots::new(64, 0);
+        let (slots, worker) = slots_and_worker(64);
         let few: Vec<usize> = (0..FEW).filter_map(|_| slots.take()).collect();
         assert_eq!((few.last(), slots.calls(), slots.others.get().is_some()), (Some(&(FEW - 1)), 0, false));
+        assert_eq!(worker.slots_in_use(), FEW);
         let next = slots.take().unwrap();
-        assert_eq!((next, slots.count()), (FEW, 64));
+        assert_eq!((next, slots.count(), worker.slots_in_use()), (FEW, 64, 64));
         slots.note_seq(next, Seq::NONE.next().unwrap());
         assert_eq!((slots.seq(next), slots.calls()), (Seq::NONE.next().unwrap(), 1));
     }
 
     #[test]
     fn who_waits_goes_first() {
-        let slots = Slots::new(1, 0);
+        let slots = slots(1);
         let slot = slots.take().unwrap();
         slots.set_waiting(1);
         assert!(slots.give_back(slot), "the one who waits must be told");
@@ -313,7 +338,7 @@ mod tests {
 
     #[test]
     fn no_slot_has_two_users() {
-        let slots = Slots::new(2, 0);
+        let slots = slots(2);
         let users = [AtomicUsize::new(0), AtomicUsize::new(0)];
         thread::scope(|scope| {
             for _ in 0..3 {

@@ -40,7 +40,8 @@ pub struct RequestLine {
     pub(super) grant: AtomicU64,
     /// The trace of a call whose head says that it belongs to one: see [`crate::trace::to_words`].
     pub(super) trace: [AtomicU64; TRACE_WORDS],
-    _later: [AtomicU64; 1],
+    /// In the first slot's line: how many slots, the lowest, the client uses; 0 for all. See [`super::few`].
+    pub(super) few: AtomicU64,
 }
 
 /// What the owner of the claim writes for one slot.
@@ -79,7 +80,7 @@ macro_rules! zeroed {
         }
     };
 }
-zeroed!(RequestLine { seq, deadline_ns, head, cancel, sleep, grant }, [inline, trace, _later]);
+zeroed!(RequestLine { seq, deadline_ns, head, cancel, sleep, grant, few }, [inline, trace]);
 zeroed!(ReplyLine { seq, head, owner }, [inline, _later]);
 
 /// The sizes of a link, decided by the broker and told to both sides. Never read from shared memory.

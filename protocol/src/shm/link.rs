@@ -182,6 +182,15 @@ impl ClientLink {
         Some(self.0.request.copy_to_vec(offset + bytes.start as u64, bytes.len()))
     }
 
+    /// Where this client says how many slots it uses.
+    ///
+    /// # Panics
+    /// Never: the line was found when the link was mapped.
+    #[must_use]
+    pub fn in_use(&self) -> InUse {
+        InUse(Lines::new(&self.0.request, 0, 1).expect("it was found when the link was mapped"))
+    }
+
     /// Gives a buffer's pages back to the system.
     ///
     /// # Errors
@@ -193,6 +202,13 @@ impl ClientLink {
 }
 
 impl WorkerLink {
+    /// Slots that may have a request: the lowest, as far as the client uses them.
+    #[inline]
+    #[must_use]
+    pub fn slots_in_use(&self) -> usize {
+        self.0.slot(0).request.slots_in_use(self.0.geometry.slots())
+    }
+
     /// The first `len` bytes of a claimed request's buffer, to be read where they lie; the reply may then go over them,
     /// up to `limit` bytes. Whoever has the claim writes nothing there before the value is gone.
     #[must_use]
@@ -227,6 +243,22 @@ impl Cancels {
     pub fn has(&self, slot: usize, seq: Seq) -> bool {
         // What it says is the client's own loss, and nothing else is read on the strength of it.
         slot < self.slots && self.requests.get(slot).cancel.load(Ordering::Relaxed) >= seq.word()
+    }
+}
+
+/// Where a client says how many of its link's slots it uses, the lowest ones.
+#[derive(Debug)]
+pub struct InUse(Lines<RequestLine>);
+
+impl InUse {
+    /// These only, until it says more.
+    pub fn few(&self, slots: usize) {
+        self.0.get(0).use_few(Some(slots));
+    }
+
+    /// All of them: to be said before the first request in a higher one.
+    pub fn all(&self) {
+        self.0.get(0).use_few(None);
     }
 }
 

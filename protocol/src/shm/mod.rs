@@ -21,6 +21,7 @@ pub mod claim;
 #[cfg(not(loom))]
 pub mod doorbell;
 pub mod due;
+mod few;
 #[cfg(not(loom))]
 pub mod handover;
 #[cfg(not(loom))]

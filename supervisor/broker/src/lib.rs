@@ -290,7 +290,7 @@ impl Broker {
     pub fn in_flight(&self, service: ServiceKey, link: LinkId) -> Option<usize> {
         let link = self.services[service.0].links.get(&link)?;
         let mapped = WorkerLink::map(link.geometry, &link.request, &link.reply).ok()?;
-        Some((0..link.geometry.slots()).filter(|slot| mapped.slot(*slot).is_in_flight()).count())
+        Some((0..mapped.slots_in_use()).filter(|slot| mapped.slot(*slot).is_in_flight()).count())
     }
 
     /// From now on the workers of a service log from this level up.

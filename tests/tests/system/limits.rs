@@ -172,6 +172,23 @@ fn kept(engine: &Engine) -> u64 {
     files.sum()
 }
 
+/// What is not used is not looked at either: a look at a page that nobody wrote takes memory, too.
+#[test]
+fn a_link_with_few_calls_at_once_takes_one_page_for_requests() {
+    let engine = engine("");
+    let client = connect(&engine.address("test"));
+    for _ in 0..50 {
+        assert_eq!(client.echo("few").unwrap(), "few");
+    }
+    // The first call has rung, and who is rung for looks at all slots.
+    assert_eq!(kept(&engine), 4096);
+    let calls: Vec<_> = (0..30).map(|_| client.start().echo("many")).collect();
+    for call in calls {
+        assert_eq!(call.wait().unwrap(), "many");
+    }
+    assert!(kept(&engine) > 4096, "30 at once are in two pages of lines");
+}
+
 #[test]
 fn memory_of_a_burst_goes_back_to_the_system() {
     const EACH: usize = 12 << 20;

@@ -221,7 +221,7 @@ impl Links {
     fn look(&mut self, key: usize, (slots, most): (usize, usize), runner: &mut Runner, now_ns: u64) -> bool {
         let Some(attached) = self.all.get(key) else { return false };
         let is_full = slots == usize::MAX;
-        let slots = slots.min(attached.link.geometry().slots());
+        let slots = if is_full { attached.link.slots_in_use() } else { slots.min(attached.link.geometry().slots()) };
         let first = if most < slots && attached.next_slot < slots { attached.next_slot } else { 0 };
         let mut found = Found { highest: None, left: most, begun_ns: None, again: false };
         let (mut next, mut end, mut parts) = (first, slots, usize::from(first > 0));

@@ -23,7 +23,7 @@ pub(super) struct Seen {
 impl Attached {
     /// Slots with a request that nobody has claimed.
     pub(super) fn ready(&self) -> impl Iterator<Item = (usize, Seq)> + '_ {
-        (0..self.link.geometry().slots()).filter_map(|slot| Some((slot, self.link.slot(slot).ready()?)))
+        (0..self.link.slots_in_use()).filter_map(|slot| Some((slot, self.link.slot(slot).ready()?)))
     }
 
     fn seen(&mut self, slot: usize) -> &mut Seen {
@@ -115,7 +115,7 @@ impl Links {
         for hot in &self.hot {
             let Some(attached) = self.all.get_mut(hot.key) else { continue };
             let mut is_news = false;
-            for slot in 0..attached.link.geometry().slots() {
+            for slot in 0..attached.link.slots_in_use() {
                 let Some(seq) = attached.link.slot(slot).ready() else { continue };
                 let told = &mut attached.seen(slot).told;
                 is_news |= std::mem::replace(told, seq) != seq;

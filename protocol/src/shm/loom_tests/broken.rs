@@ -300,8 +300,15 @@ fn a_claim_without_a_look_at_the_last_reply() {
 
 #[test]
 #[should_panic(expected = "no bell, and nobody saw the request")]
+fn a_client_that_says_too_late_that_it_uses_all_slots() {
+    use super::few::{Says, publish_in_a_higher_slot_while_a_loop_falls_asleep};
+    publish_in_a_higher_slot_while_a_loop_falls_asleep(Says::AfterThat);
+}
+
+#[test]
+#[should_panic(expected = "no bell, and nobody saw the request")]
 fn a_loop_that_is_not_watched_over_and_takes_a_link_that_another_has_left() {
-    super::woken::publish_while_a_loop_leaves_the_link_to_another(crate::shm::board::Mode::Scan);
+    super::woken::publish_while_a_loop_leaves_the_link_to_another(Mode::Scan);
 }
 
 #[test]
@@ -313,7 +320,7 @@ fn a_loop_that_has_only_woken_and_takes_a_link_from_another() {
 #[test]
 #[should_panic(expected = "no bell, and nobody saw the request")]
 fn a_loop_that_is_not_watched_over_and_says_that_it_scans() {
-    super::woken::publish_while_a_loop_wakes(crate::shm::board::Mode::Scan);
+    super::woken::publish_while_a_loop_wakes(Mode::Scan);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 
 mod broken;
 mod calls;
+mod few;
 mod waking;
 mod woken;
 
