@@ -141,6 +141,8 @@ pub enum Event {
         worker: WorkerId,
         /// What was the client's link.
         link: LinkId,
+        /// Who it is.
+        peer: Peer,
         /// What the worker says.
         why: String,
     },

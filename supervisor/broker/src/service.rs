@@ -357,10 +357,10 @@ impl Service {
                 events.push(Event::Failed { service, worker: number, why });
             }
             worker::Heard::Report(Report::CannotServe { link, why }) => {
-                let Some(Link { client, .. }) = self.links.get(&link) else { return };
-                let client = *client;
+                let Some(Link { client, peer, .. }) = self.links.get(&link) else { return };
+                let (client, peer) = (*client, *peer);
                 self.drop_client(client, watch);
-                events.push(Event::CannotServe { service, worker: number, link, why });
+                events.push(Event::CannotServe { service, worker: number, link, peer, why });
             }
             worker::Heard::Report(Report::Misbehaved { link, rule }) => self.expel(link, rule, watch, events),
             worker::Heard::Report(Report::Later) => {}

@@ -37,6 +37,8 @@ pub enum Attack {
     LargePunch,
     /// B18: buffers and lengths of large requests that cannot be.
     LargeGrants,
+    /// B6: attaches with too little memory of its own.
+    Poor,
     /// B7: connects and does not finish the greeting.
     Mute,
     /// B8, B11: sends descriptors of every kind, by the thousand.
@@ -97,6 +99,7 @@ impl Attack {
             Self::Flood => slots::flood(ground, 4, usize::MAX),
             // A loop looks at 64 links at most.
             Self::Many => slots::flood(ground, 80, 1),
+            Self::Poor => slots::poor(ground),
             Self::Visit => slots::visit(ground),
             Self::Spin => slots::spin(ground),
             Self::Stall => dying::stall(ground),
