@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, geteuid, getrlimit, kill_process, prlimit};
 
 /// Processes whose environment has this entry, `NAME=value`: those that were started with it, and their descendants.
 #[must_use]
@@ -113,6 +113,19 @@ pub fn signal(pid: u32, signal: Signal) {
 /// SIGKILL.
 pub fn kill(pid: u32) {
     signal(pid, Signal::KILL);
+}
+
+/// Whether this process may become any user. Tests that need that say so and pass where it may not, unless it was
+/// promised: CI does so (`.ci/run`), and a promise that is not kept must not pass for success.
+///
+/// # Panics
+/// When it was promised, and is not so.
+#[must_use]
+pub fn is_root() -> bool {
+    let is_root = geteuid().is_root();
+    let is_promised = std::env::var_os("SPEEDYSVC_TEST_ROOT").is_some();
+    assert!(is_root || !is_promised, "SPEEDYSVC_TEST_ROOT says that tests run as root, and they do not");
+    is_root
 }
 
 /// Whether a process is stopped by a signal.
