@@ -28,6 +28,11 @@ impl Supervisor<'_, '_> {
                 self.complain(service, peer, &what);
                 Ok(())
             }
+            Report::Muted { service, link, peer } => {
+                let what = format!("rings without a call: the bell of its link {} is left out of the wait", link.0);
+                self.complain(service, peer, &format!("{what} and looked at each millisecond"));
+                Ok(())
+            }
             Report::Refused { service, peer, why } => {
                 self.complain(service, peer, &format!("was refused: {}", plain(&why)));
                 Ok(())

@@ -258,6 +258,10 @@ fn attend(mut broker: Broker, key: ServiceKey, stop: &OwnedFd, ready: &mpsc::Sen
                     eprintln!("speedysvc: {peer} broke the protocol on link {}: {rule}; it was cut off", link.0);
                     Ok(())
                 }
+                Event::Muted { link, peer, .. } => {
+                    eprintln!("speedysvc: {peer} rings without a call: link {} is looked at each millisecond", link.0);
+                    Ok(())
+                }
                 Event::Refused { peer, why, .. } => {
                     eprintln!("speedysvc: {peer} was refused: {why}");
                     Ok(())

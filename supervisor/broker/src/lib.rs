@@ -146,6 +146,15 @@ pub enum Event {
         /// What the worker says.
         why: String,
     },
+    /// A client rang in vain so often that a worker does not listen to its bell for a while. Once for each link.
+    Muted {
+        /// The service.
+        service: ServiceKey,
+        /// Its link.
+        link: LinkId,
+        /// Who it is.
+        peer: Peer,
+    },
     /// A client broke the protocol, and has lost its link.
     Misbehaved {
         /// The service.

@@ -219,12 +219,22 @@ impl RawLink {
             if let Some(reply) = self.poll(slot) {
                 return Some(reply);
             }
-            let claimed = self.reply.load(layout::claim(slot)) & ((1 << 48) - 1) == self.seqs[slot];
+            let claimed = self.claimed(slot) == self.seqs[slot];
             if self.is_over() || !claimed && self.request.load(line + request::SEQ) != self.seqs[slot] {
                 return None;
             }
             std::thread::yield_now();
         }
+    }
+
+    fn claimed(&self, slot: usize) -> u64 {
+        self.reply.load(layout::claim(slot)) & ((1 << 48) - 1)
+    }
+
+    /// Whether the number of a slot's request is lower than that of the last one which a worker took.
+    #[must_use]
+    pub fn went_back(&self, slot: usize) -> bool {
+        self.request.load(layout::request_line(slot) + request::SEQ) < self.claimed(slot)
     }
 
     /// Waits until the reply line of a slot has this number.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use speedysvc_tests::harness::{Ended, Engine, Home, Process, install_copy, wait_for, wait_until};
+use speedysvc_tests::harness::{Ended, Engine, Home, Process, install_copy, is_root, wait_for, wait_until};
 use speedysvc_tests::test_service::{TestServiceClient, pattern};
 
 /// A deadline that never comes.
@@ -35,10 +35,6 @@ impl As {
     pub fn each() -> Vec<Self> {
         if is_root() { vec![Self::Ourselves, Self::Nobody] } else { vec![Self::Ourselves] }
     }
-}
-
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// What an engine's processes hold: descriptors, and mappings of links.
@@ -133,12 +129,17 @@ impl Siege {
 
     /// An attack from its beginning to its end, which the neighbours survive; gives what it said.
     pub fn withstands(&self, attack: &str, who: As, rounds: u64) -> Fought {
-        let rounds = rounds.to_string();
-        let mut process = self.attack_until("began", attack, who, &["--rounds", &rounds]);
+        let fought = self.goes_through(attack, who, &["--rounds", &rounds.to_string()]);
+        self.is_as_before();
+        fought
+    }
+
+    /// The same, for who holds something meanwhile that the engine did not have before.
+    pub fn goes_through(&self, attack: &str, who: As, more: &[&str]) -> Fought {
+        let mut process = self.attack_until("began", attack, who, more);
         self.wait_for_progress();
         assert_eq!(process.wait(), 0, "{attack} as {who:?}: {:#?} {:#?}", process.out(), process.err());
         process.wait_for_line("done");
-        self.is_as_before();
         Fought { pid: process.pid(), who, lines: process.out() }
     }
 
@@ -183,7 +184,8 @@ impl Siege {
         })
     }
 
-    /// Ends the neighbours: none of their calls failed, or was answered wrong, or woke too late.
+    /// Ends the neighbours: none of their calls failed, or was answered wrong. How soon is not looked at here: that no
+    /// wake is lost is for `chaos`, and what attacks cost for `hostile-cost`.
     pub fn end(mut self) {
         for neighbour in self.neighbours.drain(..) {
             neighbour.end();

@@ -41,6 +41,8 @@ pub enum Attack {
     Poor,
     /// B7: connects and does not finish the greeting.
     Mute,
+    /// B7, B12: connects more often than there is room for, and is silent.
+    Silent,
     /// B8, B11: sends descriptors of every kind, by the thousand.
     Descriptors,
     /// B9: fills, drains and blocks its own bell.
@@ -91,6 +93,7 @@ impl Attack {
             Self::LargePunch => large::punch(ground),
             Self::LargeGrants => large::grants(ground),
             Self::Mute => sockets::mute(ground),
+            Self::Silent => sockets::silent(ground),
             Self::Descriptors => sockets::descriptors(ground),
             Self::Connects => sockets::connects(ground),
             Self::Bells => bells::abuse(ground),
