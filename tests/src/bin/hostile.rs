@@ -28,6 +28,9 @@ struct Arguments {
     /// After how many stores to stop or die.
     #[arg(long, default_value_t = 0)]
     step: usize,
+    /// As which user a child runs that is given a link.
+    #[arg(long)]
+    heir: Option<u32>,
     /// Processes of the engine, whose memory is to be tried.
     #[arg(long)]
     pids: Vec<u32>,
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let Some(attack) = arguments.attack else { return worker::serve(&arguments.marker, arguments.step) };
     let mut ground = Ground::new(&arguments.socket, arguments.rounds, arguments.for_ms.map(Duration::from_millis));
     ground.step = arguments.step;
+    ground.heir = arguments.heir;
     ground.pids = arguments.pids;
     match attack.run(&ground) {
         Ok(()) => {

@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// Calls that each neighbour must make from an attack's begin on.
 const PROGRESS: u64 = 30;
 /// The user of strangers.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// As whom an attacker runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,19 +89,25 @@ impl Siege {
 
     /// A program that attacks.
     pub fn attacker(&self, attack: &str, who: As) -> Command {
-        let home = self.engine.home();
-        let mut command = home.command("hostile");
+        let mut command = match who {
+            As::Ourselves => self.engine.home().command("hostile"),
+            As::Nobody => self.open_to_all(),
+        };
         if who == As::Nobody {
-            // The folder that it was built in may be closed to others.
-            let copy = home.path().join("hostile");
-            install_copy("hostile", &copy);
-            let mut theirs = Command::new(copy);
-            theirs.current_dir("/").envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            theirs.uid(NOBODY).gid(NOBODY);
-            command = theirs;
+            command.uid(NOBODY).gid(NOBODY);
         }
         command.arg(attack).arg("--socket").arg(self.socket());
         command
+    }
+
+    /// The program `hostile` where everybody may run it: the folder that it was built in may be closed to others.
+    pub fn open_to_all(&self) -> Command {
+        let home = self.engine.home();
+        let copy = home.path().join("hostile");
+        install_copy("hostile", &copy);
+        let (ours, mut theirs) = (home.command("hostile"), Command::new(copy));
+        theirs.current_dir("/").envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        theirs
     }
 
     /// A counter of the service, as its operator reads it; 0 when it is not shown.

@@ -69,9 +69,9 @@ pub enum Attack {
     Asleep,
     /// A3: fills all slots, and waits to be killed.
     Fill,
-    /// A4, B14: leaves its socket to a child, and waits to be killed.
+    /// A4, B14: leaves its link to a child, and waits to be killed.
     Bequeath,
-    /// The child: holds the socket that is its standard input until that is hung up.
+    /// The child: calls on a link that is not its own, and holds it until that is hung up.
     Inherit,
 }
 
