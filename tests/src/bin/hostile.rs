@@ -34,6 +34,9 @@ struct Arguments {
     /// Processes of the engine, whose memory is to be tried.
     #[arg(long)]
     pids: Vec<u32>,
+    /// For a worker: how it answers.
+    #[arg(long, value_enum, default_value = "inline")]
+    reply: worker::Reply,
     /// For a worker: the file that tells it that one has died already.
     #[arg(long, default_value = "died")]
     marker: PathBuf,
@@ -41,7 +44,9 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Some(attack) = arguments.attack else { return worker::serve(&arguments.marker, arguments.step) };
+    let Some(attack) = arguments.attack else {
+        return worker::serve(&arguments.marker, arguments.reply, arguments.step);
+    };
     let mut ground = Ground::new(&arguments.socket, arguments.rounds, arguments.for_ms.map(Duration::from_millis));
     ground.step = arguments.step;
     ground.heir = arguments.heir;
