@@ -230,6 +230,11 @@ pub enum Report {
         /// Which rule was broken.
         rule: String,
     },
+    /// A client rings again and again without a call: for a while this worker does not listen to its bell. Said once.
+    Muted {
+        /// The link.
+        link: LinkId,
+    },
     /// Something that only later versions say. Nothing is done about it.
     #[serde(other)]
     Later,

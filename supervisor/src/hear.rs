@@ -28,6 +28,11 @@ impl Supervisor<'_, '_> {
                 self.complain(service, peer, &what);
                 Ok(())
             }
+            Report::Muted { service, link, peer } => {
+                let what = format!("rings without a call: the bell of its link {} is left out of the wait", link.0);
+                self.complain(service, peer, &format!("{what} and looked at each millisecond"));
+                Ok(())
+            }
             Report::Refused { service, peer, why } => {
                 self.complain(service, peer, &format!("was refused: {}", plain(&why)));
                 Ok(())
@@ -36,14 +41,10 @@ impl Supervisor<'_, '_> {
                 self.complain(service, peer, "was hung up on: its user has too many clients that do not greet");
                 Ok(())
             }
-            Report::CannotServe { service, worker, link, why } => {
-                if let Some(_left_out) = self.complaints.admit(self.now()) {
-                    let name = self.hands.name(service);
-                    let why = plain(&why);
-                    let line = format!("{name}: worker {} has no room for link {}: {why}", worker.0, link.0);
-                    let line = format!("{line}; its client was hung up on; raise the limits, or start fewer");
-                    self.journal.say(Level::Warn, &line);
-                }
+            Report::CannotServe { service, worker, link, peer, why } => {
+                let no_room = format!("worker {} has no room for its link {}: {}", worker.0, link.0, plain(&why));
+                let what = format!("was hung up on: {no_room}; raise the limits, or start fewer");
+                self.complain(service, peer, &what);
                 Ok(())
             }
             // Clients come and go; the broker keeps count.

@@ -258,12 +258,16 @@ fn attend(mut broker: Broker, key: ServiceKey, stop: &OwnedFd, ready: &mpsc::Sen
                     eprintln!("speedysvc: {peer} broke the protocol on link {}: {rule}; it was cut off", link.0);
                     Ok(())
                 }
+                Event::Muted { link, peer, .. } => {
+                    eprintln!("speedysvc: {peer} rings without a call: link {} is looked at each millisecond", link.0);
+                    Ok(())
+                }
                 Event::Refused { peer, why, .. } => {
                     eprintln!("speedysvc: {peer} was refused: {why}");
                     Ok(())
                 }
-                Event::CannotServe { link, why, .. } => {
-                    eprintln!("speedysvc: no room for link {}: {why}; its client was hung up on", link.0);
+                Event::CannotServe { link, peer, why, .. } => {
+                    eprintln!("speedysvc: no room for link {} of {peer}: {why}; it was hung up on", link.0);
                     Ok(())
                 }
                 Event::Starting { .. } | Event::Attached { .. } | Event::Detached { .. } | Event::Crowded { .. } => {

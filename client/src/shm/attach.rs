@@ -62,9 +62,7 @@ pub(crate) fn attach(
             let mut agreed = Agreed::new(welcome, hello.methods.len())?;
             // Whatever was said, what does not fit the link cannot be sent.
             agreed.message_max = agreed.message_max.min(usize::try_from(geometry.heap()).unwrap_or(usize::MAX));
-            let made = |error: io::Error| {
-                named(Error::not_started(Code::Internal, format!("the link cannot be mapped: {error}")))
-            };
+            let made = |error: io::Error| named(unmapped(&error));
             let [request, reply, bell, board]: [OwnedFd; DESCRIPTORS] =
                 descriptors.try_into().map_err(|_| made(io::ErrorKind::InvalidData.into()))?;
             let link = ClientLink::map(geometry, request, reply).map_err(made)?;
@@ -139,6 +137,15 @@ fn no_way(error: Errno) -> Error {
         Errno::PROTOTYPE => unavailable("a socket of another kind is there: not speedysvc".to_owned()),
         other => unavailable(io::Error::from(other).to_string()),
     }
+}
+
+/// No memory is this process's own affair; anything else is wrong with what came.
+fn unmapped(error: &io::Error) -> Error {
+    let (code, whose) = match error.kind() {
+        io::ErrorKind::OutOfMemory => (Code::ResourceExhausted, "this process has no memory for the link, which"),
+        _ => (Code::Internal, "the link"),
+    };
+    Error::not_started(code, format!("{whose} cannot be mapped: {error}"))
 }
 
 fn broken(error: &io::Error) -> Error {

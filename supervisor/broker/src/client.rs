@@ -83,7 +83,8 @@ impl Service {
     pub(crate) fn attach(&mut self, id: u64, hello: &Hello, link: LinkId, watch: &mut Watch) -> Result<Event, Refusal> {
         let contract = self.contract.as_ref().expect("greetings wait for a contract");
         let (version, methods) = hello.answer(contract)?;
-        let no_memory = |error| Refusal::new(Code::ResourceExhausted, format!("cannot make a link: {error}"));
+        let no_memory =
+            |error| Refusal::new(Code::ResourceExhausted, format!("the engine cannot make a link: {error}"));
         let geometry = if hello.in_order { self.geometry.with_one_slot() } else { self.geometry };
         let files = LinkFiles::create(geometry).map_err(no_memory)?;
         let bell = doorbell::bell().map_err(no_memory)?;
@@ -103,7 +104,7 @@ impl Service {
         client.state = State::Attached(link);
         let peer = client.peer();
         let LinkFiles { request, reply, reply_read_only } = files;
-        self.links.insert(link, Link { geometry, request, reply, bell, inner_bell, client: id, peer });
+        self.links.insert(link, Link { geometry, request, reply, bell, inner_bell, client: id, peer, is_muted: false });
         self.meters.count(Counter::ClientsAttached, 1);
         self.announce(link, watch);
         let made = &self.links[&link];

@@ -141,8 +141,19 @@ pub enum Event {
         worker: WorkerId,
         /// What was the client's link.
         link: LinkId,
+        /// Who it is.
+        peer: Peer,
         /// What the worker says.
         why: String,
+    },
+    /// A client rang in vain so often that a worker does not listen to its bell for a while. Once for each link.
+    Muted {
+        /// The service.
+        service: ServiceKey,
+        /// Its link.
+        link: LinkId,
+        /// Who it is.
+        peer: Peer,
     },
     /// A client broke the protocol, and has lost its link.
     Misbehaved {

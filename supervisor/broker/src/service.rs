@@ -90,6 +90,8 @@ pub(crate) struct Link {
     pub(crate) geometry: Geometry,
     pub(crate) client: u64,
     pub(crate) peer: Peer,
+    /// Some worker did not listen to its bell for a while, which was said.
+    pub(crate) is_muted: bool,
 }
 
 pub(crate) struct Service {
@@ -244,7 +246,9 @@ impl Service {
             client::Heard::Rude => match client.link() {
                 Some(link) => self.expel(link, "it sent something after its greeting".to_owned(), watch, events),
                 None => {
-                    client.refuse(Refusal::new(Code::InvalidArgument, "this is no greeting: see docs/protocol.md"));
+                    let (peer, why) = (client.peer(), "this is no greeting: see docs/protocol.md".to_owned());
+                    client.refuse(Refusal::new(Code::InvalidArgument, why.clone()));
+                    events.push(Event::Refused { service: self.key, peer, why });
                     self.drop_client(id, watch);
                 }
             },
@@ -271,6 +275,12 @@ impl Service {
         self.meters.count(Counter::ClientsExpelled, 1);
         self.drop_client(client, watch);
         events.push(Event::Misbehaved { service: self.key, link, peer, rule });
+    }
+
+    /// Workers do not listen to its bell. Each may say so; the first is enough.
+    fn mute(&mut self, link: LinkId) -> Option<Event> {
+        let Link { peer, is_muted, .. } = self.links.get_mut(&link)?;
+        (!std::mem::replace(is_muted, true)).then_some(Event::Muted { service: self.key, link, peer: *peer })
     }
 
     fn give_link(&mut self, id: u64, hello: &Hello, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
@@ -357,12 +367,13 @@ impl Service {
                 events.push(Event::Failed { service, worker: number, why });
             }
             worker::Heard::Report(Report::CannotServe { link, why }) => {
-                let Some(Link { client, .. }) = self.links.get(&link) else { return };
-                let client = *client;
+                let Some(Link { client, peer, .. }) = self.links.get(&link) else { return };
+                let (client, peer) = (*client, *peer);
                 self.drop_client(client, watch);
-                events.push(Event::CannotServe { service, worker: number, link, why });
+                events.push(Event::CannotServe { service, worker: number, link, peer, why });
             }
             worker::Heard::Report(Report::Misbehaved { link, rule }) => self.expel(link, rule, watch, events),
+            worker::Heard::Report(Report::Muted { link }) => events.extend(self.mute(link)),
             worker::Heard::Report(Report::Later) => {}
         }
     }

@@ -28,9 +28,15 @@ struct Arguments {
     /// After how many stores to stop or die.
     #[arg(long, default_value_t = 0)]
     step: usize,
+    /// As which user a child runs that is given a link.
+    #[arg(long)]
+    heir: Option<u32>,
     /// Processes of the engine, whose memory is to be tried.
     #[arg(long)]
     pids: Vec<u32>,
+    /// For a worker: how it answers.
+    #[arg(long, value_enum, default_value = "inline")]
+    reply: worker::Reply,
     /// For a worker: the file that tells it that one has died already.
     #[arg(long, default_value = "died")]
     marker: PathBuf,
@@ -38,9 +44,12 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Some(attack) = arguments.attack else { return worker::serve(&arguments.marker, arguments.step) };
+    let Some(attack) = arguments.attack else {
+        return worker::serve(&arguments.marker, arguments.reply, arguments.step);
+    };
     let mut ground = Ground::new(&arguments.socket, arguments.rounds, arguments.for_ms.map(Duration::from_millis));
     ground.step = arguments.step;
+    ground.heir = arguments.heir;
     ground.pids = arguments.pids;
     match attack.run(&ground) {
         Ok(()) => {

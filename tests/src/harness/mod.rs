@@ -19,5 +19,6 @@ pub mod programs;
 pub use disk::SmallDisk;
 pub use engine::{Engine, Home};
 pub use poll::{PATIENCE, let_pass, look_for, wait_for, wait_until};
+pub use proc::is_root;
 pub use process::Process;
 pub use programs::{Ended, command, install, install_copy, program};

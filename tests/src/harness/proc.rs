@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, geteuid, getrlimit, kill_process, prlimit};
 
 /// Processes whose environment has this entry, `NAME=value`: those that were started with it, and their descendants.
 #[must_use]
@@ -55,9 +55,30 @@ pub fn waits_of(pid: u32, name: &str) -> u64 {
 /// Bytes of memory that a process really has; 0 when it is gone.
 #[must_use]
 pub fn resident_bytes(pid: u32) -> u64 {
+    bytes_of(pid, "VmRSS:")
+}
+
+/// Bytes of addresses that a process has mapped, whether there is memory behind them or not; 0 when it is gone.
+#[must_use]
+pub fn mapped_bytes(pid: u32) -> u64 {
+    bytes_of(pid, "VmSize:")
+}
+
+fn bytes_of(pid: u32, field: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
     line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// From now on a process may have so much of this, until it is limited otherwise; gives what it might have before.
+///
+/// # Panics
+/// When it is gone, or another user's.
+pub fn limit(pid: u32, what: Resource, most: Option<u64>) -> Option<u64> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    // The bound of bounds is inherited, and only root may raise it.
+    let limit = Rlimit { current: most, ..getrlimit(what) };
+    prlimit(pid, what, limit).expect("a process of ours that lives").current
 }
 
 /// How often a process has touched a page that had to be given to it first; 0 when it is gone.
@@ -92,6 +113,19 @@ pub fn signal(pid: u32, signal: Signal) {
 /// SIGKILL.
 pub fn kill(pid: u32) {
     signal(pid, Signal::KILL);
+}
+
+/// Whether this process may become any user. Tests that need that say so and pass where it may not, unless it was
+/// promised: CI does so (`.ci/run`), and a promise that is not kept must not pass for success.
+///
+/// # Panics
+/// When it was promised, and is not so.
+#[must_use]
+pub fn is_root() -> bool {
+    let is_root = geteuid().is_root();
+    let is_promised = std::env::var_os("SPEEDYSVC_TEST_ROOT").is_some();
+    assert!(is_root || !is_promised, "SPEEDYSVC_TEST_ROOT says that tests run as root, and they do not");
+    is_root
 }
 
 /// Whether a process is stopped by a signal.

@@ -17,6 +17,8 @@ pub struct Ground {
     until: Option<Instant>,
     /// A number that some attacks take.
     pub step: usize,
+    /// As which user a child runs that is given a link.
+    pub heir: Option<u32>,
     /// Processes that some attacks try to write.
     pub pids: Vec<u32>,
 }
@@ -26,7 +28,7 @@ impl Ground {
     #[must_use]
     pub fn new(path: &Path, rounds: u64, longest: Option<Duration>) -> Self {
         let until = longest.map(|longest| Instant::now() + longest);
-        Self { path: path.to_owned(), rounds, until, step: 0, pids: Vec::new() }
+        Self { path: path.to_owned(), rounds, until, step: 0, heir: None, pids: Vec::new() }
     }
 
     /// The rendezvous socket.

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
 use rustix::mm::ProtFlags;
 use speedysvc_protocol::control::Attached;
 use speedysvc_protocol::hello::{Hello, Wanted};
@@ -43,6 +44,9 @@ pub struct RawLink {
     seqs: Vec<u64>,
 }
 
+/// What is not in the files: bytes of the arena, largest message, indexes of methods, the last number of each slot.
+type Known = (u64, u64, Vec<u16>, Vec<u64>);
+
 /// A request in raw words.
 #[derive(Clone, Copy, Debug)]
 pub struct Raw<'a> {
@@ -76,22 +80,48 @@ impl RawLink {
             None => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the broker closed")),
             Some((Attached::Refused { refusal }, _)) => Err(io::Error::other(refusal.message)),
             Some((Attached::Welcome { welcome, geometry, .. }, files)) => {
-                let files: [OwnedFd; 4] = files.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
-                let both = ProtFlags::READ | ProtFlags::WRITE;
-                let slots = geometry.slots();
-                Ok(Self {
-                    slots,
-                    arena: geometry.arena(),
-                    message_max: welcome.message_max,
-                    request: Mapping::new(&files[0], layout::arena(slots) + geometry.arena(), both)?,
-                    reply: Mapping::new(&files[1], geometry.reply_segment(), ProtFlags::READ)?,
-                    files,
-                    socket,
-                    indexes: welcome.methods.iter().map(|given| given.index.0).collect(),
-                    seqs: vec![0; slots],
-                })
+                let indexes = welcome.methods.iter().map(|given| given.index.0).collect();
+                Self::map(files, socket, (geometry.arena(), welcome.message_max, indexes, vec![0; geometry.slots()]))
             }
         }
+    }
+
+    fn map(files: Vec<OwnedFd>, socket: OwnedFd, known: Known) -> io::Result<Self> {
+        let files: [OwnedFd; 4] = files.try_into().map_err(|_| io::ErrorKind::InvalidData)?;
+        let (arena, message_max, indexes, seqs) = known;
+        let size = |file: &OwnedFd| io::Result::Ok(u64::try_from(fstat(file)?.st_size).unwrap_or(0));
+        Ok(Self {
+            slots: seqs.len(),
+            arena,
+            message_max,
+            request: Mapping::new(&files[0], size(&files[0])?, ProtFlags::READ | ProtFlags::WRITE)?,
+            reply: Mapping::new(&files[1], size(&files[1])?, ProtFlags::READ)?,
+            files,
+            socket,
+            indexes,
+            seqs,
+        })
+    }
+
+    /// Gives all of it to another process, and keeps it, too.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn bequeath(&self, to: &OwnedFd) -> io::Result<()> {
+        let known: Known = (self.arena, self.message_max, self.indexes.clone(), self.seqs.clone());
+        let files: Vec<_> = self.files.iter().chain([&self.socket]).map(AsFd::as_fd).collect();
+        handover::send(to, &known, &files)
+    }
+
+    /// Takes what [`RawLink::bequeath`] gives.
+    ///
+    /// # Errors
+    /// What the kernel says, or that nothing came.
+    pub fn inherit(from: impl AsFd) -> io::Result<Self> {
+        poll(&mut [PollFd::new(&from, PollFlags::IN)], None)?;
+        let (known, mut files) = handover::receive::<Known>(&from, 5)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let socket = files.pop().ok_or(io::ErrorKind::InvalidData)?;
+        Self::map(files, socket, known)
     }
 
     /// The index of a method of the test service.
@@ -219,12 +249,22 @@ impl RawLink {
             if let Some(reply) = self.poll(slot) {
                 return Some(reply);
             }
-            let claimed = self.reply.load(layout::claim(slot)) & ((1 << 48) - 1) == self.seqs[slot];
+            let claimed = self.claimed(slot) == self.seqs[slot];
             if self.is_over() || !claimed && self.request.load(line + request::SEQ) != self.seqs[slot] {
                 return None;
             }
             std::thread::yield_now();
         }
+    }
+
+    fn claimed(&self, slot: usize) -> u64 {
+        self.reply.load(layout::claim(slot)) & ((1 << 48) - 1)
+    }
+
+    /// Whether the number of a slot's request is lower than that of the last one which a worker took.
+    #[must_use]
+    pub fn went_back(&self, slot: usize) -> bool {
+        self.request.load(layout::request_line(slot) + request::SEQ) < self.claimed(slot)
     }
 
     /// Waits until the reply line of a slot has this number.

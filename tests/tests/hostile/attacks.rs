@@ -1,10 +1,17 @@
 //! Whoever breaks rules harms nobody else, and is named.
 
+use std::time::Duration;
+
 use speedysvc::{Code, Outcome};
-use speedysvc_tests::harness::wait_until;
+use speedysvc_tests::harness::{is_root, wait_until};
+use speedysvc_tests::hostile::ground::Ground;
+use speedysvc_tests::hostile::link::hears;
 use speedysvc_tests::test_service::TestServiceClient;
 
 use crate::siege::{As, Fought, Siege};
+
+/// What the log says of who breaks a rule, before it says which.
+const LOST: &str = "broke the protocol and lost its link";
 
 /// The same attack as the engine's own user and as another one, each on an engine of its own.
 fn both(attack: &str, rounds: u64, check: impl Fn(&Siege, &Fought)) {
@@ -18,10 +25,13 @@ fn both(attack: &str, rounds: u64, check: impl Fn(&Siege, &Fought)) {
 
 #[test]
 fn requests_that_change_while_they_are_read() {
-    both("scribble", 3000, |_, fought| {
+    both("scribble", 3000, |siege, fought| {
         assert!(fought.number("answers: ") >= 3000);
         assert!(fought.number("results: ") > 0, "{:?}", fought.lines);
         assert!(fought.number("flips: ") > 10_000, "{:?}", fought.lines);
+        // Among what is changed are grants, to what cannot be one.
+        assert!(fought.number("links lost: ") > 0, "{:?}", fought.lines);
+        siege.said(&[&fought.name(), LOST, "is not inside the arena"]);
     });
 }
 
@@ -36,14 +46,19 @@ fn every_broken_rule_costs_its_own_link() {
         let count = |word: &str| fought.lines.iter().filter(|line| line.starts_with(word)).count();
         assert_eq!((count("lost for "), count("answered ")), (10, 8), "{:#?}", fought.lines);
         for rule in ["went backwards or past its range", "is not inside the arena", "longer than its buffer"] {
-            siege.said(&[&fought.name(), "broke the protocol", rule]);
+            siege.said(&[&fought.name(), LOST, rule]);
         }
     });
 }
 
 #[test]
 fn pages_that_are_dropped_while_they_are_read() {
-    both("punch", 300, |_, fought| assert!(fought.number("answers: ") > 0, "{:?}", fought.lines));
+    both("punch", 300, |siege, fought| {
+        assert!(fought.number("answers: ") > 0, "{:?}", fought.lines);
+        assert!(fought.number("links lost: ") > 0, "{:?}", fought.lines);
+        // A number that was dropped reads as zero.
+        siege.said(&[&fought.name(), LOST, "went backwards or past its range"]);
+    });
 }
 
 #[test]
@@ -61,14 +76,17 @@ fn bodies_that_would_be_huge_if_they_were_believed() {
 
 #[test]
 fn clients_that_do_not_greet() {
-    both("mute", 200, |_, fought| assert_eq!(fought.number("hung up on: "), 160, "{:?}", fought.lines));
+    both("mute", 200, |siege, fought| {
+        assert_eq!(fought.number("hung up on: "), 160, "{:?}", fought.lines);
+        siege.said(&[&fought.name(), "was refused", "this is no greeting"]);
+    });
 }
 
 #[test]
 fn descriptors_that_nobody_asked_for() {
     both("descriptors", 50, |siege, fought| {
         assert!(fought.number("descriptors sent: ") > 50 * 253, "{:?}", fought.lines);
-        siege.said(&[&fought.name(), "after its greeting"]);
+        siege.said(&[&fought.name(), LOST, "after its greeting"]);
     });
 }
 
@@ -87,8 +105,24 @@ fn bells_that_are_full_empty_or_blocking() {
 fn bells_that_never_stop_ringing() {
     both("ring", 300_000, |_, _| {});
     for who in As::each() {
-        goes_on_until("ring", who, "bells_muted");
+        goes_on_until("ring", who, "bells_muted", |siege, fought| {
+            siege.said(&[&fought.name(), "rings without a call", "left out of the wait"]);
+        });
     }
+}
+
+/// However often a worker stops listening to a link, and however many workers do: it is said once.
+#[test]
+fn who_rings_without_end_is_named_once_for_each_link() {
+    let siege = Siege::begin("workers = 2");
+    let mut process = siege.attack_until("began", "ring", As::Ourselves, &["--for-ms", "120000"]);
+    wait_until("links that are muted again", || (siege.counter("bells_muted") >= 5).then_some(()));
+    process.signal(rustix::process::Signal::KILL);
+    process.wait();
+    siege.is_as_before();
+    let said = siege.engine.err().iter().filter(|line| line.contains("rings without a call")).count();
+    assert_eq!(said, 2, "the attack has two links: {:#?}", siege.engine.err());
+    siege.end();
 }
 
 #[test]
@@ -96,13 +130,26 @@ fn connections_by_the_thousand() {
     both("connects", 5000, |_, fought| assert!(fought.number("connects: ") >= 5000));
 }
 
-/// More than there is room for: the longest waiting ones of that user go, and the log says whose they were.
+/// More than there is room for: the longest waiting ones of the user that has most of them go, and the log says whose
+/// they were. One that has waited longest of all goes first if it is of that user, and stays if it is another's.
 #[test]
 fn more_silent_clients_than_there_is_room_for() {
-    both("mute", 1700, |siege, fought| {
-        assert_eq!(fought.number("connected: "), 1700);
+    const ROOM: usize = 1024;
+    for who in As::each() {
+        let siege = Siege::begin("");
+        let before = Ground::new(&siege.socket(), 0, None).connect().unwrap();
+        let is_theirs = who == As::Ourselves;
+        let room = if is_theirs { ROOM } else { ROOM - 1 };
+        let fought = siege.goes_through("silent", who, &["--rounds", "1700", "--step", &room.to_string()]);
+        let first = 1700 - room as u64;
+        let seen = ["first: ", "hung up on: ", "after them: "].map(|words| fought.number(words));
+        assert_eq!(seen, [first, first, 0], "{:?}", fought.lines);
+        assert_eq!(hears(&before, Duration::ZERO), is_theirs, "who waited longest, of all");
+        drop(before);
+        siege.said(&[&fought.name(), "was hung up on", "too many clients that do not greet"]);
         siege.is_as_before();
-    });
+        siege.end();
+    }
 }
 
 #[test]
@@ -139,7 +186,7 @@ fn replies_that_are_never_fetched() {
 
 #[test]
 fn links_of_another_user_are_limited() {
-    if !crate::siege::is_root() {
+    if !is_root() {
         eprintln!("without root nobody else can attach");
         return;
     }
@@ -155,8 +202,8 @@ fn slots_that_are_always_busy() {
     both("flood", 20_000, |_, fought| {
         assert!(fought.number("answers: ") >= 20_000);
     });
-    if crate::siege::is_root() {
-        goes_on_until("flood", As::Nobody, "links_passed_over");
+    if is_root() {
+        goes_on_until("flood", As::Nobody, "links_passed_over", |_, _| {});
     }
 }
 
@@ -164,25 +211,26 @@ fn slots_that_are_always_busy() {
 #[test]
 fn links_that_are_always_busy() {
     both("many", 20_000, |_, _| {});
-    if crate::siege::is_root() {
-        goes_on_until("many", As::Nobody, "links_displaced");
+    if is_root() {
+        goes_on_until("many", As::Nobody, "links_displaced", |_, _| {});
     }
 }
 
 /// Calls that run long, in several slots at once: between two of them the loop waits for the neighbours.
 #[test]
 fn a_user_with_long_calls_leaves_time_for_others() {
-    if crate::siege::is_root() {
-        goes_on_until("bells", As::Nobody, "calls_put_off");
+    if is_root() {
+        goes_on_until("bells", As::Nobody, "calls_put_off", |_, _| {});
     }
 }
 
-/// An attack that goes on until the service has counted what helps against it.
-fn goes_on_until(attack: &str, who: As, counter: &str) {
+/// An attack that goes on until the service has counted what helps against it, and `check` has seen the rest.
+fn goes_on_until(attack: &str, who: As, counter: &str, check: impl Fn(&Siege, &Fought)) {
     let siege = Siege::begin("");
     let mut process = siege.attack_until("began", attack, who, &["--for-ms", "120000"]);
     wait_until(counter, || (siege.counter(counter) > 0).then_some(()));
     siege.wait_for_progress();
+    check(&siege, &Fought { pid: process.pid(), who, lines: process.out() });
     process.signal(rustix::process::Signal::KILL);
     process.wait();
     siege.is_as_before();

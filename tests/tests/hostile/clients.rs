@@ -1,10 +1,11 @@
 //! Clients that die leave nothing behind.
 
 use rustix::process::Signal;
-use speedysvc_tests::harness::{let_pass, proc, wait_for};
+use speedysvc_tests::harness::{Process, let_pass, proc, wait_for};
 use std::time::Duration;
 
-use crate::siege::{As, Siege};
+use crate::identity::cannot_be_others;
+use crate::siege::{As, NOBODY, Siege};
 
 /// Stores of a short request, its number being the last; one more step is the bell.
 const STORES: usize = 6;
@@ -86,6 +87,36 @@ fn a_dead_client_whose_socket_lives_on_in_a_child() {
         client.signal(Signal::KILL);
         assert_eq!(client.wait(), -9);
         // The child lives, and hears that the link is over.
+        client.wait_for_line("hung up");
+        siege.is_as_before();
+    }
+    siege.end();
+}
+
+/// Whoever holds a link's descriptors can call on it, as what it is counted for: the process that connected, and its
+/// user. Another user's process has no more of it than that: not its life, nor its name in the log.
+#[test]
+fn a_link_that_was_given_to_another_user() {
+    if cannot_be_others() {
+        return;
+    }
+    // Nobody else may attach.
+    let siege = Siege::with("program = \"test-service\"");
+    for breaks_a_rule in [false, true] {
+        let mut command = siege.open_to_all();
+        command.args(["bequeath", "--heir", &NOBODY.to_string(), "--step", &u8::from(breaks_a_rule).to_string()]);
+        command.arg("--socket").arg(siege.socket());
+        let mut client = Process::start(command);
+        client.wait_for_line(&format!("ready: called as user {NOBODY}"));
+        siege.wait_for_progress();
+        if breaks_a_rule {
+            // The one that connected lives, and answers for it.
+            client.wait_for_line("hung up");
+            let who = format!("pid {} (user {})", client.pid(), rustix::process::geteuid().as_raw());
+            siege.said(&[&who, "broke the protocol and lost its link", "went backwards"]);
+        }
+        client.signal(Signal::KILL);
+        assert_eq!(client.wait(), -9);
         client.wait_for_line("hung up");
         siege.is_as_before();
     }

@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use speedysvc_tests::harness::Ended;
+use speedysvc_tests::harness::{Ended, is_root};
 
-use crate::siege::{As, Siege, is_root};
+use crate::siege::{As, Siege};
 
-/// These need another user, and only root can become one.
-fn cannot_be_others() -> bool {
+/// These need another user, and only root can become one: in CI it must be root.
+pub fn cannot_be_others() -> bool {
     if !is_root() {
         eprintln!("without root there is no other user to be");
     }

@@ -4,6 +4,7 @@
 //! |------------|----------------|
 //! | `attacks`  | whoever breaks rules harms nobody else, and is named |
 //! | `large`    | the same of requests that are large enough to be read where they lie |
+//! | `shortage` | where there is no memory for a link, its client is told so, and nobody else notices |
 //! | `identity` | who may attach, and what others' processes keep for themselves |
 //! | `clients`  | clients that die leave nothing behind |
 //! | `workers`  | workers that die, hang or are stopped: what their callers are told is so |
@@ -15,5 +16,6 @@ mod brokers;
 mod clients;
 mod identity;
 mod large;
+mod shortage;
 mod siege;
 mod workers;

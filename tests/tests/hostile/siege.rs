@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use speedysvc_tests::harness::{Ended, Engine, Home, Process, install_copy, wait_for, wait_until};
+use speedysvc_tests::harness::{Ended, Engine, Home, Process, install_copy, is_root, wait_for, wait_until};
 use speedysvc_tests::test_service::{TestServiceClient, pattern};
 
 /// A deadline that never comes.
@@ -19,7 +19,7 @@ const LONG: Duration = Duration::from_secs(60);
 /// Calls that each neighbour must make from an attack's begin on.
 const PROGRESS: u64 = 30;
 /// The user of strangers.
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// As whom an attacker runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,10 +35,6 @@ impl As {
     pub fn each() -> Vec<Self> {
         if is_root() { vec![Self::Ourselves, Self::Nobody] } else { vec![Self::Ourselves] }
     }
-}
-
-pub fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }
 
 /// What an engine's processes hold: descriptors, and mappings of links.
@@ -93,19 +89,25 @@ impl Siege {
 
     /// A program that attacks.
     pub fn attacker(&self, attack: &str, who: As) -> Command {
-        let home = self.engine.home();
-        let mut command = home.command("hostile");
+        let mut command = match who {
+            As::Ourselves => self.engine.home().command("hostile"),
+            As::Nobody => self.open_to_all(),
+        };
         if who == As::Nobody {
-            // The folder that it was built in may be closed to others.
-            let copy = home.path().join("hostile");
-            install_copy("hostile", &copy);
-            let mut theirs = Command::new(copy);
-            theirs.current_dir("/").envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            theirs.uid(NOBODY).gid(NOBODY);
-            command = theirs;
+            command.uid(NOBODY).gid(NOBODY);
         }
         command.arg(attack).arg("--socket").arg(self.socket());
         command
+    }
+
+    /// The program `hostile` where everybody may run it: the folder that it was built in may be closed to others.
+    pub fn open_to_all(&self) -> Command {
+        let home = self.engine.home();
+        let copy = home.path().join("hostile");
+        install_copy("hostile", &copy);
+        let (ours, mut theirs) = (home.command("hostile"), Command::new(copy));
+        theirs.current_dir("/").envs(ours.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        theirs
     }
 
     /// A counter of the service, as its operator reads it; 0 when it is not shown.
@@ -133,12 +135,17 @@ impl Siege {
 
     /// An attack from its beginning to its end, which the neighbours survive; gives what it said.
     pub fn withstands(&self, attack: &str, who: As, rounds: u64) -> Fought {
-        let rounds = rounds.to_string();
-        let mut process = self.attack_until("began", attack, who, &["--rounds", &rounds]);
+        let fought = self.goes_through(attack, who, &["--rounds", &rounds.to_string()]);
+        self.is_as_before();
+        fought
+    }
+
+    /// The same, for who holds something meanwhile that the engine did not have before.
+    pub fn goes_through(&self, attack: &str, who: As, more: &[&str]) -> Fought {
+        let mut process = self.attack_until("began", attack, who, more);
         self.wait_for_progress();
         assert_eq!(process.wait(), 0, "{attack} as {who:?}: {:#?} {:#?}", process.out(), process.err());
         process.wait_for_line("done");
-        self.is_as_before();
         Fought { pid: process.pid(), who, lines: process.out() }
     }
 
@@ -183,7 +190,8 @@ impl Siege {
         })
     }
 
-    /// Ends the neighbours: none of their calls failed, or was answered wrong, or woke too late.
+    /// Ends the neighbours: none of their calls failed, or was answered wrong. How soon is not looked at here: that no
+    /// wake is lost is for `chaos`, and what attacks cost for `hostile-cost`.
     pub fn end(mut self) {
         for neighbour in self.neighbours.drain(..) {
             neighbour.end();

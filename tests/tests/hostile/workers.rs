@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustix::process::Signal;
 use speedysvc::{Code, Error, Outcome};
 use speedysvc_tests::harness::{Engine, Home, let_pass, proc, wait_for, wait_until};
-use speedysvc_tests::hostile::worker::STEPS;
-use speedysvc_tests::test_service::TestServiceClient;
+use speedysvc_tests::hostile::worker::Reply;
+use speedysvc_tests::test_service::{TestServiceClient, pattern};
 
 use crate::siege::Siege;
 
@@ -33,31 +33,69 @@ fn hold(engine: &Engine, name: &str) -> (PathBuf, u32, thread::JoinHandle<Result
     (gate, pid, held)
 }
 
-/// The first worker kills itself after so many of its steps: nothing, the claim, the reply's words one by one, its
-/// number. Only before the claim is it certain that the call did not run; after the number it is answered.
+/// What the caller was told of a call that the first worker answered until it died.
+#[derive(PartialEq, Eq, Debug)]
+enum Answered {
+    /// The first worker's own answer.
+    ByTheDead,
+    /// An honest worker's.
+    ByAnother,
+}
+
+fn ask(client: &TestServiceClient, reply: Reply, first: u32) -> Result<Answered, Error> {
+    let is_the_deads = match reply {
+        Reply::Inline => client.pid()? == first,
+        Reply::Arena => {
+            let bytes = client.big(Reply::LEN as u64)?;
+            assert_eq!(bytes.len(), Reply::LEN);
+            let is_the_deads = bytes.iter().all(|byte| *byte == Reply::BYTE);
+            assert!(is_the_deads || bytes == pattern(Reply::LEN), "bytes of two workers");
+            is_the_deads
+        }
+        // More than is granted for a first call of this method.
+        Reply::Need => {
+            assert!(client.big(1 << 20)? == pattern(1 << 20));
+            false
+        }
+    };
+    Ok(if is_the_deads { Answered::ByTheDead } else { Answered::ByAnother })
+}
+
+/// The first worker kills itself after so many of its stores: nothing, the exchange that takes the reply's line, the
+/// claim, the reply's words one by one, its number. Only before the claim is it certain that the call did not run;
+/// after the number it is answered, unless the answer lies in the worker that has died.
 #[test]
 fn killed_between_any_two_stores_of_an_answer() {
-    for step in 0..=STEPS - 1 {
-        let home = Home::new(&format!(
-            "[service.test]\nprogram = \"hostile\"\nargs = [\"--marker\", \"died\", \"--step\", \"{step}\"]\n\
-             restart = {{ backoff = \"10ms..100ms\" }}\n"
-        ));
-        let engine = home.start();
-        let first = engine.workers()[0];
-        let client = connect(&engine);
-        let answer = client.pid();
-        match (step, &answer) {
-            // Another worker took it.
-            (0, Ok(pid)) => assert_ne!(*pid, first),
-            (1..=4, Err(error)) => died_under(error),
-            (5, Ok(pid)) => assert_eq!(*pid, first),
-            _ => panic!("after {step} steps the caller was told {answer:?}"),
-        }
-        assert_ne!(client.pid().unwrap(), first);
-        let line = wait_until("the obituary", || engine.err().into_iter().find(|line| line.contains("SIGKILL")));
-        let of_whom = format!("of pid {} ", std::process::id());
-        assert_eq!(line.contains(&of_whom), (1..=4).contains(&step), "{line}");
+    for reply in [Reply::Inline, Reply::Arena, Reply::Need] {
+        (0..=reply.stores()).for_each(|step| killed_after(step, reply));
     }
+}
+
+fn killed_after(step: usize, reply: Reply) {
+    let home = Home::new(&format!(
+        "[service.test]\nprogram = \"hostile\"\n\
+         args = [\"--marker\", \"died\", \"--step\", \"{step}\", \"--reply\", \"{}\"]\n\
+         restart = {{ backoff = \"10ms..100ms\" }}\n",
+        format!("{reply:?}").to_lowercase()
+    ));
+    let engine = home.start();
+    let first = engine.workers()[0];
+    let client = connect(&engine);
+    let answer = ask(&client, reply, first);
+    let (is_claimed, is_answered) = (step >= Reply::CLAIMED, step == reply.stores());
+    match (is_claimed, is_answered, &answer) {
+        (false, _, Ok(Answered::ByAnother)) => {}
+        (true, false, Err(error)) => died_under(error),
+        (true, true, Ok(Answered::ByTheDead)) => assert_ne!(reply, Reply::Need),
+        (true, true, Err(error)) if reply == Reply::Need => {
+            assert_eq!((error.code(), error.outcome()), (Code::DataLoss, Outcome::Done), "{error}");
+        }
+        _ => panic!("{reply:?}: after {step} stores the caller was told {answer:?}"),
+    }
+    assert_ne!(client.pid().unwrap(), first);
+    let line = wait_until("the obituary", || engine.err().into_iter().find(|line| line.contains("SIGKILL")));
+    let of_whom = format!("of pid {} ", std::process::id());
+    assert_eq!(line.contains(&of_whom), is_claimed && !is_answered, "{reply:?} {step}: {line}");
 }
 
 /// Whatever way a handler's process ends: its caller is told "unknown", the log says how and in which method, for whom,

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::process::{Pid, geteuid};
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use speedysvc_tests::harness::{Engine, Home, proc, program, wait_for};
+use speedysvc_tests::harness::{Engine, Home, is_root, proc, program, wait_for};
 
 use crate::fixture::{Load, connect, ctl_well, file, ready_pids, says};
 
@@ -76,7 +76,7 @@ fn bounds_hold_for_every_worker_also_for_those_that_come_later() {
 fn workers_run_as_somebody_else() {
     let run_as = "run_as = { user = \"nobody\", groups = [7, 9] }";
     let home = home(&format!("{run_as}\n{BOUNDS}"));
-    if !geteuid().is_root() {
+    if !is_root() {
         let mut engine = home.start_unready();
         assert_ne!(engine.wait(), 0);
         says(&engine, "the engine must be root to run workers as somebody else");

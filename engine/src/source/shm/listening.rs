@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use speedysvc_protocol::control::Report;
 use speedysvc_protocol::ids::LinkId;
 use speedysvc_protocol::stats::Counter;
 
@@ -38,11 +39,13 @@ impl LinkBells {
 pub(super) struct Listening {
     budget: BellBudget,
     is_muted: bool,
+    /// The broker knows that it was.
+    is_told: bool,
 }
 
 impl Listening {
     pub(super) fn new(now_ns: u64) -> Self {
-        Self { budget: BellBudget::new(now_ns), is_muted: false }
+        Self { budget: BellBudget::new(now_ns), is_muted: false, is_told: false }
     }
 }
 
@@ -74,6 +77,9 @@ impl Links {
         attached.listening.is_muted = true;
         self.muted.push(key);
         self.meter.count(Counter::BellsMuted);
+        if !std::mem::replace(&mut self.all[key].listening.is_told, true) {
+            self.reports.push(Report::Muted { link: id });
+        }
     }
 
     /// Once a tick: links whose clients are not listened to are taken over when a request lies there, as if they had

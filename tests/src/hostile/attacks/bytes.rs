@@ -127,7 +127,12 @@ pub fn punch(ground: &Ground) -> io::Result<()> {
         let heard = (0..SLOTS).map_while(|slot| link.wait_or_give_up(slot)).count();
         answers += heard as u64;
         if heard < SLOTS {
-            lost += 1;
+            // A number that has gone back costs the link once a worker looks; one that was never claimed has not.
+            if (0..SLOTS).any(|slot| link.went_back(slot)) {
+                link.ring();
+                link.wait_for_the_end();
+                lost += 1;
+            }
             link = ground.attach()?;
         }
     }

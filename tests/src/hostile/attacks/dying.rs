@@ -1,16 +1,20 @@
 //! Clients that are killed at a chosen point. Each says `ready` there, and waits.
 
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::geteuid;
+use speedysvc_protocol::status::Status;
 
 use crate::harness::poll::let_pass;
 use crate::hostile::attacks::Attack;
 use crate::hostile::ground::Ground;
 use crate::hostile::layout::request;
-use crate::hostile::link::{JSON, Raw, hears};
+use crate::hostile::link::{JSON, Raw, RawLink};
 
 fn wait_to_be_killed() -> ! {
     loop {
@@ -50,22 +54,37 @@ pub fn fill(ground: &Ground) -> io::Result<()> {
     wait_to_be_killed()
 }
 
-/// Attaches, and gives its socket to a child that outlives it.
+/// Attaches, and gives its link to a child that outlives it: its own user's, or another's.
 pub fn bequeath(ground: &Ground) -> io::Result<()> {
-    let link = ground.attach()?;
+    let mut link = ground.attach()?;
+    link.call(0, "echo", b"\"hi\"");
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let mut child = Command::new(std::env::current_exe()?);
     let verb = clap::ValueEnum::to_possible_value(&Attack::Inherit).expect("every attack has a name");
-    child.arg(verb.get_name()).arg("--socket").arg(ground.path());
-    child.stdin(Stdio::from(link.socket.try_clone()?)).spawn()?;
+    child.arg(verb.get_name()).args(["--step", &ground.step.to_string()]).stdin(Stdio::from(theirs));
+    if let Some(heir) = ground.heir {
+        child.uid(heir).gid(heir);
+    }
+    child.spawn()?;
+    link.bequeath(&ours)?;
     wait_to_be_killed()
 }
 
-/// Holds the socket that is its standard input.
+/// Calls on the link that comes over its standard input, and waits until that is hung up; with a step, it breaks a rule
+/// before.
 pub fn inherit(ground: &Ground) -> io::Result<()> {
-    ground.say("ready");
-    let socket = io::stdin();
-    poll(&mut [PollFd::new(&socket, PollFlags::IN | PollFlags::RDHUP)], None)?;
-    if hears(&socket, Duration::ZERO) {
+    let mut link = RawLink::inherit(io::stdin())?;
+    let reply = link.call(0, "echo", b"\"hi\"");
+    if reply.is_none_or(|reply| reply.status != Status::Ok) {
+        return Err(io::Error::other(format!("a call on another's link was answered with {reply:?}")));
+    }
+    ground.say(&format!("ready: called as user {}", geteuid().as_raw()));
+    if ground.step > 0 {
+        link.store(0, request::SEQ, 0);
+        link.ring();
+    }
+    poll(&mut [PollFd::new(&link.socket, PollFlags::IN | PollFlags::RDHUP)], None)?;
+    if link.is_over() {
         ground.say("hung up");
     }
     Ok(())

@@ -37,8 +37,12 @@ pub enum Attack {
     LargePunch,
     /// B18: buffers and lengths of large requests that cannot be.
     LargeGrants,
+    /// B6: attaches with too little memory of its own.
+    Poor,
     /// B7: connects and does not finish the greeting.
     Mute,
+    /// B7, B12: connects more often than there is room for, and is silent.
+    Silent,
     /// B8, B11: sends descriptors of every kind, by the thousand.
     Descriptors,
     /// B9: fills, drains and blocks its own bell.
@@ -67,9 +71,9 @@ pub enum Attack {
     Asleep,
     /// A3: fills all slots, and waits to be killed.
     Fill,
-    /// A4, B14: leaves its socket to a child, and waits to be killed.
+    /// A4, B14: leaves its link to a child, and waits to be killed.
     Bequeath,
-    /// The child: holds the socket that is its standard input until that is hung up.
+    /// The child: calls on a link that is not its own, and holds it until that is hung up.
     Inherit,
 }
 
@@ -91,6 +95,7 @@ impl Attack {
             Self::LargePunch => large::punch(ground),
             Self::LargeGrants => large::grants(ground),
             Self::Mute => sockets::mute(ground),
+            Self::Silent => sockets::silent(ground),
             Self::Descriptors => sockets::descriptors(ground),
             Self::Connects => sockets::connects(ground),
             Self::Bells => bells::abuse(ground),
@@ -100,6 +105,7 @@ impl Attack {
             Self::Flood => slots::flood(ground, 4, usize::MAX),
             // A loop looks at 64 links at most.
             Self::Many => slots::flood(ground, 80, 1),
+            Self::Poor => slots::poor(ground),
             Self::Visit => slots::visit(ground),
             Self::Spin => slots::spin(ground),
             Self::Stall => dying::stall(ground),

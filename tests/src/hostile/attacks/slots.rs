@@ -3,11 +3,13 @@
 use std::hint;
 use std::io;
 
+use rustix::process::Resource;
 use speedysvc_protocol::status::{Code, Outcome, Status};
 
-use crate::harness::wait_for;
+use crate::harness::{proc, wait_for};
 use crate::hostile::ground::Ground;
 use crate::hostile::link::{JSON, Raw, RawLink, RawReply};
+use crate::test_service::TestServiceClient;
 
 /// One call, as anybody would make it.
 pub fn visit(ground: &Ground) -> io::Result<()> {
@@ -17,6 +19,22 @@ pub fn visit(ground: &Ground) -> io::Result<()> {
         Some(reply) if reply.status == Status::Ok => Ok(()),
         other => Err(io::Error::other(format!("a plain call was answered with {other:?}"))),
     }
+}
+
+/// Attaches as programs do, by the client library, where this process has no memory left for a link; and with what it
+/// had before.
+pub fn poor(ground: &Ground) -> io::Result<()> {
+    let (me, address) = (std::process::id(), format!("shm://{}", ground.path().display()));
+    ground.say("began");
+    // Less than the arena of a link, and enough for everything else.
+    let before = proc::limit(me, Resource::As, Some(proc::mapped_bytes(me) + (16 << 20)));
+    match TestServiceClient::connect(&address) {
+        Ok(_) => return Err(io::Error::other("there was memory")),
+        Err(error) => ground.say(&format!("refused: {error}")),
+    }
+    proc::limit(me, Resource::As, before);
+    let answer = TestServiceClient::connect(&address).and_then(|client| client.echo("hi"));
+    answer.map(drop).map_err(io::Error::other)
 }
 
 /// Attaches once a round, asks in every slot, and reads no answer; half of the answers do not fit, and are never

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::MemfdFlags;
 use rustix::io::Errno;
@@ -34,6 +35,18 @@ pub fn mute(ground: &Ground) -> io::Result<()> {
     let spoken = held.iter().enumerate().filter(|(place, _)| place % words.len() != 0);
     let hung_up = spoken.filter(|(_, socket)| hears(socket, PATIENCE)).count();
     ground.say(&format!("connected: {}; hung up on: {hung_up}", held.len()));
+    Ok(())
+}
+
+/// Connects, says nothing and holds on to all of it, where there is room for `step`: which ones were hung up on.
+pub fn silent(ground: &Ground) -> io::Result<()> {
+    ground.say("began");
+    let held = (0..ground.rounds()).map(|_| ground.connect()).collect::<io::Result<Vec<_>>>()?;
+    let (first, last) = held.split_at(held.len().saturating_sub(ground.step));
+    // Who goes does so when another is accepted: with the last of these all others have been.
+    let gone = first.iter().filter(|socket| hears(socket, PATIENCE)).count();
+    let others = last.iter().filter(|socket| hears(socket, Duration::ZERO)).count();
+    ground.say(&format!("first: {}; hung up on: {gone}; and of those after them: {others}", first.len()));
     Ok(())
 }
 
