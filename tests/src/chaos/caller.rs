@@ -65,6 +65,13 @@ pub struct Slow {
 const SLOWEST_MAX: usize = 5;
 
 impl Ends {
+    /// All errors, a line for each kind, and the first that no kill excuses.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let kinds = self.errors.iter().map(|(words, count)| format!("\n  {count} times: {words}"));
+        kinds.chain(self.surprises.first().map(|first| format!("\n  such as {first}"))).collect()
+    }
+
     /// Notes how long a call took, if it is one of the slowest.
     pub fn note_time(&mut self, slow: Slow) {
         let place = self.slowest.partition_point(|other| other.took >= slow.took);

@@ -1,6 +1,5 @@
 //! A run: engine, callers, killer, record, verdict.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -59,10 +58,8 @@ pub struct Report {
     pub tally: Tally,
     /// Who was killed when.
     pub deaths: Deaths,
-    /// Each kind of error and how often it came.
-    pub errors: BTreeMap<String, u64>,
-    /// The calls that took longest.
-    pub slowest: Vec<Slow>,
+    /// How calls ended for their threads.
+    pub ends: Ends,
     /// When the first call was made.
     pub begin: Instant,
     /// The calls' time.
@@ -91,12 +88,11 @@ impl fmt::Display for Report {
         writeln!(f, "  done, reply lost    {done}")?;
         // With any there would be no report.
         writeln!(f, "  lost wakes          0")?;
-        for Slow { took, end, call } in &self.slowest {
+        for Slow { took, end, call } in &self.ends.slowest {
             writeln!(f, "  slow                {took:?}, to {:?}: {call:?}", end.duration_since(self.begin))?;
         }
         writeln!(f, "  workers killed      {}, with at least {fewest} calls in flight", deaths.in_flight.len())?;
-        write!(f, "  slowest return      {:?}", deaths.slowest_return)?;
-        self.errors.iter().try_for_each(|(words, count)| write!(f, "\n  {count} times: {words}"))
+        write!(f, "  slowest return      {:?}{}", deaths.slowest_return, self.ends.in_words())
     }
 }
 
@@ -118,7 +114,7 @@ pub fn run(options: &Options) -> Result<Report, String> {
     stage.stop()?;
     stage.engine.wait_for_no_worker();
     let tally = stage.judge(&load, &ends, &deaths)?;
-    Ok(Report { tally, deaths, errors: ends.errors, slowest: ends.slowest, begin, took })
+    Ok(Report { tally, deaths, ends, begin, took })
 }
 
 /// The kills, and then the end of all callers.

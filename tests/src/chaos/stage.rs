@@ -51,7 +51,8 @@ impl<'o> Stage<'o> {
     pub(super) fn judge(&self, load: &Load, ends: &Ends, deaths: &Deaths) -> Result<Tally, String> {
         let records = record::read(&self.home.path().join("record")).map_err(|error| error.to_string())?;
         let tally = check(load.begun(), &ends.verdicts, &records, bounds(self.options, deaths));
-        let tally = tally.map_err(|wrong| wrong.to_string())?;
+        // What they were told in words says most, also of what no kill explains.
+        let tally = tally.map_err(|wrong| format!("{wrong}{}", ends.in_words()))?;
         refuse_surprises(self.options, ends, &self.channels)?;
         Ok(tally)
     }
