@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -43,7 +43,7 @@ pub(crate) fn attach(
     hello: &Hello,
     deadline: Deadline,
     rescues: &Arc<Rescues>,
-) -> Result<ShmConnection, Error> {
+) -> Result<Arc<ShmConnection>, Error> {
     let named = |error: Error| error.within(&path.display().to_string());
     let mut tries = 1;
     let (socket, answer) = loop {
@@ -67,12 +67,14 @@ pub(crate) fn attach(
             };
             let [request, reply, bell, board]: [OwnedFd; DESCRIPTORS] =
                 descriptors.try_into().map_err(|_| made(io::ErrorKind::InvalidData.into()))?;
-            Ok(ShmConnection {
+            let link = ClientLink::map(geometry, request, reply).map_err(made)?;
+            let board = Board::map(board, Access::ReadOnly).map_err(made)?;
+            Ok(Arc::new_cyclic(|me| ShmConnection {
                 sizes: (0..agreed.methods()).map(|_| Sizes::default()).collect(),
                 largest_reply: u32::try_from(agreed.message_max).unwrap_or(u32::MAX),
                 agreed,
-                link: ClientLink::map(geometry, request, reply).map_err(made)?,
-                board: Board::map(board, Access::ReadOnly).map_err(made)?,
+                link,
+                board,
                 bell,
                 socket,
                 slots: Slots::new(geometry.slots(), now_ns()),
@@ -82,7 +84,8 @@ pub(crate) fn attach(
                 owes_look: Apart(AtomicBool::new(false)),
                 parks: Apart(Parks::default()),
                 looking: Looking::new(sleeps_at_once),
-            })
+                me: Weak::clone(me),
+            }))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The shared-memory client against a broker and a worker in this process.
 
+mod ebb;
 mod fake;
 mod large;
 mod own;
