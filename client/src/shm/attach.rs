@@ -21,6 +21,7 @@ use speedysvc_protocol::status::{Code, Failure};
 use super::learned::Sizes;
 use super::looking::Looking;
 use super::parks::Parks;
+use super::queued::WaitingBytes;
 use super::room::Room;
 use super::slots::Slots;
 use super::{Apart, Rescues, ShmConnection};
@@ -83,6 +84,7 @@ pub(crate) fn attach(
                 broken_ns: AtomicU64::new(0),
                 owes_look: Apart(AtomicBool::new(false)),
                 parks: Apart(Parks::default()),
+                waiting_bytes: WaitingBytes::default(),
                 looking: Looking::new(sleeps_at_once),
                 me: Weak::clone(me),
             }))

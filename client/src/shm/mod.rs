@@ -50,6 +50,7 @@ use learned::Sizes;
 use lease::Lease;
 use looking::Looking;
 use parks::Parks;
+use queued::WaitingBytes;
 use room::Room;
 use slots::Slots;
 
@@ -84,6 +85,7 @@ pub(crate) struct ShmConnection {
     owes_look: Apart<AtomicBool>,
     /// Tasks that wait.
     parks: Apart<Parks>,
+    waiting_bytes: WaitingBytes,
     looking: Looking,
     /// For a thread that must not keep the link.
     me: Weak<Self>,

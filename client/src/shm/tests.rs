@@ -4,6 +4,7 @@ mod ebb;
 mod fake;
 mod large;
 mod own;
+mod queued;
 mod rescues;
 mod retries;
 mod short;
