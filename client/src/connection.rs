@@ -30,9 +30,7 @@ impl Connection {
         rescues: &Arc<Rescues>,
     ) -> Result<Self, Error> {
         let opened = match address {
-            Address::Shm { path, .. } => {
-                shm::attach(path, hello, deadline, rescues).map(|link| Self::Shm(Arc::new(link)))
-            }
+            Address::Shm { path, .. } => shm::attach(path, hello, deadline, rescues).map(Self::Shm),
             Address::Tcp { host, port, wishes } => {
                 tcp::connect((host, *port), *wishes, hello, deadline).map(|connection| Self::Tcp(Arc::new(connection)))
             }

@@ -34,7 +34,8 @@ pub use starter::Starter;
 /// A link has so many slots: 64, if the service says nothing else. A call that finds none stands in line, and goes out
 /// in its turn when another has been waited for. So wait for more calls than there are slots in the order of their
 /// starts, or for all of them at once, as runtimes do with many tasks; otherwise the last ones find no slot until their
-/// time is up. More than 65,536 calls in line are refused.
+/// time is up. More than 65,536 calls in line are refused, and more bytes of arguments than four of the service's
+/// largest messages have, or 256 MiB if that is more.
 ///
 /// What has certainly not begun is made again as for blocking calls, for example when a service is just being started
 /// anew; tasks are not held up by that. Over TCP, starting a call waits while the service takes no more bytes.

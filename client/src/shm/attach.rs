@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -21,6 +21,7 @@ use speedysvc_protocol::status::{Code, Failure};
 use super::learned::Sizes;
 use super::looking::Looking;
 use super::parks::Parks;
+use super::queued::WaitingBytes;
 use super::room::Room;
 use super::slots::Slots;
 use super::{Apart, Rescues, ShmConnection};
@@ -43,7 +44,7 @@ pub(crate) fn attach(
     hello: &Hello,
     deadline: Deadline,
     rescues: &Arc<Rescues>,
-) -> Result<ShmConnection, Error> {
+) -> Result<Arc<ShmConnection>, Error> {
     let named = |error: Error| error.within(&path.display().to_string());
     let mut tries = 1;
     let (socket, answer) = loop {
@@ -66,11 +67,12 @@ pub(crate) fn attach(
             let [request, reply, bell, board]: [OwnedFd; DESCRIPTORS] =
                 descriptors.try_into().map_err(|_| made(io::ErrorKind::InvalidData.into()))?;
             let link = ClientLink::map(geometry, request, reply).map_err(made)?;
-            Ok(ShmConnection {
+            let board = Board::map(board, Access::ReadOnly).map_err(made)?;
+            Ok(Arc::new_cyclic(|me| ShmConnection {
                 sizes: (0..agreed.methods()).map(|_| Sizes::default()).collect(),
                 largest_reply: u32::try_from(agreed.message_max).unwrap_or(u32::MAX),
                 agreed,
-                board: Board::map(board, Access::ReadOnly).map_err(made)?,
+                board,
                 bell,
                 socket,
                 slots: Slots::new(&link, now_ns()),
@@ -80,8 +82,10 @@ pub(crate) fn attach(
                 broken_ns: AtomicU64::new(0),
                 owes_look: Apart(AtomicBool::new(false)),
                 parks: Apart(Parks::default()),
+                waiting_bytes: WaitingBytes::default(),
                 looking: Looking::new(sleeps_at_once),
-            })
+                me: Weak::clone(me),
+            }))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The arena's heap: blocks of powers of two, split and joined with their buddies. Pure: offsets only, no memory.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use speedysvc_protocol::shm::layout::Grant;
 
@@ -59,6 +60,46 @@ impl Heap {
         let is_new = self.free[order].insert(offset);
         debug_assert!(is_new, "a block was freed twice");
     }
+
+    /// Takes just this block, if all of it is free.
+    pub(crate) fn take(&mut self, block: Grant) -> bool {
+        let (wanted, offset) = (order_of(block.capacity), block.offset - self.base);
+        let around = |order: usize| offset & !((BLOCK_MIN << order) - 1);
+        let Some(mut order) = (wanted..self.free.len()).find(|order| self.free[*order].remove(&around(*order))) else {
+            return false;
+        };
+        while order > wanted {
+            order -= 1;
+            self.free[order].insert(around(order) ^ (BLOCK_MIN << order));
+        }
+        true
+    }
+
+    /// What is free of these bytes of the heap, in blocks of at most `longest` bytes.
+    pub(crate) fn free_blocks(&self, bytes: Range<u64>, longest: u64) -> Vec<Grant> {
+        let blocks = self.free.iter().enumerate().flat_map(|(order, free)| free.iter().map(move |at| (order, *at)));
+        let parts = blocks.flat_map(|(order, offset)| {
+            let size = BLOCK_MIN << order;
+            let capacity = size.min(longest);
+            (offset..offset + size)
+                .step_by(usize::try_from(capacity).unwrap_or(usize::MAX))
+                .map(move |at| (at, capacity))
+        });
+        let wanted = parts.filter(|(offset, capacity)| offset + capacity > bytes.start && *offset < bytes.end);
+        wanted.map(|(offset, capacity)| Grant { offset: self.base + offset, capacity }).collect()
+    }
+
+    /// Where in the heap the last block that is in use ends.
+    pub(crate) fn used_end(&self) -> u64 {
+        let mut end = self.size;
+        let is_free = |end: u64, order: usize| {
+            end.checked_sub(BLOCK_MIN << order).is_some_and(|offset| self.free[order].contains(&offset))
+        };
+        while let Some(order) = (0..self.free.len()).find(|order| is_free(end, *order)) {
+            end -= BLOCK_MIN << order;
+        }
+        end
+    }
 }
 
 fn order_of(capacity: u64) -> usize {
@@ -90,7 +131,7 @@ mod tests {
     struct Pages([bool; (SIZE / BLOCK_MIN) as usize]);
 
     impl Pages {
-        fn range(block: Grant) -> std::ops::Range<usize> {
+        fn range(block: Grant) -> Range<usize> {
             let index = |at: u64| usize::try_from((at - BASE) / BLOCK_MIN).unwrap();
             index(block.offset)..index(block.offset + block.capacity)
         }
@@ -132,6 +173,32 @@ mod tests {
             held.into_iter().for_each(|block| heap.free(block));
             prop_assert_eq!(heap.allocate(SIZE), Some(Grant { offset: BASE, capacity: SIZE }));
         }
+    }
+
+    #[test]
+    fn just_one_block_can_be_taken_out_of_what_is_free() {
+        let mut heap = Heap::new(BASE, SIZE);
+        let block = |offset, capacity| Grant { offset: BASE + offset, capacity };
+        assert_eq!(heap.used_end(), 0);
+        let first = heap.allocate(BLOCK_MIN).unwrap();
+        assert!(
+            heap.take(block(SIZE / 2 + BLOCK_MIN, BLOCK_MIN)) && !heap.take(block(SIZE / 2 + BLOCK_MIN, BLOCK_MIN))
+        );
+        assert!(!heap.take(block(0, SIZE / 2)) && !heap.take(first), "a part of it is in use");
+        assert_eq!(heap.used_end(), SIZE / 2 + 2 * BLOCK_MIN);
+        let mut free = heap.free_blocks(SIZE / 4..SIZE / 2 + 3 * BLOCK_MIN, SIZE / 8);
+        free.sort_by_key(|block| block.offset);
+        // What lies at the range's ends is whole.
+        let (half, eighth) = (SIZE / 2, SIZE / 8);
+        let expected = [
+            (half - 2 * eighth, eighth),
+            (half - eighth, eighth),
+            (half, BLOCK_MIN),
+            (half + 2 * BLOCK_MIN, 2 * BLOCK_MIN),
+        ];
+        assert_eq!(free, expected.map(|(offset, capacity)| block(offset, capacity)));
+        assert!(free.into_iter().all(|block| heap.take(block)));
+        assert!(heap.allocate(SIZE / 4).is_some_and(|block| block.offset == BASE + SIZE / 2 + SIZE / 4));
     }
 
     #[test]

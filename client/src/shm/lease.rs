@@ -25,10 +25,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(super) const LOOK_FOR_ZOMBIES: Duration = Duration::from_millis(5);
 /// A slot that was not used for this long: its link may have lost its broker meanwhile. Worth a system call to know.
 const STALE_NS: u64 = 100_000_000;
-/// Blocks from this size on give their pages back when freed...
-const RELEASE_FROM: u64 = 1 << 20;
-/// ...except the first of the heap, which are given out first: one caller's large calls find their pages warm.
-const KEEP_WARM: u64 = 8 << 20;
 
 /// How far the call in the slot has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -286,14 +282,7 @@ impl ShmConnection {
     }
 
     #[cold]
-    fn free(&self, block: Grant) {
-        self.let_go(block);
-        self.room().free(block);
-        self.tell_first(Lack::Memory);
-    }
-
-    #[cold]
-    fn tell_first(&self, lack: Lack) {
+    pub(super) fn tell_first(&self, lack: Lack) {
         let first = self.room().line(lack).first();
         // Not under the lock: a waker may do anything.
         first.into_iter().for_each(Waker::wake);
@@ -378,18 +367,5 @@ impl ShmConnection {
             Lack::Memory => format!("all {} bytes of this link's memory are in use", self.link.geometry().heap()),
         };
         Error::not_started(Code::ResourceExhausted, message)
-    }
-
-    /// Before a block is freed: gives the pages of bursts back to the system.
-    fn let_go(&self, grant: Grant) {
-        let warm_end = self.link.geometry().heap_offset() + KEEP_WARM;
-        let end = grant.offset + grant.capacity;
-        if grant.capacity < RELEASE_FROM || end <= warm_end {
-            return;
-        }
-        let offset = grant.offset.max(warm_end);
-        let released = self.link.release(Grant { offset, capacity: end - offset });
-        // Failing costs nothing but memory that stays in use until the link goes.
-        debug_assert!(released.is_ok(), "{released:?}");
     }
 }

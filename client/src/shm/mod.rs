@@ -1,12 +1,13 @@
 //! Calls through shared memory: a link that a service's broker made, and that all of its workers answer.
 //!
-//! [`attach`] meets the broker; [`slots`] and [`room`] know what is free, and [`lease`] hands it out; [`wait`] spins,
-//! sleeps and gives up; this file makes a call of them, [`large`] one with fewer copies, and [`short`] one
-//! with fewer steps. A call that is started and
-//! waited for later is a [`flight`], which keeps its [`home`]: [`queued`] while it has no slot; when a [`task`] waits
-//! for it, [`parks`] wakes that. The rules are those of `docs/protocol.md`.
+//! [`attach`] meets the broker; [`slots`] and [`room`] know what is free, [`lease`] hands it out, and [`ebb`] gives the
+//! memory of bursts back, when [`tide`] says so; [`wait`] spins, sleeps and gives up; this file makes a call of them,
+//! [`large`] one with fewer copies, and [`short`] one with fewer steps. A call that is started and waited for later is
+//! a [`flight`], which keeps its [`home`]: [`queued`] while it has no slot; when a [`task`] waits for it, [`parks`]
+//! wakes that. The rules are those of `docs/protocol.md`.
 
 mod attach;
+mod ebb;
 mod flight;
 mod heap;
 mod home;
@@ -25,13 +26,14 @@ mod slots;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tide;
 mod upcoming;
 mod wait;
 
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use speedysvc_protocol::ids::MethodIndex;
 use speedysvc_protocol::shm::doorbell;
@@ -48,6 +50,7 @@ use learned::Sizes;
 use lease::Lease;
 use looking::Looking;
 use parks::Parks;
+use queued::WaitingBytes;
 use room::Room;
 use slots::Slots;
 
@@ -82,7 +85,10 @@ pub(crate) struct ShmConnection {
     owes_look: Apart<AtomicBool>,
     /// Tasks that wait.
     parks: Apart<Parks>,
+    waiting_bytes: WaitingBytes,
     looking: Looking,
+    /// For a thread that must not keep the link.
+    me: Weak<Self>,
 }
 
 impl ShmConnection {

@@ -4,8 +4,8 @@
 use speedysvc_protocol::shm::layout::{Geometry, Grant};
 use speedysvc_protocol::shm::seq::Seq;
 
-use super::heap::Heap;
 use super::queue::Queue;
+use super::tide::{Look, Tide};
 
 /// A slot and the buffer that goes with it, for one caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,7 +26,7 @@ pub(super) enum Lack {
 }
 
 pub(super) struct Room {
-    heap: Heap,
+    memory: Tide,
     /// Calls that were given up after a loop had claimed them (rule 11). At most as many as there are slots.
     zombies: Vec<Place>,
     /// A caller waits for a slot with nothing in its hands, and for memory with a slot; who has memory waits for
@@ -37,8 +37,8 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(geometry: Geometry) -> Self {
-        let heap = Heap::new(geometry.heap_offset(), geometry.heap());
-        Self { heap, zombies: Vec::new(), for_slots: Queue::default(), for_memory: Queue::default() }
+        let memory = Tide::new(geometry.heap_offset(), geometry.heap());
+        Self { memory, zombies: Vec::new(), for_slots: Queue::default(), for_memory: Queue::default() }
     }
 
     pub(super) fn line(&mut self, lack: Lack) -> &mut Queue {
@@ -50,17 +50,34 @@ impl Room {
 
     /// Whether a block of this size can be had at all.
     pub(super) fn could_hold(&self, len: u64) -> bool {
-        self.heap.could_hold(len)
+        self.memory.could_hold(len)
     }
 
     /// A block of at least `len` bytes, if there is one now.
     pub(super) fn allocate(&mut self, len: u64) -> Option<Grant> {
-        self.heap.allocate(len)
+        self.memory.allocate(len)
     }
 
-    /// Takes a block back.
-    pub(super) fn free(&mut self, block: Grant) {
-        self.heap.free(block);
+    /// Takes a block back. Whether the caller must see to it that somebody [looks](Self::look) from now on.
+    #[must_use]
+    pub(super) fn free(&mut self, block: Grant) -> bool {
+        self.memory.free(block)
+    }
+
+    /// Looks which pages should go back to the system.
+    pub(super) fn look(&mut self) -> Look {
+        self.memory.look()
+    }
+
+    /// Takes just this block while its pages go back; `false` when a part of it is in use.
+    #[must_use]
+    pub(super) fn take(&mut self, block: Grant) -> bool {
+        self.memory.take(block)
+    }
+
+    /// Its pages are gone.
+    pub(super) fn put_back(&mut self, block: Grant) {
+        self.memory.put_back(block);
     }
 
     /// Keeps slot and buffer out of use until the reply to the call comes.
@@ -93,7 +110,7 @@ mod tests {
         assert_eq!(room.allocate(5000), None);
         assert_eq!(room.revived(|zombie| zombie.seq == place.seq), [place]);
         assert!(!room.has_zombies());
-        room.free(place.grant);
+        assert!(!room.free(place.grant));
         assert!(room.allocate(1 << 14).is_some());
     }
 }

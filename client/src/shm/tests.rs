@@ -1,8 +1,10 @@
 //! The shared-memory client against a broker and a worker in this process.
 
+mod ebb;
 mod fake;
 mod large;
 mod own;
+mod queued;
 mod rescues;
 mod retries;
 mod short;

@@ -1,15 +1,18 @@
 //! Handlers that do not run on the loop: blocking ones, async ones, and long ones that came over a socket.
 
 use std::fs;
+use std::future::{Future, poll_fn};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use speedysvc::untyped::{Reply, call};
-use speedysvc::{CallError, Code, Outcome};
+use speedysvc::{CallError, Code, Outcome, Pending};
 use speedysvc_protocol::frame::{self, Kind};
 use speedysvc_protocol::hello::Hello;
 use speedysvc_protocol::ids::CallId;
@@ -145,7 +148,7 @@ fn over_http_a_full_queue_says_when_to_come_again() {
 #[test]
 fn who_gives_up_is_heard_beside_the_loop() {
     let engine = engine("");
-    type Start = fn(&HandlersClient, &str) -> speedysvc::Pending<()>;
+    type Start = fn(&HandlersClient, &str) -> Pending<()>;
     let ways: [(&str, Start); 3] = [
         ("blocking", |client, file| client.start().until_cancelled_blocking(file)),
         ("async", |client, file| client.start().until_dropped(file)),
@@ -161,6 +164,50 @@ fn who_gives_up_is_heard_beside_the_loop() {
             note.wait_for("over");
         }
         client.about().unwrap();
+    }
+}
+
+/// With one slot, so that each of the ways must give it back.
+#[test]
+fn a_call_that_somebody_awaited_may_be_dropped_all_the_same() {
+    type Way = fn(&tokio::runtime::Runtime, Pending<()>);
+    let ways: [(&str, Way); 3] = [
+        ("polled once", |_, mut call| {
+            assert!(pin!(&mut call).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            drop(call);
+        }),
+        ("timeout", |runtime, call| {
+            let some = Duration::from_millis(20);
+            runtime
+                .block_on(async { tokio::time::timeout(some, call).await })
+                .expect_err("it stays until it is dropped");
+        }),
+        ("abort", |runtime, mut call| {
+            let (polled, was_polled) = mpsc::channel();
+            let task = runtime.spawn(poll_fn(move |context| {
+                let ready = pin!(&mut call).poll(context);
+                polled.send(ready.is_pending()).expect("the test lives");
+                ready
+            }));
+            assert!(was_polled.recv().expect("it is polled"), "it stays until it is dropped");
+            task.abort();
+        }),
+    ];
+    let engine = engine("limits = { slots = 1 }");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+    for (transport, address) in ["shm", "tcp"].iter().zip(addresses(&engine)) {
+        let client = connect(&address);
+        for (name, end) in ways {
+            let note = Note::new(&engine, &format!("{name}-{transport}"));
+            let call = client.start().until_cancelled_blocking(note.path());
+            note.wait_for("begun");
+            end(&runtime, call);
+            // Long before the call's own deadline, of which it would hear as well.
+            soon("the handler's end", || note.wait_for("over"));
+            soon("a later call", || client.about()).unwrap();
+            let later: Vec<_> = (0..5).map(|_| client.start().about()).collect();
+            later.into_iter().for_each(|call| assert!(soon("later calls", || block_on(call)).is_ok(), "{name}"));
+        }
     }
 }
 

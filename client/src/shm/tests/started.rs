@@ -20,7 +20,7 @@ fn pair(broker: &Broker, slots: u16) -> (Arc<Line>, Worker) {
 }
 
 /// Answers everything until the test is over, however it ends.
-fn echoing<T>(worker: &Worker, test: impl FnOnce() -> T) -> T {
+pub(super) fn echoing<T>(worker: &Worker, test: impl FnOnce() -> T) -> T {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| worker.echo(&stop));
