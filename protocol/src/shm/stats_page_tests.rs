@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::{env, io, thread};
 
 use super::stats_page::{STATS_BYTES, StatsReader, StatsWriter, create_page};
 use crate::stats::{Call, Counter, METERED_MAX, MethodCounter, OTHER_NAME, Snapshot, Times, Timing};
@@ -140,4 +141,66 @@ fn readers_see_only_what_was_true() {
     });
     // The writer is gone; the page is not.
     assert_eq!(value(&reader.read(Some(&names(1))), "m0", MethodCounter::Timed), CALLS);
+}
+
+const WRITES_FOR_EVER: &str = "SPEEDYSVC_TEST_WRITES_FOR_EVER";
+
+/// For the test below, which starts this one once more as a process of its own: records on the page that is its
+/// standard input until it is killed.
+#[test]
+fn a_process_that_records_without_end() {
+    if env::var_os(WRITES_FOR_EVER).is_some() {
+        let writer = StatsWriter::map(io::stdin()).unwrap();
+        loop {
+            writer.record(0, &timed(100, 2_000));
+        }
+    }
+}
+
+/// It does nothing else, so it is killed between two stores of a call nearly always.
+#[test]
+#[cfg_attr(miri, ignore = "processes")]
+fn a_loop_that_is_killed_in_the_middle_of_a_record_leaves_at_most_that_call_half_counted() {
+    const EACH: [(MethodCounter, u64); 6] = [
+        (MethodCounter::BytesIn, 3),
+        (MethodCounter::BytesOut, 5),
+        (MethodCounter::Timed, 1),
+        (MethodCounter::QueueNs, 100),
+        (MethodCounter::HandlerNs, 2_000),
+        (MethodCounter::TotalNs, 2_100),
+    ];
+    let names = names(1);
+    let mut halves = 0;
+    for kill in 0..50 {
+        let (file, reader) = create_page().unwrap();
+        let calls = |read: &Snapshot| value(read, "m0", MethodCounter::Calls);
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", "shm::stats_page_tests::a_process_that_records_without_end"]);
+        command.env(WRITES_FOR_EVER, "1").stdin(Stdio::from(file.try_clone().unwrap())).stdout(Stdio::null());
+        let mut writer = command.spawn().unwrap();
+        while calls(&reader.read(Some(&names))) < 1_000 + kill {
+            assert!(writer.try_wait().unwrap().is_none(), "it has ended by itself");
+            thread::yield_now();
+        }
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let read = reader.read(Some(&names));
+        let whole = calls(&read) - 1..=calls(&read);
+        for (counter, each) in EACH {
+            let sum = value(&read, "m0", counter);
+            assert!(
+                sum.is_multiple_of(each) && whole.contains(&(sum / each)),
+                "{counter:?} is {sum}, of {whole:?} calls"
+            );
+            halves += u64::from(sum / each != *whole.end());
+        }
+        for timing in Timing::ALL {
+            let count = read.method("m0").unwrap().times(*timing).count();
+            assert!(whole.contains(&count), "{count} of {timing:?}, of {whole:?} calls");
+        }
+        // Whoever comes next goes on counting there.
+        StatsWriter::map(&file).unwrap().record(0, &timed(100, 2_000));
+        assert_eq!(calls(&reader.read(Some(&names))), whole.end() + 1);
+    }
+    assert!(halves > 0, "none of 50 was killed between two stores");
 }
