@@ -66,8 +66,19 @@ impl<'a> Lease<&'a ShmConnection> {
 
     /// The slot that this thread keeps, if it has one here.
     #[inline]
-    pub(super) fn take_kept(home: &'a ShmConnection) -> Option<Self> {
-        own::take_kept(home).map(|slot| Self::of(home, slot))
+    pub(super) fn take_kept(home: &'a ShmConnection, now_ns: u64) -> Option<Self> {
+        own::take_kept(home).and_then(|slot| Self::of_fresh(home, slot, now_ns))
+    }
+
+    /// For who has taken this slot, unless it was not in use lately: then it is free again. A lease that was made first
+    /// and dropped then would go by way of memory, as in [`super::short`].
+    #[inline(always)]
+    pub(super) fn of_fresh(home: &'a ShmConnection, slot: usize, now_ns: u64) -> Option<Self> {
+        if !home.is_fresh(slot, now_ns) {
+            home.give_back_unused(slot);
+            return None;
+        }
+        Some(Self::of(home, slot))
     }
 
     /// Gives a slot back that was [kept](Self::take_kept) and whose call is settled: as dropping it does, without the
@@ -114,16 +125,10 @@ impl<H: Deref<Target = ShmConnection>> Lease<H> {
         Self { home, place, stage: Stage::Posted }
     }
 
-    /// Whether the slot was in use lately, so that nobody need look for the broker.
-    #[inline]
-    pub(super) fn is_fresh(&self, now_ns: u64) -> bool {
-        self.home.slots.unused_ns(self.place.slot, now_ns) <= STALE_NS
-    }
-
     /// Looks whether the broker still lives when the slot has not been used for long.
     #[inline]
     pub(super) fn check_link(&self, now_ns: u64) -> Result<(), Stop> {
-        if self.is_fresh(now_ns) { Ok(()) } else { self.check_stale_link() }
+        if self.home.is_fresh(self.place.slot, now_ns) { Ok(()) } else { self.check_stale_link() }
     }
 
     /// The call is out, and its worker rung for: what is noted of it may take its time now.
@@ -251,6 +256,12 @@ impl ShmConnection {
         self.room.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a slot was in use lately, so that nobody need look for the broker.
+    #[inline]
+    fn is_fresh(&self, slot: usize, now_ns: u64) -> bool {
+        self.slots.unused_ns(slot, now_ns) <= STALE_NS
+    }
+
     #[inline]
     fn give_back(&self, place: Place) {
         self.give_back_grant(place.grant);
@@ -264,6 +275,11 @@ impl ShmConnection {
         if !own::keep(self, slot) {
             self.give_back_slot(slot);
         }
+    }
+
+    #[cold]
+    fn give_back_unused(&self, slot: usize) {
+        self.give_back_own(slot, self.slots.seq(slot));
     }
 
     #[inline]

@@ -143,7 +143,7 @@ impl ShmConnection {
         if !self.looking.pays_off() || !self.goes_short(method, len) {
             return None;
         }
-        Lease::take_kept(self).filter(|lease| lease.is_fresh(begun_ns))
+        Lease::take_kept(self, begun_ns)
     }
 
     /// Whether a slot's own buffer is enough for an archive of so many bytes, and for what comes back.
