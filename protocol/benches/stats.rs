@@ -6,6 +6,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use speedysvc_protocol::ids::LinkId;
+use speedysvc_protocol::shm::link::Board;
+use speedysvc_protocol::shm::peer_rows::Who;
+use speedysvc_protocol::shm::segment::Access;
 use speedysvc_protocol::shm::stats_page::{StatsWriter, create_page};
 use speedysvc_protocol::stats::buckets::bucket_of;
 use speedysvc_protocol::stats::{Call, Counter, Times};
@@ -48,6 +52,19 @@ fn stats(bench: &mut Criterion) {
             number += 1;
             writer.add(Counter::ShmCalls, 1);
             writer.record(black_box(3), black_box(&Call { times: Some(times(number)), ..untimed }));
+        });
+    });
+    let peer = writer.peers().arrive(Who::Link(LinkId(7)));
+    let (board_file, _) = Board::create().expect("memory for a board");
+    let board = Board::map(&board_file, Access::ReadWrite).expect("a fresh board");
+    let line = board.line(1);
+    group.bench_function("all of a call that is not timed: its peer and the method that runs as well", |bencher| {
+        bencher.iter(|| {
+            line.set_running(Some(black_box(3)));
+            line.set_running(None);
+            writer.add(Counter::ShmCalls, 1);
+            writer.record(black_box(3), black_box(&untimed));
+            writer.peers().answered(black_box(peer), 32, 32);
         });
     });
     let names: Vec<String> = (0..8).map(|method| format!("method{method}")).collect();

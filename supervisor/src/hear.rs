@@ -41,6 +41,12 @@ impl Supervisor<'_, '_> {
                 self.complain(service, peer, "was hung up on: its user has too many clients that do not greet");
                 Ok(())
             }
+            Report::HeldBack { service, peer } => {
+                let what =
+                    "has to wait for its link, as others of its user will: they attach too often, one after the other";
+                self.complain(service, peer, what);
+                Ok(())
+            }
             Report::CannotServe { service, worker, link, peer, why } => {
                 let no_room = format!("worker {} has no room for its link {}: {}", worker.0, link.0, plain(&why));
                 let what = format!("was hung up on: {no_room}; raise the limits, or start fewer");

@@ -270,6 +270,10 @@ fn attend(mut broker: Broker, key: ServiceKey, stop: &OwnedFd, ready: &mpsc::Sen
                     eprintln!("speedysvc: no room for link {} of {peer}: {why}; it was hung up on", link.0);
                     Ok(())
                 }
+                Event::HeldBack { peer, .. } => {
+                    eprintln!("speedysvc: {peer} has to wait for its link: its user attaches too often");
+                    Ok(())
+                }
                 Event::Starting { .. } | Event::Attached { .. } | Event::Detached { .. } | Event::Crowded { .. } => {
                     Ok(())
                 }

@@ -158,6 +158,8 @@ declare! {
         Beside "calls_beside" Count,
         /// Calls that were refused because so many were beside the loop already as may be.
         BesideFull "calls_refused_beside" Count,
+        /// Clients that waited for their link because their user attached too often; kept by the broker.
+        ClientsHeldBack "clients_held_back" Count,
     }
 }
 

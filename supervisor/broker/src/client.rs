@@ -33,6 +33,8 @@ pub(crate) enum State {
     Greeting,
     /// It has, and no worker was ready yet.
     Waiting(Hello),
+    /// It has, and its user has attached too often of late.
+    HeldBack(Hello),
     /// It has this link.
     Attached(LinkId),
 }

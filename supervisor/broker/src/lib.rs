@@ -9,6 +9,7 @@
 
 mod access;
 mod addresses;
+mod attaching;
 mod burial;
 mod client;
 mod doors;
@@ -16,6 +17,7 @@ mod heirs;
 mod incarnations;
 mod inner_bells;
 mod meters;
+mod paces;
 mod processes;
 mod rendezvous;
 mod service;
@@ -124,6 +126,13 @@ pub enum Event {
         /// The service.
         service: ServiceKey,
         /// Who it is.
+        peer: Peer,
+    },
+    /// A user's clients attach so often that they have to wait for their turns. Once, until it has rested.
+    HeldBack {
+        /// The service.
+        service: ServiceKey,
+        /// The first of them.
         peer: Peer,
     },
     /// A client is gone.
@@ -246,6 +255,12 @@ impl Broker {
         let ready = self.watch.ready().unwrap_or_default();
         for source in ready {
             match source {
+                Source::Timer => {
+                    self.watch.quiet_timer();
+                    for service in &mut self.services {
+                        service.serve_waiting(&mut self.next_link, &mut self.watch, &mut events);
+                    }
+                }
                 Source::Rendezvous(key) => self.services[key.0].accept(&mut self.watch, &mut events),
                 Source::ClientEnd(key, process) => {
                     self.services[key.0].process_ended(process, &mut self.watch, &mut events);

@@ -13,7 +13,7 @@ use rustix::net::{Shutdown, SocketFlags};
 use speedysvc_protocol::contract::Contract;
 use speedysvc_protocol::control::operator::Level;
 use speedysvc_protocol::control::{DriverWish, Legacy, Report};
-use speedysvc_protocol::hello::{Hello, Refusal};
+use speedysvc_protocol::hello::Refusal;
 use speedysvc_protocol::ids::{LinkId, WorkerId};
 use speedysvc_protocol::shm::doorbell;
 use speedysvc_protocol::shm::in_place::Trust;
@@ -24,13 +24,14 @@ use speedysvc_protocol::stats::Counter;
 use speedysvc_protocol::status::Code;
 use speedysvc_protocol::wire::Compression;
 
-use crate::access::{Allow, is_trusted};
+use crate::access::Allow;
 use crate::addresses::Addresses;
 use crate::client::{self, Client, State};
 use crate::heirs::Heirs;
 use crate::incarnations::Incarnations;
 use crate::inner_bells::InnerBells;
 use crate::meters::Meters;
+use crate::paces::Paces;
 use crate::processes::{ProcessKey, Processes};
 use crate::rendezvous::{Rendezvous, TakeError};
 use crate::watch::{Source, Watch};
@@ -120,6 +121,7 @@ pub(crate) struct Service {
     pub(crate) links: HashMap<LinkId, Link>,
     pub(crate) processes: Processes,
     pub(crate) inner_bells: InnerBells,
+    pub(crate) paces: Paces,
     next_client: u64,
 }
 
@@ -127,7 +129,7 @@ pub(crate) struct Service {
 /// has most of them is dropped: a client that never greets holds nobody up.
 const UNATTACHED_MAX: usize = 1024;
 /// Most links of one user that is neither ours nor root, so that it leaves descriptors to the others.
-const LINKS_OF_ANOTHER_USER_MAX: usize = 1024;
+pub(crate) const LINKS_OF_ANOTHER_USER_MAX: usize = 1024;
 /// Most clients accepted in one turn.
 const ACCEPTS_MAX: usize = 64;
 
@@ -164,6 +166,7 @@ impl Service {
             links: HashMap::new(),
             processes: Processes::default(),
             inner_bells: InnerBells::default(),
+            paces: Paces::default(),
             next_client: 0,
         })
     }
@@ -239,10 +242,7 @@ impl Service {
         let Some(client) = self.clients.get(&id) else { return };
         match client.hear() {
             client::Heard::Nothing => {}
-            client::Heard::Hello(hello) if self.contract.is_none() => {
-                self.clients.entry(id).and_modify(|client| client.state = State::Waiting(hello));
-            }
-            client::Heard::Hello(hello) => self.give_link(id, &hello, next, watch, events),
+            client::Heard::Hello(hello) => self.greeted(id, hello, next, watch, events),
             client::Heard::Rude => match client.link() {
                 Some(link) => self.expel(link, "it sent something after its greeting".to_owned(), watch, events),
                 None => {
@@ -281,38 +281,6 @@ impl Service {
     fn mute(&mut self, link: LinkId) -> Option<Event> {
         let Link { peer, is_muted, .. } = self.links.get_mut(&link)?;
         (!std::mem::replace(is_muted, true)).then_some(Event::Muted { service: self.key, link, peer: *peer })
-    }
-
-    fn give_link(&mut self, id: u64, hello: &Hello, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
-        let link = LinkId(*next);
-        *next += 1;
-        // Strangers are refused only now: closing before they have spoken would lose them our answer.
-        let allowed = self.options.allow.check(&self.clients[&id].peer).and_then(|()| self.has_room_for(id));
-        match allowed.and_then(|()| self.attach(id, hello, link, watch)) {
-            Ok(event) => events.push(event),
-            Err(refusal) => {
-                let client = &self.clients[&id];
-                if matches!(refusal.code, Code::PermissionDenied | Code::ResourceExhausted) {
-                    let (peer, why) = (client.peer(), refusal.message.clone());
-                    events.push(Event::Refused { service: self.key, peer, why });
-                }
-                client.refuse(refusal);
-                self.drop_client(id, watch);
-            }
-        }
-    }
-
-    fn has_room_for(&self, id: u64) -> Result<(), Refusal> {
-        let Peer { uid, .. } = self.clients[&id].peer();
-        let is_full = || {
-            let theirs = self.links.values().filter(|link| link.peer.uid == uid).count();
-            theirs >= LINKS_OF_ANOTHER_USER_MAX
-        };
-        if is_trusted(uid) || !is_full() {
-            return Ok(());
-        }
-        let message = format!("user {uid} has {LINKS_OF_ANOTHER_USER_MAX} links, which is the most that one may have");
-        Err(Refusal::new(Code::ResourceExhausted, message))
     }
 
     /// Closes a client's socket, which tells it that its link is over, and takes the link from the workers.
@@ -375,17 +343,6 @@ impl Service {
             worker::Heard::Report(Report::Misbehaved { link, rule }) => self.expel(link, rule, watch, events),
             worker::Heard::Report(Report::Muted { link }) => events.extend(self.mute(link)),
             worker::Heard::Report(Report::Later) => {}
-        }
-    }
-
-    /// The first worker is ready: those who came early get their links.
-    fn serve_waiting(&mut self, next: &mut u64, watch: &mut Watch, events: &mut Vec<Event>) {
-        let mut early: Vec<u64> = Vec::new();
-        early.extend(self.clients.iter().filter(|(_, c)| matches!(c.state, State::Waiting(_))).map(|(id, _)| *id));
-        for id in early {
-            let client = self.clients.get_mut(&id).expect("nothing was removed since");
-            let State::Waiting(hello) = std::mem::replace(&mut client.state, State::Greeting) else { continue };
-            self.give_link(id, &hello, next, watch, events);
         }
     }
 }

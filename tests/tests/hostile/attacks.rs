@@ -125,6 +125,23 @@ fn who_rings_without_end_is_named_once_for_each_link() {
     siege.end();
 }
 
+/// Each of them is mapped and unmapped by every worker, so another user waits for its turn after so many.
+#[test]
+fn links_that_are_taken_and_left_without_end() {
+    for who in As::each() {
+        if who == As::Ourselves {
+            let siege = Siege::begin("");
+            assert_eq!(siege.withstands("attaches", who, 2000).number("attached: "), 2000);
+            assert_eq!(siege.counter("clients_held_back"), 0);
+            siege.end();
+        } else {
+            goes_on_until("attaches", who, "clients_held_back", |siege, fought| {
+                siege.said(&[&fought.name(), "has to wait for its link", "attach too often"]);
+            });
+        }
+    }
+}
+
 #[test]
 fn connections_by_the_thousand() {
     both("connects", 5000, |_, fought| assert!(fought.number("connects: ") >= 5000));

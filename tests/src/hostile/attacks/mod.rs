@@ -51,6 +51,8 @@ pub enum Attack {
     Ring,
     /// B12: connects by the thousand.
     Connects,
+    /// B12: attaches and leaves, without end.
+    Attaches,
     /// B15: attaches, takes every slot and reads no reply.
     Hoard,
     /// B15: takes the room for replies that wait to be fetched.
@@ -98,6 +100,7 @@ impl Attack {
             Self::Silent => sockets::silent(ground),
             Self::Descriptors => sockets::descriptors(ground),
             Self::Connects => sockets::connects(ground),
+            Self::Attaches => sockets::attaches(ground),
             Self::Bells => bells::abuse(ground),
             Self::Ring => bells::ring(ground),
             Self::Hoard => slots::hoard(ground),

@@ -69,6 +69,18 @@ pub fn connects(ground: &Ground) -> io::Result<()> {
     Ok(())
 }
 
+/// Attaches and leaves again, without a call.
+pub fn attaches(ground: &Ground) -> io::Result<()> {
+    let mut round = 0_u64;
+    ground.say("began");
+    while ground.goes_on(round) {
+        round += 1;
+        drop(ground.attach()?);
+    }
+    ground.say(&format!("attached: {round}"));
+    Ok(())
+}
+
 /// One of each kind that a server might be foolish enough to map or to wait for.
 fn kinds() -> io::Result<Vec<OwnedFd>> {
     let (read, write) = rustix::pipe::pipe()?;
