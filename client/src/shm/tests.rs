@@ -9,6 +9,7 @@ mod rescues;
 mod retries;
 mod short;
 mod started;
+mod waits;
 
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
