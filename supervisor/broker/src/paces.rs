@@ -1,7 +1,7 @@
 //! How often clients of one user may attach. Pure.
 //!
-//! Who attaches and leaves without end pays little, and each time the broker makes a link, and all workers map and unmap
-//! it between two calls of others (decision 0083). Nobody is refused for it: who comes too soon waits.
+//! Who attaches and leaves without end pays little, and each time the broker makes a link, and all workers map and
+//! unmap it between two calls of others (decision 0083). Nobody is refused for it: who comes too soon waits.
 
 use std::collections::HashMap;
 
@@ -49,7 +49,7 @@ impl Paces {
 mod tests {
     use super::*;
 
-    /// How many of these moments' clients may attach, those that are told to wait coming at the time that they are told.
+    /// How many clients of those that come at these moments may attach.
     fn attached(paces: &mut Paces, uid: u32, times: impl Iterator<Item = u64>) -> u64 {
         times.map(|now_ns| u64::from(paces.ask(uid, now_ns) == Turn::Now)).sum()
     }

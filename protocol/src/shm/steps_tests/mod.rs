@@ -2,7 +2,9 @@
 //! [`seeded`] with rules left out.
 
 mod explorer;
+mod moves;
 mod seeded;
+mod state;
 mod units;
 
 use std::num::NonZeroU16;

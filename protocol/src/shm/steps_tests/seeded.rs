@@ -1,7 +1,8 @@
 //! Rules left out on purpose: the explorer must find each, or it proves nothing.
 
-use super::explorer::{At, Life, State, Steps, explore};
+use super::explorer::explore;
 use super::incarnation;
+use super::state::{At, CLAIM, GRANT, Life, OWNER, REPLIED, State, Steps};
 use crate::shm::seq::{ClaimWord, Seq};
 
 /// A rule that is left out.
@@ -16,6 +17,9 @@ pub(super) enum Without {
     FreshNumbers,
     OneClaim,
     ExactNumber,
+    SecondLook,
+    WakeForTheDead,
+    Exchange,
 }
 
 /// What can happen only without a rule.
@@ -35,12 +39,17 @@ pub(super) fn steps(state: &State, index: usize, without: Without, out: &mut Ste
         next.on_lines(|lines| lines.taker().resolve(incarnation(one.number)));
         out.push(("resolve the living", next));
     }
-    let claim = ClaimWord::from_word(state.words[8]);
-    let runs = claim.seq != Seq::NONE && claim.seq.word() != state.words[5];
+    if without == Without::Exchange && one.at == At::Idle {
+        let mut next = *state;
+        next.loops[index].at = At::Prepares { owner: state.words[OWNER] };
+        out.push(("prepare for the next", next));
+    }
+    let claim = ClaimWord::from_word(state.words[CLAIM]);
+    let runs = claim.seq != Seq::NONE && claim.seq.word() != state.words[REPLIED];
     if without == Without::OneClaim && one.at == At::Idle && runs {
         let mut next = *state;
-        next.words[8] = ClaimWord { owner: Some(incarnation(one.number)), ..claim }.word();
-        next.loops[index].at = At::Claimed { seq: claim.seq.word(), cancelled: false, grant: state.words[3] };
+        next.words[CLAIM] = ClaimWord { owner: Some(incarnation(one.number)), ..claim }.word();
+        next.loops[index].at = At::Claimed { seq: claim.seq.word(), cancelled: false, grant: state.words[GRANT] };
         out.push(("steal what another runs", next));
     }
 }
@@ -90,4 +99,21 @@ fn a_steal_while_the_home_runs() {
 #[test]
 fn a_reply_to_an_older_call() {
     found(Without::ExactNumber, 0, 0, "done, and yet it did not run");
+}
+
+#[test]
+fn a_sleep_without_a_second_look() {
+    found(Without::SecondLook, 0, 0, "somebody waits for ever");
+}
+
+/// Decision 0007.
+#[test]
+fn no_wake_for_who_was_answered_by_the_dead() {
+    found(Without::WakeForTheDead, 1, 0, "somebody waits for ever");
+}
+
+/// Decision 0080.
+#[test]
+fn a_line_that_is_taken_back_without_an_exchange() {
+    found(Without::Exchange, 0, 0, "a reply names another loop");
 }
