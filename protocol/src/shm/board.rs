@@ -5,7 +5,7 @@ use crate::ids::Incarnation;
 use crate::limits::BOARD_LINES;
 
 /// What a loop is doing, as far as those who want something of it care.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum Mode {
     /// Not there: dead, or never was.

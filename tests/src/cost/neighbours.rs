@@ -14,7 +14,8 @@ use crate::harness::{Engine, Home, Process, install_copy, proc};
 use crate::hostile::attacks::Attack;
 use crate::test_service::TestServiceClient;
 
-/// Attacks that go on for as long as they are told to, and how many of their threads are busy: so many controls run.
+/// Attacks that go on for as long as they are told to, and how many processors they keep busy: so many controls run. Of
+/// a flood it is its own and that of the worker, which does nothing but what the attacker has called for.
 const ATTACKS: [(Attack, usize); 9] = [
     (Attack::Scribble, 2),
     (Attack::Heads, 1),
@@ -24,7 +25,7 @@ const ATTACKS: [(Attack, usize); 9] = [
     (Attack::Descriptors, 1),
     (Attack::Bells, 1),
     (Attack::Ring, 2),
-    (Attack::Flood, 1),
+    (Attack::Flood, 2),
 ];
 const NOBODY: u32 = 65534;
 /// How long an attack or control goes on; it is ended before.

@@ -5,9 +5,8 @@
 //! A step is a whole function here, but for the client's publishing; loom takes the functions apart (`loom_tests`).
 //! What loom cannot do is many calls, deaths and hostile values at once.
 
-use std::collections::{HashMap, VecDeque};
-
 use super::moves::{client_steps, hostile_steps, loop_step, supervisor_steps};
+use super::search::search;
 use super::seeded::{self, Without};
 use super::state::{Life, State, Steps};
 
@@ -30,46 +29,7 @@ fn steps(state: &State, without: Without) -> Result<Steps, &'static str> {
 
 /// All states, or how to reach the first bad one.
 pub(super) fn explore(first: State, without: Without) -> Result<usize, String> {
-    let mut number = HashMap::from([(first, 0)]);
-    let mut states = vec![(first, 0, "")];
-    let mut before: Vec<Vec<usize>> = vec![vec![]];
-    let mut at = 0;
-    while at < states.len() {
-        let found = steps(&states[at].0, without).map_err(|what| trace(what, &states, at))?;
-        for (name, next) in found {
-            let to = *number.entry(next).or_insert(states.len());
-            if to == states.len() {
-                states.push((next, at, name));
-                before.push(vec![]);
-            }
-            before[to].push(at);
-        }
-        at += 1;
-    }
-    // From everywhere there must be a way to the end.
-    let mut good: Vec<bool> = states.iter().map(|(state, ..)| state.finished()).collect();
-    let mut queue: VecDeque<usize> = (0..states.len()).filter(|i| good[*i]).collect();
-    while let Some(at) = queue.pop_front() {
-        for from in &before[at] {
-            if !std::mem::replace(&mut good[*from], true) {
-                queue.push_back(*from);
-            }
-        }
-    }
-    match good.iter().position(|good| !good) {
-        Some(lost) => Err(trace("somebody waits for ever", &states, lost)),
-        None => Ok(states.len()),
-    }
-}
-
-fn trace(what: &str, states: &[(State, usize, &str)], mut at: usize) -> String {
-    let mut way = vec![what];
-    while at != 0 {
-        way.push(states[at].2);
-        at = states[at].1;
-    }
-    way.reverse();
-    way.join(" > ")
+    search(first, |state| steps(state, without), State::finished)
 }
 
 #[test]

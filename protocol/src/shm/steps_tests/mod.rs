@@ -1,8 +1,10 @@
 //! The steps on a slot, without loom: [`units`] one by one, [`explorer`] in every order with kills and hostile values,
-//! [`seeded`] with rules left out.
+//! [`seeded`] with rules left out, and [`polling`] those by which somebody looks.
 
 mod explorer;
 mod moves;
+mod polling;
+mod search;
 mod seeded;
 mod state;
 mod units;
