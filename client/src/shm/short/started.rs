@@ -114,7 +114,7 @@ impl ShmConnection {
     ) -> Option<(usize, Seq)> {
         let archive = byte_string::words(bytes).filter(|(_, len)| self.goes_short(method, *len))?;
         let slot = own::take(self).or_else(|| self.slots.take())?;
-        let mut lease = Lease::of_fresh(&**self, slot, begun_ns)?;
+        let mut lease = Lease::of_fresh(self, slot, begun_ns)?;
         self.post_words(&mut lease, method, archive, deadline)?;
         self.slots.keep_words(slot, Beginnings { begun_ns, deadline, method, archive }.into_words());
         self.slots.use_at(slot, begun_ns);
