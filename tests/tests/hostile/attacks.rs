@@ -137,6 +137,8 @@ fn links_that_are_taken_and_left_without_end() {
         } else {
             goes_on_until("attaches", who, "clients_held_back", |siege, fought| {
                 siege.said(&[&fought.name(), "has to wait for its link", "attach too often"]);
+                let goal = siege.counter("clients_attached") + 3;
+                wait_until("turns that come", || (siege.counter("clients_attached") >= goal).then_some(()));
             });
         }
     }
