@@ -101,6 +101,9 @@ pub(crate) struct Compare {
     /// Keep idle processors polling instead of halting (root): changes every blocking row by 5 to 10 times
     #[arg(long)]
     pub(crate) idle_poll: bool,
+    /// Let each client of one thread wait, for up to a second, until nobody else uses the cores of its row's processors
+    #[arg(long)]
+    pub(crate) own_cores: bool,
     /// The measured span of each row, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub(crate) span_ms: u64,
@@ -191,6 +194,9 @@ pub(crate) struct Drive {
     /// The server's processor
     #[arg(long, requires = "cpu")]
     pub(crate) server_cpu: Option<usize>,
+    /// The most that cores of one's own show, to wait for them
+    #[arg(long, requires = "cpu")]
+    pub(crate) own_cores: Option<f64>,
     /// Checked calls, and nothing else
     #[arg(long, conflicts_with_all = ["warm_up_ms", "span_ms"], required_unless_present = "span_ms")]
     pub(crate) calls: Option<u64>,

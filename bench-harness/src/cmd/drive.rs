@@ -29,6 +29,7 @@ fn drive(what: &Drive, find: impl Fn(&str) -> Result<&'static dyn Contender>) ->
         (None, span) => Length::Timed { warm_up: millis(what.warm_up_ms), span: millis(span.unwrap_or_default()) },
     };
     let cpus = what.cpu.zip(what.server_cpu).map(|(client, server)| Cpus { server, client });
-    let job = Job { shape: what.shape.shape(), length, cpus, server: what.server.clone(), task: what.task };
+    let (shape, server, own_cores) = (what.shape.shape(), what.server.clone(), what.own_cores);
+    let job = Job { shape, length, cpus, server, own_cores, task: what.task };
     find(&what.name)?.drive(&what.address, &job)
 }

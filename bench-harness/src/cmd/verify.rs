@@ -68,7 +68,7 @@ fn verify(contender: &dyn Contender, interrupt: &Interrupt) -> Result<String> {
     let mut answered = vec![];
     for shape in SHAPES.into_iter().filter(|shape| contender.takes(*shape)) {
         let calls = if shape.size < LARGE { CALLS } else { CALLS_LARGE };
-        let real = Real { cpus: None, length: Length::Checked(calls), interrupt: interrupt.clone() };
+        let real = Real { cpus: None, own_cores: None, length: Length::Checked(calls), interrupt: interrupt.clone() };
         let outcome =
             real.row(contender, shape, Task::default()).map_err(|error| error.context(format!("{shape} bytes")))?;
         if outcome.checked < calls {

@@ -13,3 +13,4 @@ mod queue;
 pub(crate) mod ring;
 pub(crate) mod tsc;
 pub(crate) mod uring;
+pub(crate) mod width;

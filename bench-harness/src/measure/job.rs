@@ -10,10 +10,13 @@ use super::closed::Closed;
 use super::found::Found;
 use super::others::Others;
 use super::task::{Load, Task};
-use super::{cpus, idle, paced, probe, threads};
+use super::{cpus, idle, paced, probe, sharing, threads};
 use crate::contender::{Client, Shape};
 use crate::stats::extra::Extra;
 use crate::stats::latency;
+
+/// How long both sides run after they have been held, before they are measured.
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// How long a client runs.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +52,8 @@ pub struct Job {
     pub cpus: Option<Cpus>,
     /// The processes of the server, for its accounts.
     pub server: Vec<u32>,
+    /// The most that cores of one's own show ([`sharing::sharing`]): a closed loop of one thread waits for them.
+    pub own_cores: Option<f64>,
     /// Which kind of load, and of bodies.
     pub(crate) task: Task,
 }
@@ -77,6 +82,8 @@ pub struct Outcome {
     pub probe_before: Option<f64>,
     /// And just after.
     pub probe_after: Option<f64>,
+    /// Whether others used the cores of the two processors, just before and just after ([`sharing::sharing`]).
+    pub sharing: [Option<f64>; 2],
     /// Figures that only this kind of scenario has.
     pub(crate) extras: Vec<Extra>,
     /// Why the row does not count: its generator did not keep up.
@@ -111,6 +118,7 @@ impl Job {
             }
             Length::Timed { warm_up, span } => {
                 closed.warm_up(warm_up)?;
+                self.wait_for_own_cores(&mut closed)?;
                 let outcome = self.account(|| self.measure(&mut closed, span))?;
                 Ok(Outcome { checked: closed.checked(), ..outcome })
             }
@@ -146,6 +154,15 @@ impl Job {
         }
     }
 
+    /// Waits, with the server held, until others have left the two cores; not for ever.
+    fn wait_for_own_cores<C: Client>(&self, closed: &mut Closed<C>) -> Result<()> {
+        let Some((cpus, own)) = self.cpus.zip(self.own_cores) else { return Ok(()) };
+        let held = probe::Held::new(&self.server);
+        sharing::wait(cpus, own).context("the processors' cores cannot be probed")?;
+        drop(held);
+        closed.run_for(AGAIN)
+    }
+
     /// Stays on its processor. After connecting: our client counts processors when it connects, and one that sees a
     /// single one never spins.
     pub(super) fn pin(&self) -> Result<()> {
@@ -155,7 +172,7 @@ impl Job {
 
     /// Lets the measured span happen, between two readings of all accounts.
     pub(super) fn account(&self, span: impl FnOnce() -> Result<Found>) -> Result<Outcome> {
-        let probe_before = self.probe()?;
+        let (probe_before, sharing_before) = self.probe()?;
         let own = [std::process::id()];
         let others = self.others();
         let steal = accounts::steal_ticks();
@@ -164,7 +181,7 @@ impl Job {
         let (client, server) = (accounts::usage(&own)? - client, self.server_usage()? - server);
         let steal_ticks = accounts::steal_ticks().saturating_sub(steal);
         let others_ns = others.and_then(|before| Some(self.others()?.since(&before, self.cpus?)));
-        let probe_after = self.probe()?;
+        let (probe_after, sharing_after) = self.probe()?;
         Ok(Outcome {
             checked: 0,
             calls: found.calls,
@@ -176,6 +193,7 @@ impl Job {
             others_ns,
             probe_before,
             probe_after,
+            sharing: [sharing_before, sharing_after],
             extras: found.extras,
             void: found.void,
             skipped: None,
@@ -192,9 +210,12 @@ impl Job {
         accounts::usage(&self.server).context("a process of the server has ended")
     }
 
-    fn probe(&self) -> Result<Option<f64>> {
-        let Some(cpus) = self.cpus else { return Ok(None) };
+    /// How far the two processors are from each other, and whether others use their cores.
+    fn probe(&self) -> Result<(Option<f64>, Option<f64>)> {
+        let Some(cpus) = self.cpus else { return Ok((None, None)) };
         let _held = probe::Held::new(&self.server);
-        probe::distance(cpus.client, cpus.server).context("the processors' distance cannot be probed")
+        let distance =
+            probe::distance(cpus.client, cpus.server).context("the processors' distance cannot be probed")?;
+        Ok((distance, sharing::sharing(cpus).context("the processors' cores cannot be probed")?))
     }
 }

@@ -14,6 +14,7 @@ mod paced;
 mod payload;
 pub(crate) mod probe;
 mod recorder;
+pub(crate) mod sharing;
 pub(crate) mod task;
 mod threads;
 pub(crate) mod words;

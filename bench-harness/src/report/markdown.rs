@@ -4,6 +4,7 @@ use super::numbers::{digits, time};
 use super::{Report, summary, wins};
 use crate::stats::absent::known;
 use crate::stats::analysis::{Compared, Line};
+use crate::stats::ratio::{Apart, Ratio};
 use crate::stats::voiding::Limits;
 
 const LEGEND: &str = "
@@ -85,14 +86,48 @@ fn details(report: &Report, compared: &Compared) -> String {
     if let Some(limits) = compared.limits {
         text.push_str(&format!("{}\n\n", self::limits(&limits)));
     }
+    if let Some(said) = sharing(compared) {
+        text.push_str(&format!("{said}\n\n"));
+    }
     for line in &compared.lines {
-        text.push_str(&notes(report, line));
+        text.push_str(&format!("* {}: {}\n", line.contender, remarks(report, compared, line).join("; ")));
     }
     text
 }
 
-fn notes(report: &Report, line: &Line) -> String {
-    format!("* {}: {}\n", line.contender, remarks(report, line).join("; "))
+/// Who else used the processors' cores, as sentences.
+pub(super) fn sharing(compared: &Compared) -> Option<String> {
+    let sharing = compared.sharing?;
+    let (least, most) = (digits(sharing.least), digits(sharing.most));
+    let parts = format!("Six additions that wait for nothing took {least} to {most} of the time of six in turn");
+    if !sharing.is_shared() {
+        return Some(format!("{parts}: nobody else was seen on the cores of the two processors."));
+    }
+    let figures = compared.rows.iter().filter_map(|row| row.figures.as_ref());
+    let (rows, alone) = (figures.clone().count(), figures.filter(|figures| figures.is_alone).count());
+    let own = digits(sharing.own());
+    Some(format!(
+        "{parts}: others used the same cores. Up to {own} it is called alone, as {alone} of {rows} rows were."
+    ))
+}
+
+/// A ratio at each distance of the processors, alone on their cores and beside others; where there is more than one.
+fn apart(report: &Report, compared: &Compared, ratio: &Ratio) -> Option<String> {
+    let is_shared = compared.sharing.is_some_and(|sharing| sharing.is_shared());
+    let one = |apart: &Apart| {
+        let range = apart.distance.and_then(|kind| report.distances.get(kind));
+        let range = range.map_or(String::new(), |(low, _)| format!(" at distances from {}", time(*low)));
+        let interval =
+            apart.interval.map_or(String::new(), |all| format!(" ({}..{})", digits(all.low), digits(all.high)));
+        let cores = match (is_shared, apart.is_alone) {
+            (false, _) => "",
+            (true, true) => " alone",
+            (true, false) => " beside others",
+        };
+        format!("{}{interval}{range}{cores} ({})", digits(apart.median), some_rounds(apart.pairs))
+    };
+    let all: Vec<String> = ratio.apart.iter().map(one).collect();
+    (all.len() > 1).then(|| format!("x {}: {}", ratio.to, all.join(", ")))
 }
 
 /// What makes a row void, as a sentence.
@@ -107,7 +142,7 @@ pub(super) fn limits(limits: &Limits) -> String {
 }
 
 /// What the table has no room for.
-pub(super) fn remarks(report: &Report, line: &Line) -> Vec<String> {
+pub(super) fn remarks(report: &Report, compared: &Compared, line: &Line) -> Vec<String> {
     let mut notes = vec![];
     if let Some(row) = &line.medians {
         notes.extend(known(row.waits).map(|waits| format!("{} waits per call", digits(waits))));
@@ -122,6 +157,9 @@ pub(super) fn remarks(report: &Report, line: &Line) -> Vec<String> {
     for (ratio, _) in line.ratios.iter().filter(|(ratio, _)| ratio.unlike > 0) {
         notes.push(format!("{} not compared to {}: not at the same distance", some_rounds(ratio.unlike), ratio.to));
     }
+    let same = compared.resolutions.iter().filter(|same| same.of == line.contender).map(|same| &same.ratio);
+    let ratios = same.chain(line.ratios.iter().map(|(ratio, _)| ratio));
+    notes.extend(ratios.filter_map(|ratio| apart(report, compared, ratio)));
     if let Some(why) = &line.failure {
         notes.push(format!("{} failed, the first: {why}", some_rounds(line.failed)));
     }

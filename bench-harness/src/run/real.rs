@@ -23,6 +23,8 @@ const CONNECTS: Duration = Duration::from_millis(10);
 pub(crate) struct Real {
     /// Where they are pinned.
     pub(crate) cpus: Option<Cpus>,
+    /// As [`Job::own_cores`](crate::measure::job::Job::own_cores).
+    pub(crate) own_cores: Option<f64>,
     /// How long each client runs.
     pub(crate) length: Length,
     /// Ctrl-C.
@@ -53,6 +55,9 @@ impl Real {
         arguments.extend(cpu_arguments(self.cpus.map(|cpus| cpus.client)));
         if let Some(cpus) = self.cpus {
             arguments.extend(["--server-cpu".into(), cpus.server.to_string()]);
+        }
+        if let Some(own) = self.own_cores {
+            arguments.extend(["--own-cores".into(), own.to_string()]);
         }
         match length {
             Length::Checked(calls) => arguments.extend(["--calls".into(), calls.to_string()]),

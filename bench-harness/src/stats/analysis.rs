@@ -10,6 +10,7 @@ use super::latency::{self, Latency};
 use super::plan::{Part, Row, Scenario};
 use super::quantile;
 use super::ratio::{Point, Ratio, Verdict};
+use super::sharing::Sharing;
 use super::voiding::{Disturbance, Limits, Void};
 use crate::measure::job::Outcome;
 
@@ -53,12 +54,15 @@ pub(crate) struct Figures {
     pub(crate) disturbance: Disturbance,
     /// How far the processors were from each other, by number; nearest first.
     pub(crate) distance: Option<usize>,
+    /// Whether the processors had their cores to themselves.
+    #[serde(default)]
+    pub(crate) is_alone: bool,
     /// Why it does not count.
     pub(crate) void: Option<Void>,
 }
 
 impl Figures {
-    fn new(outcome: &Outcome, limits: Option<&Limits>, distances: &Distances) -> Self {
+    fn new(outcome: &Outcome, limits: Option<&Limits>, view: &View<'_>) -> Self {
         // What is per call is not a number where there were none.
         let calls = if outcome.calls > 0 { outcome.calls as f64 } else { f64::NAN };
         let disturbed = (outcome.client.disturbed() + outcome.server.disturbed()) as f64;
@@ -71,7 +75,8 @@ impl Figures {
             server_cpu: outcome.server.cpu_ns as f64 / calls,
             waits: (outcome.client.voluntary + outcome.server.voluntary) as f64 / calls,
             disturbance,
-            distance: distances.kind(outcome.probe_before, outcome.probe_after),
+            distance: view.distances.kind(outcome.probe_before, outcome.probe_after),
+            is_alone: view.sharing.is_some_and(|sharing| sharing.is_alone(outcome.sharing)),
             void: judged.or_else(|| limits.and_then(|limits| limits.judge(&disturbance))),
         }
     }
@@ -134,6 +139,9 @@ pub(crate) struct Written {
     pub(crate) figures: Option<Figures>,
     /// A flag's round trip just before and just after, in nanoseconds.
     pub(crate) probes: [Option<f64>; 2],
+    /// Whether others used the processors' cores just before and just after.
+    #[serde(default)]
+    pub(crate) sharing: [Option<f64>; 2],
     /// Why there are no numbers.
     pub(crate) failure: Option<String>,
     /// What only this scenario has.
@@ -151,6 +159,9 @@ pub(crate) struct Compared {
     pub(crate) scenario: String,
     /// The most that a row may have been disturbed.
     pub(crate) limits: Option<Limits>,
+    /// Whether others used the processors' cores, in all of the campaign.
+    #[serde(default)]
+    pub(crate) sharing: Option<Sharing>,
     /// What the A/A run could tell apart.
     pub(crate) resolutions: Vec<Resolution>,
     /// The contenders.
@@ -164,7 +175,12 @@ pub(crate) fn points(rows: &[Written], contender: &str, read: &dyn Fn(&Figures) 
     let mine = rows.iter().filter(|row| row.row.contender == contender && row.row.part == Part::Main);
     let points = mine.filter_map(|row| {
         let figures = row.figures.as_ref().filter(|figures| figures.void.is_none())?;
-        Some(Point { round: row.row.round, value: read(figures), distance: figures.distance })
+        Some(Point {
+            round: row.row.round,
+            value: read(figures),
+            distance: figures.distance,
+            is_alone: figures.is_alone,
+        })
     });
     points.collect()
 }
@@ -175,15 +191,20 @@ pub(crate) fn distances(done: &[Done]) -> Distances {
     Distances::of(outcomes.flat_map(|outcome| [outcome.probe_before, outcome.probe_after]).flatten())
 }
 
+fn sharing(done: &[Done]) -> Option<Sharing> {
+    Sharing::of(done.iter().filter_map(Done::measured).flat_map(|outcome| outcome.sharing).flatten())
+}
+
 /// Compares the contenders of a scenario.
 pub(crate) fn compare(scenario: &Scenario, done: &[Done], distances: &Distances) -> Compared {
     let mine: Vec<&Done> = done.iter().filter(|done| done.row.scenario == scenario.name).collect();
     let limits = limits(scenario, &mine);
-    let view = View { mine, limits, distances };
+    let sharing = sharing(done);
+    let view = View { mine, limits, distances, sharing };
     let resolutions: Vec<Resolution> = scenario.references.iter().map(|name| view.resolution(name)).collect();
     let lines = scenario.contenders.iter().map(|name| view.line(name, scenario, &resolutions)).collect();
     let rows = view.written();
-    Compared { scenario: scenario.name.clone(), limits, resolutions, lines, rows }
+    Compared { scenario: scenario.name.clone(), limits, sharing, resolutions, lines, rows }
 }
 
 fn limits(scenario: &Scenario, mine: &[&Done]) -> Option<Limits> {
@@ -205,6 +226,7 @@ struct View<'a> {
     mine: Vec<&'a Done>,
     limits: Option<Limits>,
     distances: &'a Distances,
+    sharing: Option<Sharing>,
 }
 
 impl View<'_> {
@@ -235,7 +257,7 @@ impl View<'_> {
 
     /// Rows of the A/A run are the measure of disturbance, and are not judged by it.
     fn judged(&self, part: Part, outcome: &Outcome) -> Figures {
-        Figures::new(outcome, self.limits.as_ref().filter(|_| part == Part::Main), self.distances)
+        Figures::new(outcome, self.limits.as_ref().filter(|_| part == Part::Main), self)
     }
 
     fn written(&self) -> Vec<Written> {
@@ -247,6 +269,7 @@ impl View<'_> {
                 calls: outcome.map_or(0, |outcome| outcome.calls),
                 figures: outcome.map(|outcome| self.judged(done.row.part, outcome)),
                 probes: outcome.map_or([None; 2], |outcome| [outcome.probe_before, outcome.probe_after]),
+                sharing: outcome.map_or([None; 2], |outcome| outcome.sharing),
                 failure: done.outcome.as_ref().err().cloned(),
                 extras: outcome.map_or_else(Vec::new, |outcome| outcome.extras.clone()),
                 note: done.outcome.as_ref().ok().and_then(|all| all.void.clone().or_else(|| all.skipped.clone())),
@@ -257,7 +280,13 @@ impl View<'_> {
 
     fn points(&self, contender: &str, part: Part) -> Vec<Point> {
         let counted = self.figures(contender, part).into_iter().filter(|(_, figures)| figures.void.is_none());
-        counted.map(|(round, row)| Point { round, value: row.latency.p50, distance: row.distance }).collect()
+        let point = |(round, row): (usize, Figures)| Point {
+            round,
+            value: row.latency.p50,
+            distance: row.distance,
+            is_alone: row.is_alone,
+        };
+        counted.map(point).collect()
     }
 
     fn ratio(&self, to: &str, points: &[Point], reference: &[Point]) -> Ratio {
@@ -329,6 +358,7 @@ fn medians(rows: &[Figures]) -> Option<Figures> {
             others: at(|row| row.disturbance.others),
         },
         distance: rows.iter().all(|row| row.distance == first.distance).then_some(first.distance).flatten(),
+        is_alone: rows.iter().all(|row| row.is_alone),
         void: None,
     })
 }

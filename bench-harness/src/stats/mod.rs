@@ -12,6 +12,7 @@ pub(crate) mod queue;
 pub(crate) mod random;
 pub(crate) mod ratio;
 pub(crate) mod regression;
+pub(crate) mod sharing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod voiding;

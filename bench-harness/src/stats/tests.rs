@@ -14,6 +14,8 @@ use crate::stats::voiding::Void;
 
 const NEAR: f64 = 95.0;
 const FAR: f64 = 400.0;
+const ALONE: f64 = 0.29;
+const SHARED: f64 = 0.43;
 
 /// What a fake contender did in a row.
 struct Fake {
@@ -21,6 +23,7 @@ struct Fake {
     p50: u64,
     stall: Option<u64>,
     probe: f64,
+    sharing: f64,
     involuntary: u64,
     seconds: f64,
     steal_ticks: u64,
@@ -31,7 +34,17 @@ struct Fake {
 impl Default for Fake {
     fn default() -> Self {
         let (seconds, steal_ticks, others_ms) = (1.0, 0, 0);
-        Self { p50: 1_000, stall: None, probe: NEAR, involuntary: 0, seconds, steal_ticks, others_ms, is_late: false }
+        Self {
+            p50: 1_000,
+            stall: None,
+            probe: NEAR,
+            sharing: ALONE,
+            involuntary: 0,
+            seconds,
+            steal_ticks,
+            others_ms,
+            is_late: false,
+        }
     }
 }
 
@@ -55,6 +68,7 @@ impl<F: FnMut(usize, &Row) -> Result<Fake, String>> Executor for FakeExecutor<F>
             client: Usage { cpu_ns: 500_000_000, involuntary: fake.involuntary, ..Usage::default() },
             probe_before: Some(fake.probe),
             probe_after: Some(fake.probe),
+            sharing: [Some(ALONE), Some(fake.sharing)],
             ..Outcome::default()
         })
     }
@@ -132,6 +146,30 @@ fn two_distances_do_not_mix() {
     let split: Vec<f64> = line.by_distance.iter().map(|(_, p50, _)| *p50).collect();
     close(Some(split[0]), 1_500.0, 0.002);
     close(Some(split[1]), 6_000.0, 0.002);
+}
+
+#[test]
+fn what_shared_cores_cost_is_told_apart() {
+    // Beside others on the cores one of them takes 1.4 times as long, and the reference does not.
+    let mut state = 5;
+    let compared = run(40, |_, row| {
+        let is_shared = random::below(&mut state, 2) == 1;
+        let p50 = if !is_other(row) {
+            1_000
+        } else if is_shared {
+            2_100
+        } else {
+            1_500
+        };
+        Ok(Fake { p50, sharing: if is_shared { SHARED } else { ALONE }, ..Fake::default() })
+    });
+    let ratio = &other(&compared).ratios[0].0;
+    assert_eq!(ratio.apart.iter().map(|apart| apart.is_alone).collect::<Vec<_>>(), [true, false]);
+    let alone = ratio.apart[0];
+    close(Some(alone.median), 1.5, 0.002);
+    close(alone.interval.map(|interval| interval.high), 1.5, 0.002);
+    close(ratio.interval.map(|interval| interval.high), 2.1, 0.002);
+    assert!(ratio.pairs == 40 && alone.pairs > 4 && alone.pairs < 20, "{ratio:?}");
 }
 
 #[test]

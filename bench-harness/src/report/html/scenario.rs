@@ -92,7 +92,7 @@ impl Context<'_> {
 
     fn notes(&self, compared: &Compared) -> String {
         let notes = compared.lines.iter().filter_map(|line| {
-            let remarks = markdown::remarks(self.report, line);
+            let remarks = markdown::remarks(self.report, compared, line);
             let name = &line.contender;
             (!remarks.is_empty()).then(|| {
                 let (series, swatch) = (self.attributes(name), self.swatch(name));
@@ -100,9 +100,9 @@ impl Context<'_> {
             })
         });
         let notes: String = notes.collect();
-        let limits = compared
-            .limits
-            .map_or(String::new(), |limits| format!("<p class=\"how\">{}</p>\n", prose(&markdown::limits(&limits))));
+        let said =
+            compared.limits.map(|limits| markdown::limits(&limits)).into_iter().chain(markdown::sharing(compared));
+        let limits: String = said.map(|said| format!("<p class=\"how\">{}</p>\n", prose(&said))).collect();
         if notes.is_empty() {
             return limits;
         }

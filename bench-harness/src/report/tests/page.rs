@@ -106,6 +106,20 @@ fn a_campaign_without_a_figure_still_has_a_page() {
 }
 
 #[test]
+fn rows_beside_others_on_the_cores_are_told_apart() {
+    let (mut report, _) = campaign(&usual(), 6, NEAR);
+    let text = markdown::text(&report);
+    assert!(text.contains("took 0.29 to 0.43 of the time of six in turn: others used the same cores"), "{text}");
+    assert!(text.contains("Up to 0.319 it is called alone, as 24 of 48 rows were."), "{text}");
+    let apart = "x floor-spin: 6 (6..6) at distances from 95 ns alone (3 rounds), \
+                 6 (6..6) at distances from 95 ns beside others (3 rounds)";
+    assert!(text.contains(apart) && text.contains("x std-tcp: 1 (1..1) at distances"), "{text}");
+    assert!(page_of(&report).contains("beside others (3 rounds)"));
+    report.compared[0].sharing = None;
+    assert!(!markdown::text(&report).contains("Six additions"));
+}
+
+#[test]
 fn figures_that_only_one_scenario_has_are_a_column_and_a_race() {
     let (mut report, _) = campaign(&usual(), 3, NEAR);
     let memory = |value| Extra {
