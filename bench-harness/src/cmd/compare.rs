@@ -22,6 +22,7 @@ use crate::run::interrupt::{self, Interrupt};
 use crate::run::real::Real;
 use crate::stats::analysis::{self, Done};
 use crate::stats::plan::{self, Row, Scenario};
+use crate::stats::sharing::Sharing;
 
 const ROUNDS: u16 = 10;
 const QUICK_ROUNDS: u16 = 5;
@@ -49,7 +50,7 @@ pub(crate) fn run(what: &Compare) -> Result<ExitCode> {
     let begun = crate::date::now();
     let machine = Machine::here();
     let length = Length::Timed { warm_up: WARM_UP, span: Duration::from_millis(what.span_ms) };
-    let own_cores = if what.own_cores { sharing::own(cpus).context("the cores cannot be probed")? } else { None };
+    let own_cores = if what.own_cores { own_cores(cpus).context("the cores cannot be probed")? } else { None };
     let mut real = Real { cpus: Some(cpus), own_cores, length, interrupt: interrupt.clone() };
     let progress = Progress::new(rows.len());
     let done = campaign::run(&rows, &mut real, &|| interrupt.has_come(), &mut |done, row| progress.before(done, row));
@@ -90,6 +91,11 @@ pub(crate) fn run(what: &Compare) -> Result<ExitCode> {
 }
 
 const IDLE_POLL: &str = "--idle-poll needs to write /dev/cpu_dma_latency: run as root, or leave it out";
+
+/// The most that cores of one's own show.
+fn own_cores(cpus: Cpus) -> Result<Option<f64>> {
+    Ok(Sharing::of(sharing::looks(cpus)?.into_iter()).map(|sharing| sharing.own()))
+}
 
 fn ended(done: &[Done], is_interrupted: bool) -> Option<ExitCode> {
     match (is_interrupted, done.iter().any(|done| done.outcome.is_err())) {

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::machine::Machine;
-use crate::measure::{accounts, clock::Clock, cpus, probe};
+use crate::measure::job::Cpus;
+use crate::measure::{accounts, clock::Clock, cpus, probe, sharing};
 use crate::stats::distance::Distances;
 use crate::stats::quantile;
+use crate::stats::sharing::Sharing;
 
 /// How long each processor is watched.
 const WATCHED: Duration = Duration::from_millis(500);
@@ -31,7 +33,10 @@ pub(crate) fn run() -> Result<ExitCode> {
         println!("noise on processor {cpu}: {}", gaps.said());
     }
     match allowed.as_slice() {
-        [first, second, ..] => println!("{}", distance(*first, *second)?),
+        [first, second, ..] => {
+            println!("{}", distance(*first, *second)?);
+            println!("{}", cores(&sharing::looks(Cpus { server: *first, client: *second })?));
+        }
         _ => println!("distance: one processor has none; `compare` needs two"),
     }
     println!("stolen meanwhile: {} ms", (accounts::steal_ticks() - steal) * 10);
@@ -97,4 +102,32 @@ fn distance(first: usize, second: usize) -> Result<String> {
         "distance of {first} and {second}: a flag's round trip takes {median:.0} ns \
          ({probes} of {PROBES} probes, {kinds} kinds){steady}"
     ))
+}
+
+/// Whether others use the cores of the two processors, by what was seen of them.
+fn cores(found: &[f64]) -> String {
+    let Some(sharing) = Sharing::of(found.iter().copied()) else {
+        return "cores: whether others use them cannot be seen on such a processor".into();
+    };
+    let (least, most, looks) = (sharing.least, sharing.most, found.len());
+    let shared = found.iter().filter(|part| **part > sharing.own()).count() * 100 / looks;
+    let advice = if shared > 0 { "; compare with --own-cores" } else { "" };
+    format!(
+        "cores: six additions at once take {least:.3} to {most:.3} of six in turn; \
+         others were seen on them in {shared} % of {looks} looks{advice}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cores;
+
+    #[test]
+    fn others_on_the_cores_are_counted() {
+        assert!(cores(&[0.3, 0.3, 0.43, 0.31]).ends_with("in 25 % of 4 looks; compare with --own-cores"));
+        assert!(
+            cores(&[0.3, 0.31]).ends_with("0.300 to 0.310 of six in turn; others were seen on them in 0 % of 2 looks")
+        );
+        assert!(cores(&[]).contains("cannot be seen"));
+    }
 }

@@ -9,7 +9,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::job::Cpus;
-use crate::stats::sharing::Sharing;
 
 /// Looks by which it is learnt what cores of one's own show: on the reference machine others are away for some
 /// milliseconds at a time, at worst for a sixteenth of the time.
@@ -19,8 +18,8 @@ const PAUSE: Duration = Duration::from_millis(4);
 const LONGEST: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(1);
 
-/// The most that cores of one's own show, from two seconds of looking at them.
-pub(crate) fn own(cpus: Cpus) -> io::Result<Option<f64>> {
+/// Looks at the cores for two seconds; nothing where they cannot be looked at.
+pub(crate) fn looks(cpus: Cpus) -> io::Result<Vec<f64>> {
     let looking = thread::Builder::new().spawn(move || {
         let look = |_| {
             thread::sleep(PAUSE);
@@ -28,8 +27,7 @@ pub(crate) fn own(cpus: Cpus) -> io::Result<Option<f64>> {
         };
         (0..LOOKS).filter_map(look).collect::<io::Result<Vec<f64>>>()
     })?;
-    let found = looking.join().map_err(|_| io::Error::other("the probing thread panicked"))??;
-    Ok(Sharing::of(found.into_iter()).map(|sharing| sharing.own()))
+    looking.join().map_err(|_| io::Error::other("the probing thread panicked"))?
 }
 
 /// Waits until others show no more than this, or for long enough.
