@@ -1,8 +1,8 @@
 //! Whether somebody else uses the cores of our processors: how much six additions gain by not waiting for each other.
 //!
 //! A virtual machine's processor may be one of two threads of a core, whose other one is somebody else's. While that
-//! one is busy, whatever lives by doing much at once takes up to 1.5 times its time, and whatever waits for a cache line
-//! does not: no account of this machine shows it, and a ratio of the former to the latter changes by it.
+//! one is busy, whatever lives by doing much at once takes up to 1.5 times its time, and whatever waits for a cache
+//! line does not: no account of this machine shows it, and a ratio of the former to the latter changes by it.
 
 use std::io;
 use std::thread;
