@@ -13,4 +13,5 @@ mod queue;
 pub(crate) mod ring;
 pub(crate) mod tsc;
 pub(crate) mod uring;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod width;
