@@ -3,6 +3,8 @@
 //! A file of its own, as its allocator counts for the whole program.
 
 use std::alloc::System;
+use std::hint;
+use std::time::{Duration, Instant};
 
 use speedysvc::Server;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -16,6 +18,8 @@ trait Sums {
     fn sum(&self, first: u64, second: u64) -> u64;
     /// Its result needs memory once on each side: where the handler makes it, and where its caller gets it.
     fn text(&self, text: &str) -> String;
+    /// Runs so long that its calls wait for their turn.
+    fn long(&self, first: u64) -> u64;
 }
 
 struct Adder;
@@ -28,9 +32,18 @@ impl Sums for Adder {
     fn text(&self, text: &str) -> String {
         text.to_owned()
     }
+    fn long(&self, first: u64) -> u64 {
+        let begin = Instant::now();
+        while begin.elapsed() < LONG {
+            hint::spin_loop();
+        }
+        first
+    }
 }
 
 const CALLS: usize = 20_000;
+/// More than what a loop looks at everything else between.
+const LONG: Duration = Duration::from_micros(40);
 /// Threads that have nothing to do with a call may allocate now and then: the broker, the first sleep of a thread.
 const STRAY: usize = CALLS / 100;
 
@@ -51,6 +64,9 @@ fn neither_the_loop_nor_a_caller_allocates_for_a_call() {
 
     let blocking = counted(|call| assert_eq!(client.sum(call, 1).unwrap(), call + 1));
     assert!(blocking < STRAY, "{blocking} allocations in {CALLS} blocking calls");
+
+    let long = counted(|call| assert_eq!(client.long(call).unwrap(), call));
+    assert!(long < STRAY, "{long} allocations in {CALLS} long calls");
 
     // Longer than what an archive holds in place.
     let text = "some text that does not fit into eight bytes";

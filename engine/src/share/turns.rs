@@ -14,6 +14,11 @@ const SOME: i64 = 1;
 /// What one gets each time that one is passed over, in nanoseconds. Calls that take longer alternate, whatever it is;
 /// of shorter ones so many go together.
 const QUANTUM: i64 = 200_000;
+/// Queues of links that have nothing waiting are kept for the next ones, so that a call that waits allocates nothing:
+/// for as many links as wait at once on a busy day.
+const SPARE_MAX: usize = 64;
+/// ...unless they had room for more requests than a link has slots, as links usually are: that was a burst.
+const SPARE_LEN: usize = 64;
 
 /// A request that waits: the slot, the number that it had when it was seen, and since when.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,11 +52,13 @@ pub(crate) struct Turns<S> {
     users: HashMap<u32, User>,
     order: Order<u32>,
     links: HashMap<usize, Link<S>>,
+    /// Empty, and at most [`SPARE_MAX`].
+    spare: Vec<VecDeque<Waiting<S>>>,
 }
 
 impl<S: Copy> Turns<S> {
     pub(crate) fn new() -> Self {
-        Self { users: HashMap::new(), order: Order::new(), links: HashMap::new() }
+        Self { users: HashMap::new(), order: Order::new(), links: HashMap::new(), spare: vec![] }
     }
 
     /// Whether nothing waits.
@@ -77,7 +84,9 @@ impl<S: Copy> Turns<S> {
             }
             return;
         }
-        self.links.insert(link, Link { user, credit: QUANTUM, requests: VecDeque::from([request]) });
+        let mut requests = self.spare.pop().unwrap_or_default();
+        requests.push_back(request);
+        self.links.insert(link, Link { user, credit: QUANTUM, requests });
         let new = User { credit: 0, left_ns: now_ns, order: Order::new() };
         let owner = self.users.entry(user).or_insert(new);
         if owner.order.is_empty() {
@@ -102,7 +111,9 @@ impl<S: Copy> Turns<S> {
                 let requests = &mut self.links.get_mut(&link)?.requests;
                 let taken = requests.pop_front().and_then(|request| take(link, request));
                 if requests.is_empty() {
-                    self.links.remove(&link);
+                    let emptied = self.links.remove(&link).map(|link| link.requests);
+                    let has_room = self.spare.len() < SPARE_MAX;
+                    self.spare.extend(emptied.filter(|all| has_room && all.capacity() <= SPARE_LEN));
                 } else {
                     owner.order.push_front(link);
                 }

@@ -78,6 +78,25 @@ fn contest(hog_ns: u64, victim_ns: u64, victim_calls: usize) -> (f64, u64) {
 }
 
 #[test]
+fn queues_are_used_again_and_few_are_kept() {
+    let mut turns = Turns::new();
+    (0..2 * SPARE_MAX).for_each(|link| turns.wait(link, 5, waiting(0), 0));
+    for _ in 0..2 * SPARE_MAX {
+        serve(&mut turns, 1);
+    }
+    assert_eq!(turns.spare.len(), SPARE_MAX);
+    assert!(turns.spare.iter().all(|requests| requests.is_empty() && requests.capacity() > 0));
+    turns.wait(1, 5, waiting(0), 0);
+    assert_eq!(turns.spare.len(), SPARE_MAX - 1);
+    // A queue that was long is given back.
+    (0..=SPARE_LEN).for_each(|slot| turns.wait(1, 5, Waiting { slot, ..waiting(0) }, 0));
+    for _ in 0..=SPARE_LEN {
+        serve(&mut turns, 1);
+    }
+    assert!(turns.is_empty() && turns.spare.len() == SPARE_MAX - 1);
+}
+
+#[test]
 fn users_share_time_however_many_links_they_have() {
     for (hog_ns, victim_ns) in [(MS, MS), (5 * MS, MS), (MS, 5 * MS), (50_000, 20_000)] {
         let (share, _) = contest(hog_ns, victim_ns, 8);
