@@ -7,10 +7,13 @@
 //! all clients and all other programs, and no peer can write it.
 //!
 //! Reading that count is a system call. So it is read only when there is a reason: who looks and is not taken off its
-//! processor shares it with nobody. A hole in one's own time while looking is the reason, for some milliseconds.
+//! processor shares it with nobody. Whoever finds a hole in its own time, or a tick over, asks how long it has waited for
+//! a processor ([`waits`]): that is the reason, for some milliseconds.
 //!
 //! The count is that of the whole machine. Who may use only a part of it (a cgroup's quota, pinned threads) is not seen
 //! to be crowded there; then the time that one look may take is what bounds the loss.
+
+mod waits;
 
 use std::fs::{self, File};
 use std::io;
@@ -130,7 +133,7 @@ impl Watch {
     #[inline]
     pub fn allows(&mut self, now_ns: u64) -> bool {
         if now_ns.saturating_sub(self.looked_ns) >= HOLE_NS {
-            self.crowd.was_away(now_ns);
+            self.was_away(now_ns);
         }
         self.looked_ns = now_ns;
         self.allows_after(now_ns)
@@ -142,9 +145,12 @@ impl Watch {
         self.looked_ns = NEVER;
     }
 
-    /// Who looks was away from its processor until this time.
+    /// The calling thread, which looks, may have been away from its processor until this time.
+    #[cold]
     pub fn was_away(&mut self, now_ns: u64) {
-        self.crowd.was_away(now_ns);
+        if waits::lost_to_others() {
+            self.crowd.was_away(now_ns);
+        }
     }
 
     /// As [`allows`](Self::allows), for who finds holes itself.

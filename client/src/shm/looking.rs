@@ -11,7 +11,7 @@ use std::time::Duration;
 use speedysvc_protocol::crowd::{HOLE_NS, Watch};
 use speedysvc_protocol::shm::layout::SLOT_BUFFER;
 
-use crate::clock::{now_ns, tick_ns};
+use crate::clock::now_ns;
 
 /// How long a caller looks before it sleeps: about what a sleep and a wake cost together (measured: 15 to 60 us), so
 /// that looking in vain at most doubles the price. Long enough for a worker that must be woken first: with 20 us every
@@ -52,7 +52,7 @@ struct Crowd {
     watch: Mutex<Option<Watch>>,
 }
 
-/// A thread that looked at a reply line was away from its processor for [`HOLE_NS`] or more.
+/// A thread that looked at a reply line may have been away from its processor for [`HOLE_NS`] or more.
 #[cold]
 pub(super) fn was_away() {
     CROWD.look(true);
@@ -67,20 +67,14 @@ pub(super) fn many_calls() {
 }
 
 impl Began {
-    /// The next one begins a tick or more later.
+    /// The next one begins a tick or more later, in which others may have had this thread's processor. Who did not look,
+    /// as that does not pay off, took none from anybody and need not know: to ask the kernel takes a tenth of a call
+    /// that finds both sides asleep.
     #[cold]
-    fn find_hole(self, next_ns: u64) {
-        if self.is_before_hole(next_ns, now_ns()) {
+    fn is_ticks_ago(self) {
+        if self.looks {
             CROWD.look(true);
         }
-    }
-
-    /// Whether this thread may have lost its processor after this call. Who was there all the time sees each tick at
-    /// once. Who did not look, as that does not pay off, takes no processor from anybody and need not know: to ask the
-    /// kernel takes a tenth of a call that finds both sides asleep.
-    fn is_before_hole(self, next_ns: u64, now_ns: u64) -> bool {
-        let is_late = now_ns.saturating_sub(next_ns) >= HOLE_NS;
-        self.looks && (is_late || next_ns.saturating_sub(self.at_ns) >= 2 * tick_ns())
     }
 }
 
@@ -137,7 +131,7 @@ impl Looking {
         let looks = !self.never && self.misses.load(Ordering::Relaxed) < MISSES_MAX;
         let before = BEGAN.replace(Began { at_ns: began_ns, looks });
         if began_ns.saturating_sub(before.at_ns) >= HOLE_NS {
-            before.find_hole(began_ns);
+            before.is_ticks_ago();
         }
         if began_ns >= CROWD.next_ns.load(Ordering::Relaxed) {
             CROWD.look(false);
@@ -205,26 +199,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hole_is_of_interest_to_who_looked_before_it() {
-        let (tick, never) = (tick_ns(), Looking::new(true));
+    fn a_call_remembers_whether_it_was_looked_for() {
         let noted = |looking: &Looking, at_ns| {
             looking.note_call(at_ns);
-            BEGAN.get()
+            let began = BEGAN.get();
+            assert_eq!(began.at_ns, at_ns);
+            began.looks
         };
-        // On a thread of its own, and without holes: those of this one are nobody's business.
+        // On a thread of its own, whose calls are its own.
         thread::scope(|scope| {
             scope.spawn(|| {
                 let looking = Looking::new(false);
-                let call = noted(&looking, 5);
-                for (next, now) in [(5 + 2 * tick, 5 + 2 * tick), (5 + tick, 5 + tick + HOLE_NS)] {
-                    assert!(call.is_before_hole(next, now));
-                    assert!(!noted(&never, 5).is_before_hole(next, now));
-                }
-                assert!(!call.is_before_hole(5 + tick, 5 + tick + HOLE_NS - 1), "by the last tick, at once");
+                assert!(noted(&looking, 5) && !noted(&Looking::new(true), 6));
                 (0..MISSES_MAX).for_each(|_| looking.missed());
-                assert!(!noted(&looking, 5).looks);
+                assert!(!noted(&looking, 7));
                 looking.hit();
-                assert!(noted(&looking, 5).looks);
+                assert!(noted(&looking, 8));
             });
         });
     }
