@@ -67,9 +67,9 @@ pub(super) fn many_calls() {
 }
 
 impl Began {
-    /// The next one begins a tick or more later, in which others may have had this thread's processor. Who did not look,
-    /// as that does not pay off, took none from anybody and need not know: to ask the kernel takes a tenth of a call
-    /// that finds both sides asleep.
+    /// The next one begins a tick or more later, in which others may have had this thread's processor. Who did not
+    /// look, as that does not pay off, took none from anybody and need not know: to ask the kernel takes a tenth of a
+    /// call that finds both sides asleep.
     #[cold]
     fn is_ticks_ago(self) {
         if self.looks {

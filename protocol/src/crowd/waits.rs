@@ -1,7 +1,7 @@
 //! Whether others had this thread's processor while it was away.
 //!
-//! On a virtual machine most holes in one's time are the hypervisor's: the processor itself was away, with whoever was on
-//! it. The kernel knows the difference: it counts how long a thread that could have run waited for a processor.
+//! On a virtual machine most holes in one's time are the hypervisor's: the processor itself was away, with whoever was
+//! on it. The kernel knows the difference: it counts how long a thread that could have run waited for a processor.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -10,9 +10,8 @@ use std::os::unix::fs::FileExt;
 
 use super::HOLE_NS;
 
-/// Who waited for at least so long since the last hole may have lost that hole to others. Between two holes of who looks
-/// all the time it waits for next to nothing; who sleeps and wakes waits a little each time, and is taken for crowded
-/// rather too often.
+/// Who waited for at least so long since it asked last may have lost that to others. Who looks all the time waits for
+/// next to nothing; who sleeps and wakes waits a little each time, and asks for the count rather too often.
 const WAITED_NS: u64 = HOLE_NS / 2;
 
 thread_local! {
@@ -26,7 +25,7 @@ struct Waits {
 }
 
 impl Waits {
-    /// Whether others may have had the processor, given the wait in all its life until now. What is not known may be so.
+    /// Whether others may have had the processor, given the wait in all its life until now. What is not known may be.
     fn since_the_last(&mut self, now_ns: Option<u64>) -> bool {
         let before_ns = std::mem::replace(&mut self.before_ns, now_ns);
         now_ns.zip(before_ns).is_none_or(|(now, before)| now.saturating_sub(before) >= WAITED_NS)
