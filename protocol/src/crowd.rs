@@ -8,7 +8,7 @@
 //!
 //! Reading that count is a system call. So it is read only when there is a reason: who looks and is not taken off its
 //! processor shares it with nobody. Whoever finds a hole in its own time, or a tick over, asks how long it has waited
-//! for a processor ([`waits`]): that is the reason, for some milliseconds.
+//! for a processor (`waits`): that is the reason, for some milliseconds.
 //!
 //! The count is that of the whole machine. Who may use only a part of it (a cgroup's quota, pinned threads) is not seen
 //! to be crowded there; then the time that one look may take is what bounds the loss.

@@ -52,7 +52,7 @@ pub struct Job {
     pub cpus: Option<Cpus>,
     /// The processes of the server, for its accounts.
     pub server: Vec<u32>,
-    /// The most that cores of one's own show ([`sharing::sharing`]): a closed loop of one thread waits for them.
+    /// The most that cores of one's own show (`measure::sharing`): a closed loop of one thread waits for them.
     pub own_cores: Option<f64>,
     /// Which kind of load, and of bodies.
     pub(crate) task: Task,
@@ -82,7 +82,7 @@ pub struct Outcome {
     pub probe_before: Option<f64>,
     /// And just after.
     pub probe_after: Option<f64>,
-    /// Whether others used the cores of the two processors, just before and just after ([`sharing::sharing`]).
+    /// Whether others used the cores of the two processors, just before and just after (`measure::sharing`).
     pub sharing: [Option<f64>; 2],
     /// Figures that only this kind of scenario has.
     pub(crate) extras: Vec<Extra>,
