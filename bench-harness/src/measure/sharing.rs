@@ -40,7 +40,8 @@ pub(crate) fn wait(cpus: Cpus, own: f64) -> io::Result<()> {
 }
 
 /// The longer of the two processors' times for additions that do not wait, as a part of that for those that do.
-/// On the reference machine 0.25 alone, and 0.35 to 0.5 beside somebody. `None` where nobody has written the additions down.
+/// On the reference machine 0.25 alone, and 0.35 to 0.5 beside somebody. `None` where nobody has written the additions
+/// down.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn sharing(cpus: Cpus) -> io::Result<Option<f64>> {
     let other = thread::Builder::new().name("probe".into()).spawn(move || of_one(cpus.server))?;
