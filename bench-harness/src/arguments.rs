@@ -55,6 +55,8 @@ pub(crate) enum Verb {
         address: String,
         /// How long it calls.
         seconds: f64,
+        /// Of each call.
+        timeout_ms: u64,
     },
     /// The client's process of a row
     #[command(hide = true)]
@@ -244,4 +246,7 @@ pub(crate) struct Crowd {
     /// How long they call
     #[arg(long, default_value_t = 3.0)]
     pub(crate) seconds: f64,
+    /// The timeout of each call; below a second calls are told by another clock
+    #[arg(long, default_value_t = 30_000)]
+    pub(crate) timeout_ms: u64,
 }

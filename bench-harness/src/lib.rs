@@ -23,6 +23,7 @@ mod run;
 mod stats;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -40,7 +41,9 @@ pub fn main() -> ExitCode {
         Verb::Report(what) => cmd::report::run(&what),
         Verb::Load(what) => cmd::load::run(&what),
         Verb::Crowd(what) => cmd::crowd::run(&what),
-        Verb::CrowdClient { address, seconds } => cmd::crowd::client(&address, seconds),
+        Verb::CrowdClient { address, seconds, timeout_ms } => {
+            cmd::crowd::client(&address, seconds, Duration::from_millis(timeout_ms))
+        }
         Verb::List => cmd::list::run(),
         Verb::Env => cmd::env::run(),
         Verb::Verify(what) => cmd::verify::run(&what),

@@ -22,6 +22,7 @@ pub(crate) fn run(what: &Crowd) -> Result<ExitCode> {
     let start = |engine: &Engine| -> Result<Child> {
         let mut command = Command::new(&own);
         command.args(["crowd-client", &engine.shm_address("echo"), &what.seconds.to_string()]);
+        command.arg(what.timeout_ms.to_string());
         Ok(command.stdin(Stdio::null()).spawn()?)
     };
     let clients = engines.iter().map(start).collect::<Result<Vec<Child>>>()?;
@@ -33,8 +34,8 @@ pub(crate) fn run(what: &Crowd) -> Result<ExitCode> {
 }
 
 /// One client: blocking calls of 32 bytes, each of them timed.
-pub(crate) fn client(address: &str, seconds: f64) -> Result<ExitCode> {
-    let mut calls = OneByOne::connect(address)?;
+pub(crate) fn client(address: &str, seconds: f64, timeout: Duration) -> Result<ExitCode> {
+    let mut calls = OneByOne::connect(address)?.with_timeout(timeout);
     let (mut all, mut stalled) = (latency::empty(), Duration::ZERO);
     let begin = Instant::now();
     let mut last = begin;

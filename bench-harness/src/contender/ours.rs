@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use speedysvc::Pending;
@@ -171,6 +172,11 @@ impl OneByOne {
     /// Connects to the built-in service.
     pub(crate) fn connect(address: &str) -> Result<Self> {
         Ok(Self(EchoClient::connect(address)?))
+    }
+
+    /// The same, whose calls may take so long.
+    pub(crate) fn with_timeout(self, timeout: Duration) -> Self {
+        Self(self.0.with_timeout(timeout))
     }
 
     /// One call, whose reply is compared.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
-use speedysvc_protocol::crowd::{HOLE_NS, Watch};
+use speedysvc_protocol::crowd::Watch;
 use speedysvc_protocol::shm::layout::SLOT_BUFFER;
 
 use crate::clock::now_ns;
@@ -29,20 +29,15 @@ const MISSES_MAX: u32 = 5;
 const PROBE: u32 = 16;
 
 /// Of the whole process: its threads share the machine.
-static CROWD: Crowd =
-    Crowd { next_ns: AtomicU64::new(u64::MAX), is_crowded: AtomicBool::new(false), watch: Mutex::new(None) };
+static CROWD: Crowd = Crowd::new();
+
+/// How often a thread that looks asks whether others have had its processor: once a tick of most kernels, by which most
+/// calls know when they began; a little less, as that clock is corrected.
+const ASKS_NS: u64 = 3_900_000;
 
 thread_local! {
-    static BEGAN: Cell<Began> = const { Cell::new(Began { at_ns: u64::MAX, looks: false }) };
-}
-
-/// This thread's last call.
-#[derive(Clone, Copy)]
-struct Began {
-    /// When it began.
-    at_ns: u64,
-    /// It looks for its reply before it sleeps.
-    looks: bool,
+    /// When this thread asked last.
+    static ASKED_NS: Cell<u64> = const { Cell::new(0) };
 }
 
 struct Crowd {
@@ -52,7 +47,7 @@ struct Crowd {
     watch: Mutex<Option<Watch>>,
 }
 
-/// A thread that looked at a reply line may have been away from its processor for [`HOLE_NS`] or more.
+/// A thread that looked at a reply line may have been away from its processor for some time.
 #[cold]
 pub(super) fn was_away() {
     CROWD.look(true);
@@ -66,19 +61,20 @@ pub(super) fn many_calls() {
     }
 }
 
-impl Began {
-    /// The next one begins a tick or more later, in which others may have had this thread's processor. Who did not
-    /// look, as that does not pay off, took none from anybody and need not know: to ask the kernel takes a tenth of a
-    /// call that finds both sides asleep.
+impl Crowd {
+    const fn new() -> Self {
+        Self { next_ns: AtomicU64::new(u64::MAX), is_crowded: AtomicBool::new(false), watch: Mutex::new(None) }
+    }
+
+    /// A thread asks, at this time.
     #[cold]
-    fn is_ticks_ago(self) {
-        if self.looks {
-            CROWD.look(true);
+    fn asks(&self, now_ns: u64) {
+        // Who has not called before has lost nothing to others here.
+        if ASKED_NS.replace(now_ns) > 0 {
+            self.look(true);
         }
     }
-}
 
-impl Crowd {
     #[cold]
     fn look(&self, was_away: bool) {
         let mut watch = match self.watch.try_lock() {
@@ -128,10 +124,10 @@ impl Looking {
     /// A call began at this time, exactly or by the last tick: looks at the machine when that is due.
     #[inline]
     pub(super) fn note_call(&self, began_ns: u64) {
-        let looks = !self.never && self.misses.load(Ordering::Relaxed) < MISSES_MAX;
-        let before = BEGAN.replace(Began { at_ns: began_ns, looks });
-        if began_ns.saturating_sub(before.at_ns) >= HOLE_NS {
-            before.is_ticks_ago();
+        // Who does not look, as that does not pay off or the machine is crowded, takes no processor from anybody and
+        // need not know: to ask the kernel takes a tenth of a call that finds both sides asleep.
+        if began_ns.saturating_sub(ASKED_NS.get()) >= ASKS_NS && self.pays_off() {
+            CROWD.asks(began_ns);
         }
         if began_ns >= CROWD.next_ns.load(Ordering::Relaxed) {
             CROWD.look(false);
@@ -199,22 +195,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_remembers_whether_it_was_looked_for() {
-        let noted = |looking: &Looking, at_ns| {
-            looking.note_call(at_ns);
-            let began = BEGAN.get();
-            assert_eq!(began.at_ns, at_ns);
-            began.looks
-        };
+    fn who_looks_asks_once_a_tick_however_often_it_calls() {
         // On a thread of its own, whose calls are its own.
         thread::scope(|scope| {
             scope.spawn(|| {
-                let looking = Looking::new(false);
-                assert!(noted(&looking, 5) && !noted(&Looking::new(true), 6));
-                (0..MISSES_MAX).for_each(|_| looking.missed());
-                assert!(!noted(&looking, 7));
-                looking.hit();
-                assert!(noted(&looking, 8));
+                let (never, looking) = (Looking::new(true), Looking::new(false));
+                let asked = |looking: &Looking, at_ns| {
+                    looking.note_call(at_ns);
+                    ASKED_NS.get() == at_ns
+                };
+                looking.ignore_the_crowd();
+                let begin = 7 * ASKS_NS;
+                assert!(!asked(&never, begin) && asked(&looking, begin));
+                assert!((1..=1000).all(|step| !asked(&looking, begin + step * (ASKS_NS - 1) / 1000)));
+                assert!(asked(&looking, begin + ASKS_NS));
+            });
+        });
+    }
+
+    #[test]
+    fn to_ask_is_to_ask_the_kernel() {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let crowd = Crowd::new();
+                crowd.asks(ASKS_NS);
+                assert!(crowd.watch.lock().unwrap().is_none(), "nothing is lost at the first call");
+                crowd.asks(2 * ASKS_NS);
+                // A thread that has never asked may have lost anything: that is a reason to count again.
+                assert_ne!(crowd.next_ns.load(Ordering::Relaxed), u64::MAX);
             });
         });
     }
