@@ -9,6 +9,9 @@ use std::collections::HashMap;
 const MOST: u64 = super::service::LINKS_OF_ANOTHER_USER_MAX as u64;
 /// ...and one more each so often: with half a millisecond for each, a user takes a twentieth of a processor.
 const ONE_MORE_NS: u64 = 10_000_000;
+/// A link that was lost for a broken rule takes up as many places as so many that were left: what is queued behind it
+/// is dropped in the broker's time, and a line is logged (decision 0087).
+const PLACES_OF_A_LOST_LINK: u64 = 10;
 
 /// By user. Who has not attached for long is not in it.
 #[derive(Default)]
@@ -35,13 +38,26 @@ impl Paces {
     /// For a client that wants to attach at this moment. [`Turn::Now`] is counted.
     pub(crate) fn ask(&mut self, uid: u32, now_ns: u64) -> Turn {
         self.0.retain(|_, pace| pace.rested_ns > now_ns);
-        let pace = self.0.entry(uid).or_insert(Pace { rested_ns: now_ns, is_told: false });
+        let pace = self.pace(uid, now_ns);
         let at_ns = pace.rested_ns.saturating_sub((MOST - 1) * ONE_MORE_NS);
         if at_ns > now_ns {
             return Turn::Later { at_ns, is_news: !std::mem::replace(&mut pace.is_told, true) };
         }
         pace.rested_ns += ONE_MORE_NS;
         Turn::Now
+    }
+
+    fn pace(&mut self, uid: u32, now_ns: u64) -> &mut Pace {
+        self.0.entry(uid).or_insert(Pace { rested_ns: now_ns, is_told: false })
+    }
+
+    /// A link of this user was lost at this moment. However many were, the next one waits for the places of one.
+    pub(crate) fn lost(&mut self, uid: u32, now_ns: u64) {
+        let pace = self.pace(uid, now_ns);
+        let more_ns = (PLACES_OF_A_LOST_LINK - 1) * ONE_MORE_NS;
+        let used_up_ns = now_ns + MOST * ONE_MORE_NS + more_ns;
+        let before_ns = pace.rested_ns.max(now_ns);
+        pace.rested_ns = (before_ns + more_ns).min(used_up_ns).max(before_ns);
     }
 }
 
@@ -74,6 +90,30 @@ mod tests {
             now_ns = at_ns;
             assert_eq!(paces.ask(7, now_ns), Turn::Now);
         }
+    }
+
+    #[test]
+    fn a_lost_link_counts_as_ten_also_when_it_came_long_ago() {
+        let mut paces = Paces::default();
+        let mut came = 0;
+        while paces.ask(7, 3) == Turn::Now {
+            paces.lost(7, 3);
+            came += 1;
+        }
+        assert_eq!(came, MOST.div_ceil(PLACES_OF_A_LOST_LINK));
+        let mut paces = Paces::default();
+        paces.lost(7, 3);
+        assert_eq!(attached(&mut paces, 7, (0..5000).map(|_| 3)), MOST - (PLACES_OF_A_LOST_LINK - 1));
+    }
+
+    #[test]
+    fn however_many_are_lost_at_once_the_next_one_waits_for_one_of_them() {
+        let mut paces = Paces::default();
+        assert_eq!(attached(&mut paces, 7, (0..MOST).map(|_| 3)), MOST);
+        (0..MOST).for_each(|_| paces.lost(7, 4));
+        let Turn::Later { at_ns, .. } = paces.ask(7, 4) else { panic!("nothing was used up") };
+        assert_eq!(at_ns, 4 + PLACES_OF_A_LOST_LINK * ONE_MORE_NS);
+        assert_eq!(paces.ask(7, at_ns), Turn::Now);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use speedysvc_protocol::wire::Compression;
 
 use crate::access::Allow;
 use crate::addresses::Addresses;
+use crate::attaching::now_ns;
 use crate::client::{self, Client, State};
 use crate::heirs::Heirs;
 use crate::incarnations::Incarnations;
@@ -273,6 +274,7 @@ impl Service {
         let Some(Link { client, peer, .. }) = self.links.get(&link) else { return };
         let (client, peer) = (*client, *peer);
         self.meters.count(Counter::ClientsExpelled, 1);
+        self.paces.lost(peer.uid, now_ns());
         self.drop_client(client, watch);
         events.push(Event::Misbehaved { service: self.key, link, peer, rule });
     }

@@ -34,6 +34,9 @@ struct Arguments {
     /// Processes of the engine, whose memory is to be tried.
     #[arg(long)]
     pids: Vec<u32>,
+    /// What some controls burn of a processor.
+    #[arg(long, default_value_t = 1.0)]
+    share: f64,
     /// For a worker: how it answers.
     #[arg(long, value_enum, default_value = "inline")]
     reply: worker::Reply,
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     ground.step = arguments.step;
     ground.heir = arguments.heir;
     ground.pids = arguments.pids;
+    ground.share = arguments.share;
     match attack.run(&ground) {
         Ok(()) => {
             ground.say("done");

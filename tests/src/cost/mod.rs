@@ -2,7 +2,7 @@
 //!
 //! | module         | idea |
 //! |----------------|------|
-//! | [`neighbours`] | a neighbour's p99 beside each attack, against that beside a program that only spins |
+//! | [`neighbours`] | a neighbour's calls beside each attack, and beside who burns as much and breaks no rule |
 //! | [`deaths`]     | from a worker's death to its caller's answer, against death, pidfd and wake alone |
 //! | [`refusals`]   | a call that finds a queue full, against one that is answered |
 //! | [`storm`]      | clients killed by the thousand |

@@ -1,4 +1,5 @@
-//! A neighbour's p99 beside each attack, against its p99 beside a control that burns as much of the processors.
+//! What a neighbour's calls take beside each attack, against what they take beside a control that burns as much of the
+//! processors.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,22 +15,23 @@ use crate::harness::{Engine, Home, Process, install_copy, proc};
 use crate::hostile::attacks::Attack;
 use crate::test_service::TestServiceClient;
 
-/// Attacks that go on for as long as they are told to, and how many processors they keep busy: so many controls run. Of
-/// a flood it is its own and that of the worker, which does nothing but what the attacker has called for.
-const ATTACKS: [(Attack, usize); 9] = [
-    (Attack::Scribble, 2),
-    (Attack::Heads, 1),
-    (Attack::Lies, 1),
-    (Attack::Punch, 1),
-    (Attack::Huge, 1),
-    (Attack::Descriptors, 1),
-    (Attack::Bells, 1),
-    (Attack::Ring, 2),
-    (Attack::Flood, 2),
+/// Attacks that go on for as long as they are told to, and who does the like and breaks no rule: who may call may have
+/// what it calls for, and attach as often as anybody may. Where there is none the control only burns processor time.
+const ATTACKS: [(Attack, Option<Attack>); 9] = [
+    (Attack::Scribble, Some(Attack::TextCalls)),
+    (Attack::Heads, None),
+    (Attack::Lies, Some(Attack::Attaches)),
+    (Attack::Punch, Some(Attack::Attaches)),
+    (Attack::Huge, None),
+    (Attack::Descriptors, Some(Attack::Attaches)),
+    (Attack::Bells, Some(Attack::LongCalls)),
+    (Attack::Ring, Some(Attack::OwnBells)),
+    (Attack::Flood, None),
 ];
 const NOBODY: u32 = 65534;
 /// How long an attack or control goes on; it is ended before.
 const LONGEST: &str = "60000";
+const TICKS_A_SECOND: f64 = 100.0;
 
 /// What to measure.
 #[derive(Clone, Debug)]
@@ -58,98 +60,131 @@ pub fn measure(plan: &Plan) {
     let engine = home.start();
     let client = TestServiceClient::connect(&engine.address("test")).expect("the service is there");
     println!("neighbours: {plan:?}; attackers run as {}", if is_root { "nobody" } else { "ourselves" });
+    println!(
+        "of attack and control each; processor time in hundredths of one processor; limit: what medians of {} spans \
+         beside the control are at most, of the median of all of them, 97.5 times of 100",
+        plan.rounds
+    );
+    let columns = ["attack", "control", "their time", "the engine's"];
+    let compared = ["p50, µs", "ratio, limit", "within", "p99", "ratio, limit", "within"];
+    println!(
+        "| {} | {} |\n{}|",
+        columns.join(" | "),
+        compared.join(" | "),
+        "|---".repeat(columns.len() + compared.len())
+    );
     let wanted = |attack: Attack| plan.attacks.is_empty() || plan.attacks.contains(&attack);
-    let attacks: Vec<_> = ATTACKS.into_iter().filter(|(attack, _)| wanted(*attack)).collect();
-    let measured: Vec<_> = attacks.iter().map(|attack| rounds(&engine, &client, *attack, plan)).collect();
-    for threads in [1, 2] {
-        let group = || attacks.iter().zip(&measured).filter(|((_, busy), _)| *busy == threads);
-        if group().count() > 0 {
-            print_group(threads, plan.rounds, group);
-        }
+    for (attack, control) in ATTACKS.into_iter().filter(|(attack, _)| wanted(*attack)) {
+        Rounds::of(&engine, &client, attack, control, plan).print(attack, control);
     }
 }
 
-/// The lines of all attacks with so many busy threads, against all of their controls.
-fn print_group<'a, G>(threads: usize, count: usize, group: impl Fn() -> G)
-where
-    G: Iterator<Item = (&'a (Attack, usize), &'a Vec<[Span; 3]>)>,
-{
-    let all = |of: fn(&Span) -> f64| {
-        let spans = group().flat_map(|(_, rounds)| rounds.iter().flat_map(|round| [&round[0], &round[2]]));
-        Spread::of(spans.map(of).collect())
-    };
-    let (p50, p99, engine) = (all(|span| span.p50), all(|span| span.p99), all(|span| span.engine).median());
-    let (_, high50) = p50.median_of(count);
-    let (low, high) = p99.median_of(count);
-    let (low, high) = (low / p99.median(), high / p99.median());
-    println!(
-        "\nagainst {threads} spinning: p50 {p50}, p99 {p99} µs, engine {engine:.0} % of a processor; \
-         medians of {count} of these p99 are {low:.2}..{high:.2} of it, of p50 at most {:.2}",
-        high50 / p50.median()
-    );
-    println!(
-        "| attack | p50 beside it, µs | of the control's | p99 | of the control's | within | its time | engine's |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    for ((attack, _), rounds) in group() {
-        let of = |of: fn(&Span) -> f64| Spread::of(rounds.iter().map(|round| of(&round[1])).collect());
-        let (beside50, beside99, busy) = (of(|span| span.p50), of(|span| span.p99), of(|span| span.engine).median());
-        let ratio = beside99.median() / p99.median();
-        let within = if ratio <= high { "yes" } else { "NO" };
-        let of_control = rounds.iter().map(|[a, it, b]| it.ticks / f64::midpoint(a.ticks, b.ticks).max(1.0));
-        let cpu = Spread::of(of_control.collect()).median();
-        let name = attack.to_possible_value().expect("every attack has a name");
+/// What a neighbour saw while an attack, or its control, ran.
+struct Rounds {
+    attacks: Vec<Span>,
+    controls: Vec<Span>,
+}
+
+impl Rounds {
+    /// Control, attack and control, again and again. Beside the control, programs that touch nothing burn what the
+    /// attack takes more than it, and the engine more beside the one than beside the other, by the rounds before.
+    fn of(engine: &Engine, client: &TestServiceClient, attack: Attack, control: Option<Attack>, plan: &Plan) -> Self {
+        let span = |program: Option<Attack>, burnt: &[f64]| span(engine, client, program, burnt, plan);
+        // The first ones say what is to be burnt, and do not count.
+        let (mut attacks, mut controls) = (vec![span(Some(attack), &[])], vec![span(control, &[])]);
+        for _ in 0..plan.rounds {
+            for attacks_too in [true, false] {
+                let more = |of| (mean_of(&attacks, of) - mean_of(&controls, of)).max(0.0);
+                let burnt = more(|span| span.program) + more(|span| span.engine);
+                controls.push(span(control, &shares(burnt)));
+                if attacks_too {
+                    attacks.push(span(Some(attack), &[]));
+                }
+            }
+        }
+        Self { attacks: attacks.split_off(1), controls: controls.split_off(1) }
+    }
+
+    fn print(&self, attack: Attack, control: Option<Attack>) {
+        let name = |attack: Attack| attack.to_possible_value().expect("all have names").get_name().to_owned();
+        let time = |of: fn(&Span) -> f64| {
+            let [it, control] = [&self.attacks, &self.controls].map(|spans| mean_of(spans, of) * 100.0);
+            format!("{it:.0} and {control:.0}")
+        };
+        let burnt = mean_of(&self.controls, |span| span.burnt) * 100.0;
+        let compared = |of: fn(&Span) -> f64| {
+            let [it, control] = [&self.attacks, &self.controls].map(|spans| Spread::of(spans.iter().map(of).collect()));
+            let (_, high) = control.median_of(self.attacks.len());
+            let within = if it.median() <= high { "yes" } else { "NO" };
+            let [ratio, limit] = [it.median(), high].map(|median| median / control.median());
+            format!("{it} and {control} | {ratio:.2}, {limit:.2} | {within}")
+        };
         println!(
-            "| {} | {beside50} | {:.2} | {beside99} | {ratio:.2} | {within} | {cpu:.2} | {busy:.0} % |",
-            name.get_name(),
-            beside50.median() / p50.median()
+            "| {} | {} | {}, burnt {burnt:.0} | {} | {} | {} |",
+            name(attack),
+            control.map(name).unwrap_or_default(),
+            time(|span| span.program),
+            time(|span| span.engine),
+            compared(|span| span.p50),
+            compared(|span| span.p99)
         );
     }
 }
 
-/// Control, attack and control, again and again.
-fn rounds(
-    engine: &Engine,
-    client: &TestServiceClient,
-    (attack, threads): (Attack, usize),
-    plan: &Plan,
-) -> Vec<[Span; 3]> {
-    let control = || span(engine, client, Attack::Spin, threads, plan);
-    (0..plan.rounds).map(|_| [control(), span(engine, client, attack, 1, plan), control()]).collect()
+fn mean_of(spans: &[Span], of: fn(&Span) -> f64) -> f64 {
+    let count = f64::from(u32::try_from(spans.len()).expect("a few rounds"));
+    spans.iter().map(of).sum::<f64>() / count
 }
 
-/// What a neighbour saw while something else ran, and the processor time that this had.
+/// What each of as few programs as possible burns of a processor, so that all together burn so many. Who has most of a
+/// processor never rests: what is missing was had by others.
+fn shares(processors: f64) -> Vec<f64> {
+    const MOST: f64 = 0.7;
+    let count = (1..10_u8).find(|count| processors <= f64::from(*count)).unwrap_or(10);
+    let share = (processors / f64::from(count)).max(0.0);
+    vec![if share > MOST { 1.0 } else { share }; count.into()]
+}
+
+/// What a neighbour saw while something else ran, and the processors that each had.
 struct Span {
+    /// Microseconds.
     p50: f64,
+    /// Microseconds.
     p99: f64,
-    ticks: f64,
-    /// Processor time of the engine's processes, in hundredths of the time.
+    /// Of the attack, or of who does the like.
+    program: f64,
     engine: f64,
+    /// Of programs that touch nothing.
+    burnt: f64,
 }
 
-fn span(engine: &Engine, client: &TestServiceClient, attack: Attack, count: usize, plan: &Plan) -> Span {
-    let mut others: Vec<Process> = (0..count).map(|_| start(engine, attack)).collect();
+/// Beside this program, and others that burn so much of a processor each.
+fn span(engine: &Engine, client: &TestServiceClient, program: Option<Attack>, burnt: &[f64], plan: &Plan) -> Span {
+    let programs: Vec<Process> = program.iter().map(|program| start(engine, *program, 1.0)).collect();
+    let burning: Vec<Process> = burnt.iter().map(|share| start(engine, Attack::Spin, *share)).collect();
+    let mut others: Vec<Process> = programs.into_iter().chain(burning).collect();
     others.iter_mut().for_each(|other| drop(other.wait_for_line("began")));
-    let ticks = |others: &[Process]| others.iter().map(|other| proc::cpu_ticks(other.pid())).sum::<u64>();
     // Attackers of the same folder count as its workers elsewhere.
-    let workers: Vec<u32> =
-        engine.workers().into_iter().filter(|pid| others.iter().all(|it| it.pid() != *pid)).collect();
-    let engines = || workers.iter().copied().chain([engine.pid()]).map(proc::cpu_ticks).sum::<u64>();
-    let (before, begin, engine_before) = (ticks(&others), Instant::now(), engines());
+    let pids: Vec<u32> = others.iter().map(Process::pid).collect();
+    let workers: Vec<u32> = engine.workers().into_iter().filter(|pid| !pids.contains(pid)).collect();
+    let (programs, burning) = pids.split_at(usize::from(program.is_some()));
+    let groups = [programs.to_vec(), [workers, vec![engine.pid()]].concat(), burning.to_vec()];
+    let ticks = || groups.each_ref().map(|pids| pids.iter().copied().map(proc::cpu_ticks).sum::<u64>());
+    let (begin, before) = (Instant::now(), ticks());
     let micros = Spread::of(call_for(client, plan));
-    let (used, took, engine_used) = (ticks(&others) - before, begin.elapsed(), engines() - engine_before);
+    let (took, after) = (begin.elapsed(), ticks());
     for other in &mut others {
-        assert!(!other.has_ended(), "{attack:?} ended by itself: {:?}", other.err());
+        assert!(!other.has_ended(), "{program:?} ended by itself: {:?}", other.err());
         other.signal(Signal::KILL);
         other.wait();
     }
     #[expect(clippy::cast_precision_loss, reason = "a few ticks")]
-    let [ticks, engine] = [used, engine_used].map(|ticks| ticks as f64);
-    // A tick is a hundredth of a second.
-    Span { p50: micros.median(), p99: micros.percentile(99), ticks, engine: engine / took.as_secs_f64() }
+    let [program, engine, burnt] =
+        [0, 1, 2].map(|group| (after[group] - before[group]) as f64 / TICKS_A_SECOND / took.as_secs_f64());
+    Span { p50: micros.median(), p99: micros.percentile(99), program, engine, burnt }
 }
 
-fn start(engine: &Engine, attack: Attack) -> Process {
+fn start(engine: &Engine, program: Attack, share: f64) -> Process {
     let home = engine.home();
     let mut command = home.command("hostile");
     if geteuid().is_root() {
@@ -162,8 +197,13 @@ fn start(engine: &Engine, attack: Attack) -> Process {
         theirs.uid(NOBODY).gid(NOBODY);
         command = theirs;
     }
-    let name = attack.to_possible_value().expect("every attack has a name");
-    command.arg(name.get_name()).arg("--socket").arg(engine.run_dir().join("default/test.sock"));
+    let name = program.to_possible_value().expect("all have names");
+    command
+        .arg(name.get_name())
+        .arg("--share")
+        .arg(share.to_string())
+        .arg("--socket")
+        .arg(engine.run_dir().join("default/test.sock"));
     command.args(["--for-ms", LONGEST]);
     Process::start(command)
 }
@@ -183,4 +223,19 @@ pub(super) fn call_for(client: &TestServiceClient, plan: &Plan) -> Vec<f64> {
         due += plan.pause;
     }
     micros
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_few_programs_as_can_burn_it() {
+        assert_eq!(shares(0.0), [0.0]);
+        assert_eq!(shares(0.25), [0.25]);
+        assert_eq!(shares(1.0), [1.0]);
+        assert_eq!(shares(1.25), [0.625, 0.625]);
+        assert_eq!(shares(1.5), [1.0, 1.0]);
+        assert_eq!(shares(-0.5), [0.0]);
+    }
 }

@@ -21,6 +21,8 @@ pub struct Ground {
     pub heir: Option<u32>,
     /// Processes that some attacks try to write.
     pub pids: Vec<u32>,
+    /// What some controls burn of a processor, up to 1.
+    pub share: f64,
 }
 
 impl Ground {
@@ -28,7 +30,7 @@ impl Ground {
     #[must_use]
     pub fn new(path: &Path, rounds: u64, longest: Option<Duration>) -> Self {
         let until = longest.map(|longest| Instant::now() + longest);
-        Self { path: path.to_owned(), rounds, until, step: 0, heir: None, pids: Vec::new() }
+        Self { path: path.to_owned(), rounds, until, step: 0, heir: None, pids: Vec::new(), share: 1.0 }
     }
 
     /// The rendezvous socket.

@@ -144,6 +144,17 @@ fn links_that_are_taken_and_left_without_end() {
     }
 }
 
+/// Each costs the others more than one that is left, so its user waits sooner.
+#[test]
+fn links_that_are_lost_count_as_ten() {
+    for who in As::each().into_iter().filter(|who| *who != As::Ourselves) {
+        goes_on_until("descriptors", who, "clients_held_back", |siege, _| {
+            let attached = siege.counter("clients_attached");
+            assert!(attached < 512, "{attached} of 1,024 had come before one waited");
+        });
+    }
+}
+
 #[test]
 fn connections_by_the_thousand() {
     both("connects", 5000, |_, fought| assert!(fought.number("connects: ") >= 5000));
@@ -256,8 +267,10 @@ fn goes_on_until(attack: &str, who: As, counter: &str, check: impl Fn(&Siege, &F
     siege.end();
 }
 
-/// What the others are compared with does nothing to the engine at all.
+/// What the others are compared with breaks no rule.
 #[test]
-fn a_busy_processor() {
-    both("spin", 300, |_, _| {});
+fn what_attacks_are_compared_with() {
+    for (control, rounds) in [("spin", 30_000), ("long-calls", 50), ("text-calls", 300), ("own-bells", 10_000)] {
+        both(control, rounds, |siege, _| assert_eq!(siege.counter("clients_expelled"), 0, "{control}"));
+    }
 }

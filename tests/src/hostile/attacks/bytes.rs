@@ -4,14 +4,15 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use rustix::fs::{FallocateFlags, fallocate};
-use rustix::mm::Advice;
+use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
+use rustix::mm::{Advice, ProtFlags};
 use speedysvc_protocol::archive::{self, Buffer};
 use speedysvc_protocol::status::Status;
 
 use crate::hostile::ground::Ground;
 use crate::hostile::layout::{BUFFER, request};
 use crate::hostile::link::{ARCHIVE, JSON, Raw, RawLink};
+use crate::hostile::memory::Mapping;
 
 /// Slots that are in use at the same time.
 const SLOTS: usize = 8;
@@ -23,9 +24,21 @@ fn archived(text: &str) -> Vec<u8> {
     buffer.as_slice().to_vec()
 }
 
+/// Answers after which a link is left where no rule is broken: the others are lost about as often.
+const STAY: u64 = 18 * SLOTS as u64;
+
+/// What is changed without end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// The requests.
+    Requests,
+    /// As much memory, that nobody else sees.
+    Elsewhere,
+}
+
 /// Calls `steady` with texts, while another thread changes every word and byte that belongs to them but their number.
 /// The handler looks at its text several times: what it is given may be anything, but must stay what it is.
-pub fn scribble(ground: &Ground) -> io::Result<()> {
+pub fn scribble(ground: &Ground, place: Where) -> io::Result<()> {
     let text = "ö".repeat(1500);
     let (json, archive) = (format!("\"{text}\"").into_bytes(), archived(&text));
     let (mut answers, mut right, mut lost, mut flips) = (0_u64, 0_u64, 0_u64, 0_u64);
@@ -33,7 +46,7 @@ pub fn scribble(ground: &Ground) -> io::Result<()> {
     while ground.goes_on(answers) {
         let mut link = ground.attach()?;
         let over = AtomicBool::new(false);
-        let shared = Scribbled::of(&link);
+        let shared = Scribbled::of(&link, place);
         thread::scope(|scope| -> io::Result<()> {
             let flipper = scope.spawn(|| shared.flip(&over));
             while ground.goes_on(answers) {
@@ -52,6 +65,9 @@ pub fn scribble(ground: &Ground) -> io::Result<()> {
                     }
                 }
                 answers += replies.len() as u64;
+                if place == Where::Elsewhere && answers.is_multiple_of(STAY) {
+                    break;
+                }
                 if replies.len() < SLOTS {
                     // Too much was changed: a grant outside the arena, say. The link is lost, as it should be.
                     lost += 1;
@@ -68,16 +84,19 @@ pub fn scribble(ground: &Ground) -> io::Result<()> {
     Ok(())
 }
 
-/// A second mapping of a link's requests, for the thread that changes them.
+/// What is changed: a second mapping of a link's requests, or something as large.
 struct Scribbled {
-    request: crate::hostile::memory::Mapping,
+    request: Mapping,
     buffers: Vec<u64>,
 }
 
 impl Scribbled {
-    fn of(link: &RawLink) -> Self {
-        let both = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
-        let request = crate::hostile::memory::Mapping::new(&link.files[0], link.request.len() as u64, both);
+    fn of(link: &RawLink, place: Where) -> Self {
+        let len = link.request.len() as u64;
+        let request = match place {
+            Where::Requests => Mapping::new(&link.files[0], len, ProtFlags::READ | ProtFlags::WRITE),
+            Where::Elsewhere => elsewhere(len),
+        };
         let request = request.expect("what was mapped once can be mapped again");
         Self { request, buffers: (0..SLOTS).map(|slot| link.buffer(slot)).collect() }
     }
@@ -105,6 +124,12 @@ impl Scribbled {
         }
         flips
     }
+}
+
+fn elsewhere(len: u64) -> io::Result<Mapping> {
+    let file = memfd_create("elsewhere", MemfdFlags::CLOEXEC)?;
+    ftruncate(&file, len)?;
+    Mapping::new(&file, len, ProtFlags::READ | ProtFlags::WRITE)
 }
 
 /// Drops the pages of its arena, and then of its request lines, while calls are under way.

@@ -3,6 +3,7 @@
 
 mod bells;
 mod bytes;
+mod controls;
 mod dying;
 mod large;
 mod memory;
@@ -65,8 +66,14 @@ pub enum Attack {
     Huge,
     /// Attaches and makes one call, as anybody would.
     Visit,
-    /// The control: burns a processor and touches nothing.
+    /// A control: burns a share of a processor and touches nothing.
     Spin,
+    /// A control: the calls of `bells`, rung as anybody would.
+    LongCalls,
+    /// A control: the calls of `scribble`, and as many changes to memory that nobody reads.
+    TextCalls,
+    /// A control: rings as `ring` does, where nobody hears it.
+    OwnBells,
     /// A1: stops after the first stores of a request, and waits to be killed.
     Stall,
     /// A2: sleeps for a reply, and waits to be killed.
@@ -86,7 +93,8 @@ impl Attack {
     /// What an attacker does not expect: the attack did not take place.
     pub fn run(self, ground: &Ground) -> io::Result<()> {
         match self {
-            Self::Scribble => bytes::scribble(ground),
+            Self::Scribble => bytes::scribble(ground, bytes::Where::Requests),
+            Self::TextCalls => bytes::scribble(ground, bytes::Where::Elsewhere),
             Self::Punch => bytes::punch(ground),
             Self::Huge => bytes::huge(ground),
             Self::Heads => words::heads(ground),
@@ -102,7 +110,9 @@ impl Attack {
             Self::Connects => sockets::connects(ground),
             Self::Attaches => sockets::attaches(ground),
             Self::Bells => bells::abuse(ground),
+            Self::LongCalls => bells::call(ground),
             Self::Ring => bells::ring(ground),
+            Self::OwnBells => bells::ring_own(ground),
             Self::Hoard => slots::hoard(ground),
             Self::Unfetched => slots::leave_unfetched(ground),
             Self::Flood => slots::flood(ground, 4, usize::MAX),
@@ -110,7 +120,7 @@ impl Attack {
             Self::Many => slots::flood(ground, 80, 1),
             Self::Poor => slots::poor(ground),
             Self::Visit => slots::visit(ground),
-            Self::Spin => slots::spin(ground),
+            Self::Spin => controls::spin(ground),
             Self::Stall => dying::stall(ground),
             Self::Asleep => dying::asleep(ground),
             Self::Fill => dying::fill(ground),

@@ -1,6 +1,5 @@
 //! Attacks with more of what everybody may do.
 
-use std::hint;
 use std::io;
 
 use rustix::process::Resource;
@@ -116,17 +115,5 @@ pub fn flood(ground: &Ground, links: usize, slots: usize) -> io::Result<()> {
         }
     }
     ground.say(&format!("answers: {answers}"));
-    Ok(())
-}
-
-/// Burns a processor.
-pub fn spin(ground: &Ground) -> io::Result<()> {
-    const TURNS: u64 = 1 << 16;
-    ground.say("began");
-    let mut turns = 0;
-    while ground.goes_on(turns) {
-        (0..TURNS).for_each(|_| hint::spin_loop());
-        turns += 1;
-    }
     Ok(())
 }
