@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{FallocateFlags, MemfdFlags, fallocate, ftruncate, memfd_create};
 use rustix::mm::{Advice, ProtFlags};
@@ -24,8 +25,10 @@ fn archived(text: &str) -> Vec<u8> {
     buffer.as_slice().to_vec()
 }
 
-/// Answers after which a link is left where no rule is broken: the others are lost about as often.
+/// Answers after which a link is left where no rule is broken: the others are lost about as often...
 const STAY: u64 = 18 * SLOTS as u64;
+/// ...and so long they wait for a new one.
+const REST: Duration = Duration::from_millis(100);
 
 /// What is changed without end.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,16 +44,21 @@ pub enum Where {
 pub fn scribble(ground: &Ground, place: Where) -> io::Result<()> {
     let text = "ö".repeat(1500);
     let (json, archive) = (format!("\"{text}\"").into_bytes(), archived(&text));
-    let (mut answers, mut right, mut lost, mut flips) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let (mut answers, mut right, mut lost, mut flips, mut round) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
     ground.say("began");
     while ground.goes_on(answers) {
+        if place == Where::Elsewhere && answers > 0 {
+            thread::park_timeout(REST);
+        }
         let mut link = ground.attach()?;
         let over = AtomicBool::new(false);
         let shared = Scribbled::of(&link, place);
         thread::scope(|scope| -> io::Result<()> {
             let flipper = scope.spawn(|| shared.flip(&over));
+            let raised = Raised(&over);
             while ground.goes_on(answers) {
-                let codec = if answers % 2 == 0 { JSON } else { ARCHIVE };
+                round += 1;
+                let codec = if round % 2 == 0 { JSON } else { ARCHIVE };
                 let body = if codec == JSON { &json } else { &archive };
                 let method = link.method("steady");
                 (0..SLOTS).for_each(|slot| _ = link.post(slot, &Raw { method, codec, body }));
@@ -75,13 +83,22 @@ pub fn scribble(ground: &Ground, place: Where) -> io::Result<()> {
                     break;
                 }
             }
-            over.store(true, Ordering::Relaxed);
+            drop(raised);
             flips += flipper.join().expect("the flipper does not panic");
             Ok(())
         })?;
     }
     ground.say(&format!("answers: {answers}, of which results: {right}; links lost: {lost}; flips: {flips}"));
     Ok(())
+}
+
+/// Is raised when this goes out of scope, whatever the reason: who waits for it would wait for ever.
+struct Raised<'a>(&'a AtomicBool);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// What is changed: a second mapping of a link's requests, or something as large.

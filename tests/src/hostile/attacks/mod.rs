@@ -17,6 +17,9 @@ use clap::ValueEnum;
 
 use super::ground::Ground;
 
+/// A call that is as cheap as any, and its arguments.
+const HI: (&str, &str) = ("echo", "\"hi\"");
+
 /// An attack. The rows are those of `docs/faults.md`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Attack {
@@ -72,6 +75,10 @@ pub enum Attack {
     LongCalls,
     /// A control: the calls of `scribble`, and as many changes to memory that nobody reads.
     TextCalls,
+    /// A control: keeps every slot of one link busy.
+    AllSlots,
+    /// A control: keeps one slot busy, with a page of numbers.
+    OneSlot,
     /// A control: rings as `ring` does, where nobody hears it.
     OwnBells,
     /// A1: stops after the first stores of a request, and waits to be killed.
@@ -115,9 +122,11 @@ impl Attack {
             Self::OwnBells => bells::ring_own(ground),
             Self::Hoard => slots::hoard(ground),
             Self::Unfetched => slots::leave_unfetched(ground),
-            Self::Flood => slots::flood(ground, 4, usize::MAX),
+            Self::AllSlots => slots::flood(ground, 1, usize::MAX, HI),
+            Self::OneSlot => slots::flood(ground, 1, 1, ("sum", &format!("[{}1]", "1,".repeat(2000)))),
+            Self::Flood => slots::flood(ground, 4, usize::MAX, HI),
             // A loop looks at 64 links at most.
-            Self::Many => slots::flood(ground, 80, 1),
+            Self::Many => slots::flood(ground, 80, 1, HI),
             Self::Poor => slots::poor(ground),
             Self::Visit => slots::visit(ground),
             Self::Spin => controls::spin(ground),

@@ -88,12 +88,12 @@ pub fn leave_unfetched(ground: &Ground) -> io::Result<()> {
 }
 
 /// Keeps so many slots of so many links busy: a new call as soon as one is answered.
-pub fn flood(ground: &Ground, links: usize, slots: usize) -> io::Result<()> {
+pub fn flood(ground: &Ground, links: usize, slots: usize, (method, json): (&str, &str)) -> io::Result<()> {
     let mut links = (0..links).map(|_| ground.attach()).collect::<io::Result<Vec<_>>>()?;
     let mut answers = 0;
     for link in &mut links {
         for slot in 0..link.slots.min(slots) {
-            link.post(slot, &Raw { method: link.method("echo"), codec: JSON, body: b"\"hi\"" });
+            link.post(slot, &Raw { method: link.method(method), codec: JSON, body: json.as_bytes() });
         }
     }
     ground.say("began");
@@ -104,7 +104,7 @@ pub fn flood(ground: &Ground, links: usize, slots: usize) -> io::Result<()> {
                 if link.poll(slot).is_some() {
                     answers += 1;
                     posted = true;
-                    link.post_quietly(slot, &Raw { method: link.method("echo"), codec: JSON, body: b"\"hi\"" });
+                    link.post_quietly(slot, &Raw { method: link.method(method), codec: JSON, body: json.as_bytes() });
                 }
             }
             if posted {
