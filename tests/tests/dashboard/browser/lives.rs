@@ -14,6 +14,8 @@ fn cell(browser: &Browser, key: &str) -> String {
 fn numbers_follow_what_is_sent_while_the_page_is_open() {
     browse(|browser| {
         let dashboard = Dashboard::start("", "");
+        // Before the service is known its page says that nothing is there.
+        dashboard.service_when("readiness", |service| service["state"] == "ready");
         browser.open(&format!("http://{}/services/test", dashboard.address));
         let client = dashboard.client();
         for _ in 0..1234 {
