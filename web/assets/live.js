@@ -39,6 +39,12 @@ async function reshape() {
   }
 }
 
+// A lost connection comes back by itself; a refused one, of which there may be too many, does not.
+const REFUSED_MS = 10_000;
+function again(events, open) {
+  if (events.readyState === EventSource.CLOSED) setTimeout(open, REFUSED_MS);
+}
+
 function watch() {
   const address = main.dataset.live;
   if (!address || !window.EventSource) return;
@@ -54,6 +60,7 @@ function watch() {
   events.onerror = () => {
     pulse.className = "pulse off";
     pulse.textContent = "waiting";
+    again(events, watch);
   };
 }
 
@@ -191,6 +198,7 @@ function followLog() {
     section.dataset.following = "yes";
   });
   events.onopen = () => { first = true; };
+  events.onerror = () => again(events, followLog);
 }
 const LEVELS = { trace: 1, debug: 1, info: 1, warn: 1, error: 1 };
 

@@ -53,6 +53,13 @@ impl App {
         Arc::clone(&self.now.borrow())
     }
 
+    /// Until there is one: before the first look no service is known, and its page would be missing.
+    pub(crate) async fn seen(&self) {
+        // It cannot fail: the sender is this.
+        let mut now = self.now.subscribe();
+        let _seen = now.wait_for(|moment| moment.at > 0).await;
+    }
+
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {
         // A sample that was half added is missing in a sum at most.
         self.history.lock().unwrap_or_else(PoisonError::into_inner)

@@ -11,7 +11,7 @@ use futures_util::Stream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::app::App;
-use crate::hub::Update;
+use crate::hub::{Refused, Update};
 use crate::pages::Address;
 
 /// `/events?page=/services/echo`: what changes on a page.
@@ -19,16 +19,23 @@ pub(crate) async fn events(State(app): State<Arc<App>>, RawQuery(query): RawQuer
     let query = query.unwrap_or_default();
     let page = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "page");
     let Some(address) = page.and_then(|(_, page)| Address::parse(&page)) else {
-        return (StatusCode::NOT_FOUND, "there is no such page\n").into_response();
+        return no_page();
     };
     let Some(place) = seat(&app) else { return no_room() };
-    let Some(updates) = app.hub.watch(&app, address) else { return no_room() };
-    Sse::new(stream(updates, place)).keep_alive(KeepAlive::default()).into_response()
+    match app.hub.watch(&app, address) {
+        Ok(updates) => Sse::new(stream(updates, place)).keep_alive(KeepAlive::default()).into_response(),
+        Err(Refused::NoPage) => no_page(),
+        Err(Refused::NoRoom) => no_room(),
+    }
 }
 
 /// A place among the watchers, for as long as it is held.
 pub(crate) fn seat(app: &App) -> Option<OwnedSemaphorePermit> {
     Arc::clone(&app.watchers).try_acquire_owned().ok()
+}
+
+fn no_page() -> Response {
+    (StatusCode::NOT_FOUND, "there is no such page\n").into_response()
 }
 
 pub(crate) fn no_room() -> Response {

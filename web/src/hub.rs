@@ -33,25 +33,34 @@ struct Watched {
     cells: Cells,
 }
 
+/// Why a page is not watched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refused {
+    /// It is about something that is not there.
+    NoPage,
+    /// Too many others are.
+    NoRoom,
+}
+
 /// The pages that somebody watches.
 #[derive(Default)]
 pub(crate) struct Hub(Mutex<HashMap<Address, Watched>>);
 
 impl Hub {
-    /// The updates of a page from now on; `None` when too many pages are watched.
-    pub(crate) fn watch(&self, app: &App, address: Address) -> Option<watch::Receiver<Arc<Update>>> {
+    /// The updates of a page from now on.
+    pub(crate) fn watch(&self, app: &App, address: Address) -> Result<watch::Receiver<Arc<Update>>, Refused> {
         let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = pages.len() < PAGES_MAX;
         match pages.entry(address) {
-            Entry::Occupied(watched) => Some(watched.get().sender.subscribe()),
-            Entry::Vacant(_) if !room => None,
+            Entry::Occupied(watched) => Ok(watched.get().sender.subscribe()),
+            Entry::Vacant(_) if !room => Err(Refused::NoRoom),
             Entry::Vacant(place) => {
-                let page = place.key().page(app)?;
+                let page = place.key().page(app).ok_or(Refused::NoPage)?;
                 let (update, cells) = Update::of(&page, &Cells::new(), 1);
                 let sender = watch::Sender::new(Arc::new(update));
                 let receiver = sender.subscribe();
                 place.insert(Watched { sender, cells });
-                Some(receiver)
+                Ok(receiver)
             }
         }
     }

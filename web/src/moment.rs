@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use speedysvc_protocol::control::operator::{Reply, Request, ServiceStatus, Status};
 use speedysvc_protocol::stats::{Counter, MethodCounter, MethodStats, Snapshot};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::app::App;
 use crate::history::{Sample, Series, Usage};
@@ -18,6 +18,10 @@ use crate::words::as_float;
 const STEP: Duration = Duration::from_secs(1);
 /// How long the supervisor may take to say how everything is.
 const PATIENCE: Duration = Duration::from_millis(900);
+/// How long the first visitors wait for the supervisor, whose socket opens a moment after the dashboard's.
+const FIRST_WORD: Duration = Duration::from_secs(2);
+/// Between two questions until then.
+const FIRST_STEP: Duration = Duration::from_millis(20);
 /// Proportional sizes are read once in so many looks, and only when somebody watches: the kernel walks all pages of a
 /// process for them, and holds up its faults meanwhile.
 const PSS_EVERY: u64 = 10;
@@ -117,6 +121,8 @@ impl Moment {
 
 /// Looks for as long as the dashboard is there.
 pub(crate) async fn look(app: Arc<App>) {
+    // Who has said nothing by then is unheard, and the pages say so.
+    let _unheard = timeout(FIRST_WORD, heard(&app)).await;
     let mut before = Before { at: Instant::now(), ..Before::new() };
     let mut ticks = interval(STEP);
     // After a pause of this process the time that passed is one long second.
@@ -133,6 +139,13 @@ pub(crate) async fn look(app: Arc<App>) {
         app.history().record(moment.at, samples);
         app.now.send_replace(Arc::new(moment));
         app.hub.publish(&app);
+    }
+}
+
+/// Until the supervisor answers.
+async fn heard(app: &App) {
+    while app.control.ask(&Request::Status, PATIENCE).await.is_err() {
+        sleep(FIRST_STEP).await;
     }
 }
 

@@ -117,7 +117,11 @@ fn live(
         if let Some(path) = path.clone() {
             tokio::spawn(keep::keep(Arc::clone(&app), path));
         }
-        tokio::spawn(server::serve(listener, routes::routes(Arc::clone(&app))));
+        let (routes, door) = (routes::routes(Arc::clone(&app)), Arc::clone(&app));
+        tokio::spawn(async move {
+            door.seen().await;
+            server::serve(listener, routes).await;
+        });
         // An error means the same: whoever could say so is gone.
         let _stopped = stopped.await;
     });

@@ -1,6 +1,6 @@
 //! What pages say.
 
-use speedysvc_tests::harness::{proc, wait_for, wait_until};
+use speedysvc_tests::harness::{Home, proc, wait_for, wait_until};
 
 use crate::fixture::Dashboard;
 
@@ -16,10 +16,23 @@ fn every_page_is_there_and_what_is_not_is_not() {
         assert!(answer.body.contains("<!doctype html>") && answer.body.contains("</html>"), "{path}");
         assert_eq!(answer.field("cache-control"), Some("no-store"), "{path}");
     }
-    for path in ["/services/none", "/nothing", "/assets/none", "/services/test/x", "/latency/x"] {
+    for path in
+        ["/services/none", "/nothing", "/assets/none", "/services/test/x", "/latency/x", "/events?page=/services/none"]
+    {
         assert_eq!(dashboard.get(path).status, 404, "{path}");
     }
     assert_eq!(dashboard.get("/assets/live.js").field("content-type"), Some("text/javascript; charset=utf-8"));
+}
+
+#[test]
+fn pages_are_there_as_soon_as_the_dashboard_is() {
+    for _ in 0..5 {
+        let text = "[web]\nlisten = \"127.0.0.1:0\"\n[service.echo]\nbuiltin = \"echo\"\n";
+        let dashboard = Dashboard::unready(&Home::new(text));
+        assert_eq!(dashboard.get("/services/echo").status, 200);
+        assert_eq!(dashboard.get("/api/v1/services/echo").status, 200);
+        assert!(dashboard.get("/").body.contains("/services/echo"));
+    }
 }
 
 #[test]
@@ -102,7 +115,7 @@ fn vendored_files_are_unchanged() {
 fn a_default_address_that_is_taken_is_left_and_one_that_was_asked_for_is_not() {
     let first = Dashboard::start("", "");
     let text = format!("[web]\nlisten = \"{}\"\n[service.echo]\nbuiltin = \"echo\"\n", first.address);
-    let home = speedysvc_tests::harness::Home::new(&text);
+    let home = Home::new(&text);
     let mut second = home.start_unready();
     assert_eq!(second.wait(), 69);
     wait_for("the reason", || second.err().iter().any(|line| line.contains("is taken") && line.contains("[web]")));

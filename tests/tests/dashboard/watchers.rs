@@ -8,15 +8,15 @@ use speedysvc_tests::harness::{wait_for, wait_until};
 use crate::fixture::Dashboard;
 
 /// As many as the dashboard takes, by its documentation.
-const WATCHERS: usize = 64;
+pub const WATCHERS: usize = 64;
 
-fn watcher(dashboard: &Dashboard, path: &str) -> TcpStream {
+pub fn watcher(dashboard: &Dashboard, path: &str) -> TcpStream {
     let mut socket = dashboard.connect();
     socket.write_all(format!("GET {path} HTTP/1.1\r\n{}\r\n", dashboard.host()).as_bytes()).expect("it reads");
     socket
 }
 
-fn status(socket: &TcpStream) -> String {
+pub fn status(socket: &TcpStream) -> String {
     let mut line = String::new();
     BufReader::new(socket).read_line(&mut line).expect("an answer");
     line.split(' ').nth(1).unwrap_or_default().to_owned()

@@ -5,6 +5,7 @@ use speedysvc_tests::harness::wait_for;
 use super::chromium::{Browser, ENTER};
 use super::turn::browse;
 use crate::fixture::Dashboard;
+use crate::watchers::{WATCHERS, status, watcher};
 
 fn cell(browser: &Browser, key: &str) -> String {
     browser.text(&format!("document.querySelector('[data-k=\"{key}\"]')?.textContent"))
@@ -14,8 +15,6 @@ fn cell(browser: &Browser, key: &str) -> String {
 fn numbers_follow_what_is_sent_while_the_page_is_open() {
     browse(|browser| {
         let dashboard = Dashboard::start("", "");
-        // Before the service is known its page says that nothing is there.
-        dashboard.service_when("readiness", |service| service["state"] == "ready");
         browser.open(&format!("http://{}/services/test", dashboard.address));
         let client = dashboard.client();
         for _ in 0..1234 {
@@ -54,6 +53,22 @@ fn a_page_says_when_its_numbers_are_old_and_goes_on_by_itself() {
         pulse("waiting");
         let _again = Dashboard::of(&home);
         pulse("live");
+    });
+}
+
+#[test]
+fn a_page_that_found_no_room_comes_again_by_itself() {
+    browse(|browser| {
+        let dashboard = Dashboard::start("", "");
+        let others: Vec<_> = (0..WATCHERS).map(|_| watcher(&dashboard, "/events?page=/")).collect();
+        assert!(others.iter().all(|socket| status(socket) == "200"));
+        browser.open(&format!("http://{}/services/test", dashboard.address));
+        let pulse = |text| browser.wait_for(&format!("document.getElementById('pulse').textContent === '{text}'"));
+        pulse("waiting");
+        browser.wait_for("document.getElementById('log') && !document.querySelector('[data-following]')");
+        drop(others);
+        pulse("live");
+        browser.wait_for("document.querySelector('[data-following]')");
     });
 }
 
