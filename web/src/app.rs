@@ -57,7 +57,7 @@ impl App {
     pub(crate) async fn seen(&self) {
         // It cannot fail: the sender is this.
         let mut now = self.now.subscribe();
-        let _seen = now.wait_for(|moment| moment.at > 0).await;
+        let _seen = now.wait_for(|moment| moment.status.is_some() || moment.unheard.is_some()).await;
     }
 
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {
