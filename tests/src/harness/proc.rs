@@ -1,6 +1,7 @@
 //! Processes as the kernel shows them.
 
 use std::fs;
+use std::path::PathBuf;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, geteuid, getrlimit, kill_process, prlimit};
 
@@ -31,25 +32,39 @@ pub fn cpu_ticks(pid: u32) -> u64 {
 /// gone.
 #[must_use]
 pub fn cpu_ns(pid: u32) -> u64 {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
-    let of_thread = |path: std::path::PathBuf| {
+    let of_thread = |path: PathBuf| {
         let text = fs::read_to_string(path.join("schedstat")).ok()?;
         text.split_whitespace().next()?.parse::<u64>().ok()
     };
-    threads.filter_map(|thread| of_thread(thread.ok()?.path())).sum()
+    threads(pid).filter_map(of_thread).sum()
+}
+
+/// How often the threads of a process have waited for something, those that have ended not counted; 0 when it is gone.
+#[must_use]
+pub fn waits(pid: u32) -> u64 {
+    waits_where(pid, |_| true)
 }
 
 /// How often the threads of a process that have this name have waited for something; 0 when there is none.
 #[must_use]
 pub fn waits_of(pid: u32, name: &str) -> u64 {
-    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
-    let of_thread = |path: std::path::PathBuf| {
+    waits_where(pid, |found| found == name)
+}
+
+fn waits_where(pid: u32, is_meant: impl Fn(&str) -> bool) -> u64 {
+    let of_thread = |path: PathBuf| {
         let text = fs::read_to_string(path.join("status")).ok()?;
-        let is_named = text.lines().next()?.strip_prefix("Name:")?.trim() == name;
+        let is_meant = is_meant(text.lines().next()?.strip_prefix("Name:")?.trim());
         let waits = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
-        waits.trim().parse::<u64>().ok().filter(|_| is_named)
+        waits.trim().parse::<u64>().ok().filter(|_| is_meant)
     };
-    threads.filter_map(|thread| of_thread(thread.ok()?.path())).sum()
+    threads(pid).filter_map(of_thread).sum()
+}
+
+/// The folders of the threads of a process; none when it is gone.
+fn threads(pid: u32) -> impl Iterator<Item = PathBuf> {
+    let all = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    all.filter_map(|thread| Some(thread.ok()?.path()))
 }
 
 /// Bytes of memory that a process really has; 0 when it is gone.
