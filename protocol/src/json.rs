@@ -235,6 +235,18 @@ mod tests {
         }
     }
 
+    /// Numbers arrive as they were sent, to the last bit, as among programs of one language.
+    #[test]
+    fn a_number_is_the_same_when_it_arrives() {
+        use proptest::prelude::*;
+        proptest!(|(number in any::<f64>().prop_filter("JSON has no such", |number| number.is_finite()))| {
+            let mut out = Buffer::new(64);
+            encode(&number, &mut out).unwrap();
+            prop_assert_eq!(decode::<f64>(out.as_slice()).unwrap().to_bits(), number.to_bits());
+            prop_assert_eq!(arguments::<(f64,)>(out.as_slice(), &["x"]).unwrap().0.to_bits(), number.to_bits());
+        });
+    }
+
     #[test]
     fn several_arguments_come_by_name_or_in_order() {
         for body in [&br#"{"b":"x","a":1}"#[..], br#"[1,"x"]"#] {
