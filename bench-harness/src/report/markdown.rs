@@ -1,7 +1,7 @@
 //! results.md: the table with everything that is needed to doubt it.
 
 use super::numbers::{digits, time};
-use super::{Report, summary, wins};
+use super::{Report, ratios, summary, wins};
 use crate::stats::absent::known;
 use crate::stats::analysis::{Compared, Line};
 use crate::stats::ratio::{Apart, Ratio};
@@ -91,6 +91,10 @@ fn details(report: &Report, compared: &Compared) -> String {
     }
     for line in &compared.lines {
         text.push_str(&format!("* {}: {}\n", line.contender, remarks(report, compared, line).join("; ")));
+    }
+    let experiment = report.scenario(&compared.scenario);
+    if let Some(table) = experiment.and_then(|experiment| ratios::table(report, experiment, compared)) {
+        text.push_str(&format!("{}\n{}\n", table.markdown(), ratios::LEGEND));
     }
     text
 }

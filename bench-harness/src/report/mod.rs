@@ -7,6 +7,7 @@ mod markdown;
 pub(crate) mod missing;
 pub(crate) mod numbers;
 pub(crate) mod progress;
+mod ratios;
 mod read;
 mod summary;
 mod table;

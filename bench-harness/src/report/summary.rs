@@ -123,11 +123,16 @@ pub(super) fn ratio(line: &Line, to: &str) -> String {
         return "1".into();
     }
     let found = line.ratios.iter().find(|(ratio, _)| ratio.to == to);
-    let Some((Ratio { median: Some(median), interval, .. }, verdict)) = found else { return "-".into() };
+    found.map_or("-".into(), |(ratio, verdict)| judged(ratio, Some(*verdict)))
+}
+
+/// As above; without a mark where there is nothing to judge.
+pub(super) fn judged(Ratio { median, interval, .. }: &Ratio, verdict: Option<Verdict>) -> String {
+    let Some(median) = median else { return "-".into() };
     let mark = match verdict {
-        Verdict::Less | Verdict::More => "",
-        Verdict::NotResolved => "~",
-        Verdict::TooFewRounds => "?",
+        None | Some(Verdict::Less | Verdict::More) => "",
+        Some(Verdict::NotResolved) => "~",
+        Some(Verdict::TooFewRounds) => "?",
     };
     let interval = interval.as_ref().map_or(String::new(), |interval| format!(" ({})", range(interval, digits)));
     format!("{mark}{}{interval}", digits(*median))

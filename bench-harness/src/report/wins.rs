@@ -4,7 +4,7 @@ use super::Report;
 use super::numbers::{count, digits, time, unit};
 use crate::contender::Group;
 use crate::stats::absent::known;
-use crate::stats::analysis::{self, Compared, Figures, Line};
+use crate::stats::analysis::{self, Compared, Figures, Line, Rows};
 use crate::stats::extra::Better;
 use crate::stats::ratio::Ratio;
 
@@ -110,7 +110,7 @@ impl Race<'_> {
     /// Whether it is so in the whole interval of the rounds' ratios.
     fn is_sure(&self, report: &Report, compared: &Compared, other: &str, ours: &str) -> bool {
         let Some(read) = self.of_row else { return self.are_apart(compared, other, ours) };
-        let points = |name| analysis::points(&compared.rows, name, &read);
+        let points = |name| analysis::points(&compared.rows, Rows::counted(name), &read);
         let ratio = Ratio::new(ours, &points(other), &points(ours), !report.distances.is_empty());
         ratio.interval.is_some_and(|interval| match self.better {
             Better::More => interval.low > 1.0,

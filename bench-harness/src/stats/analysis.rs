@@ -170,11 +170,29 @@ pub(crate) struct Compared {
     pub(crate) rows: Vec<Written>,
 }
 
-/// One number of each round of the comparison that counts.
-pub(crate) fn points(rows: &[Written], contender: &str, read: &dyn Fn(&Figures) -> f64) -> Vec<Point> {
-    let mine = rows.iter().filter(|row| row.row.contender == contender && row.row.part == Part::Main);
+/// Which of the rows of a scenario.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    /// Whose.
+    pub(crate) contender: &'a str,
+    /// Of which run.
+    pub(crate) part: Part,
+    /// Whether also those that do not count.
+    pub(crate) are_void_too: bool,
+}
+
+impl<'a> Rows<'a> {
+    /// Those of the comparison that count.
+    pub(crate) fn counted(contender: &'a str) -> Self {
+        Self { contender, part: Part::Main, are_void_too: false }
+    }
+}
+
+/// One number of each of these rows.
+pub(crate) fn points(rows: &[Written], of: Rows<'_>, read: &dyn Fn(&Figures) -> f64) -> Vec<Point> {
+    let mine = rows.iter().filter(|row| row.row.contender == of.contender && row.row.part == of.part);
     let points = mine.filter_map(|row| {
-        let figures = row.figures.as_ref().filter(|figures| figures.void.is_none())?;
+        let figures = row.figures.as_ref().filter(|figures| of.are_void_too || figures.void.is_none())?;
         Some(Point {
             round: row.row.round,
             value: read(figures),

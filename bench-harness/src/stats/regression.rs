@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::analysis::{self, Figures, Written};
+use super::analysis::{self, Figures, Rows, Written};
 use super::bootstrap::{Interval, ROUNDS_MIN};
 use super::distance;
 use super::ratio::Ratio;
@@ -102,7 +102,7 @@ impl Side<'_> {
     /// Times of the floor, over the rounds of one kind of distance; over all when nothing was probed.
     fn ratio(&self, contender: &str, floor: &str, measured: Measured, kind: Option<usize>) -> Ratio {
         let of_kind = |name: &str| {
-            let mut points = analysis::points(self.rows, name, &|figures| measured.read(figures));
+            let mut points = analysis::points(self.rows, Rows::counted(name), &|figures| measured.read(figures));
             points.retain(|point| kind.is_none() || point.distance == kind);
             points
         };

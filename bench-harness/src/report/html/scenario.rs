@@ -37,13 +37,14 @@ impl Context<'_> {
         let [what, why, expected, cannot_show] = [what, why, expected, cannot_show].map(|text| prose(text.trim()));
         format!(
             "<section id=\"{id}\" class=\"scenario\">\n<h2>{name}</h2>\n<p class=\"load\">{}</p>\n\
-             <p class=\"lead\">{what} {why}</p>\n{}{}{}{}\
+             <p class=\"lead\">{what} {why}</p>\n{}{}{}{}{}\
              <div class=\"aside\"><div><h3>What was expected</h3><p>{expected}</p></div>\n\
              <div><h3>What it cannot show</h3><p>{cannot_show}</p></div></div>\n{}</section>\n",
             escape(&summary::load(experiment)),
             self.percentiles(&id, compared, &shown),
             strips::figures(compared, &shown),
             tables::scenario(self, experiment, compared),
+            tables::ratios(self, experiment, compared),
             self.wins(compared),
             self.notes(compared),
         )

@@ -5,8 +5,8 @@ use super::words::{escape, number, prose};
 use crate::contender::Group;
 use crate::experiment::Experiment;
 use crate::report::baseline::Against;
-use crate::report::summary;
 use crate::report::table::Table;
+use crate::report::{ratios, summary};
 use crate::stats::absent::known;
 use crate::stats::analysis::{Compared, Line};
 
@@ -39,6 +39,15 @@ pub(super) fn scenario(context: &Context<'_>, experiment: &Experiment, compared:
          calls of over 20 times the median.</p>\n{}",
         boxed(&caption, "figures-table", &content)
     )
+}
+
+/// Ratios of everything, where there is somebody to compare with.
+pub(super) fn ratios(context: &Context<'_>, experiment: &Experiment, compared: &Compared) -> String {
+    let Some(table) = ratios::table(context.report, experiment, compared) else { return String::new() };
+    let rows: String = table.rows.iter().map(|cells| row(context, cells)).collect();
+    let content = format!("{}<tbody>\n{rows}</tbody>\n", head(&table.head));
+    let table = boxed(&number_words(&table.title), "figures-table", &content);
+    format!("<p class=\"how\">{}</p>\n{table}", prose(ratios::LEGEND))
 }
 
 /// The interval of p50 stands below it, which saves a column.

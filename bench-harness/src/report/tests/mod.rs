@@ -3,6 +3,7 @@
 mod against;
 mod markup;
 mod page;
+mod ratios;
 
 use crate::contender::Group;
 use crate::experiment::{self, Experiment};
@@ -66,23 +67,27 @@ fn experiment() -> Experiment {
     all.into_iter().find(|experiment| experiment.name == "round-trip-32b").expect("it is there")
 }
 
-/// A campaign in which everybody is as said.
-fn campaign(fakes: &[Fake], rounds: usize, distance: f64) -> (Report, Vec<Done>) {
+fn scenario(fakes: &[Fake]) -> Scenario {
     let experiment = experiment();
-    let scenario = Scenario {
+    Scenario {
         name: experiment.name.clone(),
         shape: experiment.shape(),
         task: experiment.task(),
         contenders: fakes.iter().map(|fake| fake.name.to_owned()).collect(),
         references: vec![experiment.floor.clone(), experiment.plain.clone()],
-    };
+    }
+}
+
+/// A campaign in which everybody is as said.
+fn campaign(fakes: &[Fake], rounds: usize, distance: f64) -> (Report, Vec<Done>) {
+    let scenario = scenario(fakes);
     let rows = plan::rows(std::slice::from_ref(&scenario), rounds);
     let done = rows.iter().zip(0_u32..).filter_map(|(row, number)| {
         let fake = fakes.iter().find(|fake| fake.name == row.contender)?;
         Some(Done { row: row.clone(), begun: f64::from(number), outcome: Ok(outcome(fake, row, distance)) })
     });
     let done: Vec<Done> = done.collect();
-    (report(fakes, experiment, &scenario, &done, rounds), done)
+    (report(fakes, experiment(), &scenario, &done, rounds), done)
 }
 
 fn report(fakes: &[Fake], experiment: Experiment, scenario: &Scenario, done: &[Done], rounds: usize) -> Report {
