@@ -294,7 +294,7 @@ fn nobody_there_is_said_at_once() {
     assert_eq!((error.code(), error.outcome()), (Code::Unavailable, Outcome::NotStarted));
     assert!(error.message().contains(&format!("tcp://127.0.0.1:{port}")), "{error}");
     assert!(error.message().contains("connection refused"), "{error}");
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(start.elapsed() < LONG, "it waited until the end of its time");
 }
 
 #[test]
