@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::lines::Lines;
 use super::segment::Segment;
+use super::stats_page::{add, add_last};
 use super::sync::{AtomicU64, Ordering, fence};
 use crate::context::Peer;
 use crate::ids::{LinkId, WorkerId};
@@ -141,9 +142,10 @@ impl PeerRows {
     #[inline]
     pub fn answered(&self, row: PeerRow, bytes_in: u64, bytes_out: u64) {
         let words = self.words(row);
-        add(&words[CALLS], 1);
         add(&words[BYTES_IN], bytes_in);
         add(&words[BYTES_OUT], bytes_out);
+        // PAIR peer-calls-last: who sees this call sees its bytes.
+        add_last(&words[CALLS], 1);
     }
 
     /// So many calls were answered, whose bytes are counted as they come and go.
@@ -175,30 +177,20 @@ impl PeerRows {
         self.rows.get(usize::from(row.0))
     }
 }
-
-#[inline]
-fn add(word: &AtomicU64, more: u64) {
-    // Nobody else writes this word, so nothing can come between the two.
-    word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
-}
-
 /// A row as everybody else reads it: eight words of the page. `None` when nobody has it, or it changes hands just now.
 pub(super) fn read(words: &[AtomicU64]) -> Option<PeerNow> {
     let [name, ..] = words else { return None };
     // PAIR peer-row-named: the values below belong to this name or to a later one.
     let named = name.load(Ordering::Acquire);
+    // PAIR peer-calls-last: the bytes below are of these calls at least.
+    let calls = words.get(CALLS)?.load(Ordering::Acquire);
     let values: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
     // PAIR peer-row-left: if one of them was a later one's, the name below is not the same any more.
     fence(Ordering::Acquire);
     let unchanged = named != 0 && name.load(Ordering::Relaxed) == named;
     let who = who_of(named, values.get(WHO..=WHO + 1)?)?;
     let value = |word: usize| values.get(word).copied().unwrap_or(0);
-    let passed = Passed {
-        in_flight: value(IN_FLIGHT),
-        calls: value(CALLS),
-        bytes_in: value(BYTES_IN),
-        bytes_out: value(BYTES_OUT),
-    };
+    let passed = Passed { in_flight: value(IN_FLIGHT), calls, bytes_in: value(BYTES_IN), bytes_out: value(BYTES_OUT) };
     unchanged.then_some(PeerNow { who, over_http: value(HTTP) != 0, passed })
 }
 

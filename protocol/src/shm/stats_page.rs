@@ -5,8 +5,9 @@
 //! which nothing was counted take no memory.
 //!
 //! What a reader may rely on: there is one writer, which stores each word whole, so each number that a reader sees was
-//! true at some moment of its reading, and is never less than what it saw before. It waits for nobody, and a writer
-//! that dies between two stores leaves counts that differ by the call it was counting.
+//! true at some moment of its reading, and is never less than what it saw before. Calls are written last and read
+//! first: who sees so many of a method, or of a link, sees the errors and bytes of all of them. A reader waits for
+//! nobody, and a writer that dies between two stores leaves counts that differ by the call it was counting.
 
 use std::cell::Cell;
 use std::io;
@@ -128,13 +129,13 @@ impl StatsWriter {
     #[inline]
     pub fn record(&self, method: usize, call: &Call) {
         let row_number = method.min(METERED_MAX);
-        self.record_untimed(row_number, &Untimed { calls: 1, bytes_in: call.bytes_in, bytes_out: call.bytes_out });
         if let Some(place) = error_place(call.status) {
             add(&self.rows.get(row_number)[ERRORS_AT + place], 1);
         }
         if let Some(times) = &call.times {
             self.record_times(row_number, times);
         }
+        self.record_untimed(row_number, &Untimed { calls: 1, bytes_in: call.bytes_in, bytes_out: call.bytes_out });
     }
 
     /// Counts calls that went well, without their times.
@@ -142,9 +143,10 @@ impl StatsWriter {
     pub fn record_untimed(&self, method: usize, calls: &Untimed) {
         let row = self.rows.get(method.min(METERED_MAX));
         let count = |counter: MethodCounter, more| add(&row[counter as usize], more);
-        count(MethodCounter::Calls, calls.calls);
         count(MethodCounter::BytesIn, calls.bytes_in);
         count(MethodCounter::BytesOut, calls.bytes_out);
+        // PAIR method-calls-last: who sees these calls sees their errors and bytes.
+        add_last(&row[MethodCounter::Calls as usize], calls.calls);
     }
 
     /// Counts how long a call took that is counted apart. Short ones are timed now and then only.
@@ -162,9 +164,15 @@ impl StatsWriter {
 }
 
 #[inline]
-fn add(word: &AtomicU64, more: u64) {
+pub(super) fn add(word: &AtomicU64, more: u64) {
     // Nobody else writes this word, so nothing can come between the two.
     word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+}
+
+/// As above; who acquires the sum sees all that was counted before.
+#[inline]
+pub(super) fn add_last(word: &AtomicU64, more: u64) {
+    word.store(word.load(Ordering::Relaxed).wrapping_add(more), Ordering::Release);
 }
 
 /// The page as everybody else reads it.
@@ -252,7 +260,10 @@ fn read_rows<'n>(
 ) {
     let first = (page - ROWS_AT) / ROW_BYTES;
     for (row, words) in (first..ROWS).zip(words.chunks_exact(ROW_WORDS)) {
-        let values: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        // PAIR method-calls-last: the errors and bytes below are of these calls at least.
+        let calls = words[MethodCounter::Calls as usize].load(Ordering::Acquire);
+        let mut values: Vec<u64> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        values[MethodCounter::Calls as usize] = calls;
         if values.iter().any(|value| *value > 0) {
             snapshot.method_mut(name(row)).add_counts(&values[..ERRORS_AT], &values[ERRORS_AT..]);
         }

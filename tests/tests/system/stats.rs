@@ -4,17 +4,16 @@ use std::thread;
 
 use speedysvc::stats::{Counter, MethodCounter, Snapshot, Timing};
 use speedysvc::{Code, Running, Server};
-use speedysvc_tests::harness::{Engine, proc, wait_until};
+use speedysvc_tests::harness::{Engine, proc, wait_for, wait_until};
 use speedysvc_tests::test_service::{Obedient, TestServiceClient};
 
 use crate::fixture::{Gate, addresses, connect, engine};
 
-/// The numbers of a service in this process when it has counted this many calls: it counts after it has answered.
+/// The numbers of a service in this process when it has counted this many calls: it counts after it has answered, and
+/// a call last of all that belongs to it. What was read before the calls may lack them, so it is read again.
 fn counted(running: &Running, calls: u64) -> Snapshot {
-    let stats = wait_until("all calls to be counted", || {
-        let stats = running.stats();
-        (stats.all_methods().counter(MethodCounter::Calls) >= calls).then_some(stats)
-    });
+    wait_for("all calls to be counted", || running.stats().all_methods().counter(MethodCounter::Calls) >= calls);
+    let stats = running.stats();
     assert_eq!(stats.all_methods().counter(MethodCounter::Calls), calls);
     stats
 }
