@@ -54,6 +54,9 @@ pub(crate) enum Call {
     UsualForBytes(Boxed),
 }
 
+/// Two words, which fit into registers.
+const _: () = assert!(size_of::<Option<Call>>() == 2 * size_of::<usize>());
+
 impl Call {
     /// As one that was started in the usual way, and whether its result is a byte string.
     fn usual(self, scratch: &mut Scratch) -> (Boxed, bool) {

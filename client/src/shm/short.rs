@@ -5,6 +5,7 @@
 //! (decision 0074). What is in the way, a call that takes longer, an error, a reply of another kind, goes on in the
 //! usual way from where it is.
 
+mod place;
 mod started;
 
 use std::ops::Deref;

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use speedysvc_protocol::byte_string;
 use speedysvc_protocol::ids::{Codec, MethodIndex};
 use speedysvc_protocol::shm::layout::{INLINE, INLINE_WORDS};
-use speedysvc_protocol::shm::seq::Seq;
 use speedysvc_protocol::status::Status;
 
+use super::place::Place;
 use crate::call::{Ask, Request};
 use crate::clock::Deadline;
 use crate::line::Line;
@@ -20,13 +20,13 @@ use crate::shm::{ShmConnection, Times, own, upcoming};
 
 /// A call with a byte string that fits into its line, on its channel's first link. Dropping it gives it up.
 ///
-/// It is moved about by its caller, right after it was made. What is needed only if it does not go on as most do is
-/// kept with its slot: a processor waits 4 to 6 ns for what was written word by word and is copied in larger pieces.
+/// It is moved about by its caller, right after it was made, and has two words, which can be moved in registers: what
+/// was written word by word and is copied in larger pieces must be waited for, and so must the request's line, which
+/// was written before. What is needed only if it does not go on as most do is kept with its slot.
 pub(crate) struct ShortFlight {
     /// Keeps the link. `None` when the call is over.
     line: Option<Arc<Line>>,
-    slot: usize,
-    seq: Seq,
+    place: Place,
 }
 
 /// The beginnings of a started call, for another attempt.
@@ -61,8 +61,8 @@ impl ShortFlight {
         let link = line.first()?;
         // Before the request: a locked instruction behind that would wait for its line.
         let kept = Arc::clone(line);
-        let (slot, seq) = link.post_started(method, bytes, times)?;
-        Some(Self { line: Some(kept), slot, seq })
+        let place = link.post_started(method, bytes, times)?;
+        Some(Self { line: Some(kept), place })
     }
 
     /// The result, if it is there and is a byte string that fits into its line. Then the call is over.
@@ -70,15 +70,15 @@ impl ShortFlight {
     // written one by one, they would have to be waited for.
     #[inline(always)]
     pub(crate) fn answered(&mut self) -> Option<Vec<u8>> {
-        let (link, slot) = (self.line.as_ref()?.first_link()?, self.slot);
+        let (link, slot, seq) = (self.line.as_ref()?.first_link()?, self.place.slot(), self.place.seq());
         let caller = link.link.slot(slot);
-        let head = caller.poll(self.seq)?;
+        let head = caller.poll(seq)?;
         if head.status != Status::Ok || head.len as usize > INLINE {
             return None;
         }
         link.expect_next(caller, slot);
         let bytes = caller.inline_byte_string(head.len as usize)?;
-        link.give_back_own(slot, self.seq);
+        link.give_back_own(slot, seq);
         self.line = None;
         Some(bytes)
     }
@@ -98,20 +98,15 @@ impl ShortFlight {
     }
 
     fn take_lease(&mut self) -> Option<Owned> {
-        Some(Lease::posted(Home::First(self.line.take()?), self.slot, self.seq))
+        Some(Lease::posted(Home::First(self.line.take()?), self.place.slot(), self.place.seq()))
     }
 }
 
 impl ShmConnection {
-    /// Publishes a call: its slot and number.
+    /// Publishes a call.
     // Apart, so that what starts it is short enough to be a part of its caller: the call is then made where it stays.
     #[inline(never)]
-    fn post_started(
-        self: &Arc<Self>,
-        method: MethodIndex,
-        bytes: &[u8],
-        (begun_ns, deadline): Times,
-    ) -> Option<(usize, Seq)> {
+    fn post_started(self: &Arc<Self>, method: MethodIndex, bytes: &[u8], (begun_ns, deadline): Times) -> Option<Place> {
         let archive = byte_string::words(bytes).filter(|(_, len)| self.goes_short(method, *len))?;
         let slot = own::take(self).or_else(|| self.slots.take())?;
         let mut lease = Lease::of_fresh(self, slot, begun_ns)?;
@@ -121,7 +116,7 @@ impl ShmConnection {
         self.slots.note_place(slot, upcoming::add(&**self, self.link.slot(slot).expected()));
         // PAIR posted-or-looked: the request is out before the look is owed.
         self.owes_look.0.store(true, Ordering::Release);
-        Some((slot, lease.leave_posted()))
+        Some(Place::new(slot, lease.leave_posted()))
     }
 }
 
