@@ -25,10 +25,7 @@ fn head(columns: &[String]) -> String {
 
 /// All figures of a scenario: what results.md has.
 pub(super) fn scenario(context: &Context<'_>, experiment: &Experiment, compared: &Compared) -> String {
-    let table = below(summary::table(experiment, compared));
-    let rows: String = table.rows.iter().map(|cells| row(context, cells)).collect();
-    let caption = number_words(&table.title);
-    let content = format!("{}<tbody>\n{rows}</tbody>\n", head(&table.head));
+    let table = figures(context, &below(summary::table(experiment, compared)));
     format!(
         "<h3>All figures</h3>\n<p class=\"how\">Medians over the rounds that count; ratios are of p50, taken inside a \
          round \
@@ -36,18 +33,21 @@ pub(super) fn scenario(context: &Context<'_>, experiment: &Experiment, compared:
          from \
          itself, so no difference is claimed; <b>?</b>: too few rounds; CPU is per call; stalled is the part of all \
          time in \
-         calls of over 20 times the median.</p>\n{}",
-        boxed(&caption, "figures-table", &content)
+         calls of over 20 times the median.</p>\n{table}"
     )
 }
 
 /// Ratios of everything, where there is somebody to compare with.
 pub(super) fn ratios(context: &Context<'_>, experiment: &Experiment, compared: &Compared) -> String {
     let Some(table) = ratios::table(context.report, experiment, compared) else { return String::new() };
+    format!("<p class=\"how\">{}</p>\n{}", prose(ratios::LEGEND), figures(context, &table))
+}
+
+/// A table with a row for each contender.
+fn figures(context: &Context<'_>, table: &Table) -> String {
     let rows: String = table.rows.iter().map(|cells| row(context, cells)).collect();
     let content = format!("{}<tbody>\n{rows}</tbody>\n", head(&table.head));
-    let table = boxed(&number_words(&table.title), "figures-table", &content);
-    format!("<p class=\"how\">{}</p>\n{table}", prose(ratios::LEGEND))
+    boxed(&number_words(&table.title), "figures-table", &content)
 }
 
 /// The interval of p50 stands below it, which saves a column.
